@@ -1,0 +1,29 @@
+"""The Webhook Lab: learn by measurement when to ask an API, when to be told, and everything between."""
+
+from labkit.approaches import APPROACHES, Polling, Webhook
+from labkit.arrivals import Arrivals, bursty, daily, poisson, switching
+from labkit.event import Event
+from labkit.experiment import Comparison, compare
+from labkit.result import Result
+from labkit.scenario import Scenario
+from labkit.trace import earthquakes, from_csv
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "APPROACHES",
+    "Arrivals",
+    "Comparison",
+    "Event",
+    "Polling",
+    "Result",
+    "Scenario",
+    "Webhook",
+    "bursty",
+    "compare",
+    "daily",
+    "earthquakes",
+    "from_csv",
+    "poisson",
+    "switching",
+]

@@ -1,0 +1,56 @@
+"""What every approach is given, and what every approach is."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+import flask
+import httpx
+
+from labkit.clock import Clock
+from labkit.ledger import Kind, Ledger
+from labkit.network import Network
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+
+@dataclass(frozen=True)
+class Consumer:
+    """Somebody who wants to know: a name on the network, a clock, and a ledger in which what arrives is entered."""
+
+    name: str
+    source_url: str
+    clock: Clock
+    network: Network
+    ledger: Ledger
+
+    def client(self, kind: Kind) -> httpx.Client:
+        """An httpx client that talks to the source; its exchanges are entered under `kind`."""
+        return self.network.client(self.name, kind, self.source_url)
+
+    def host(self, app: "WSGIApplication") -> str:
+        """Make an app callable under this consumer's name; returns its URL."""
+        return self.network.host(self.name, app)
+
+    def receive(self, event: Mapping[str, Any], carrier: httpx.Response | flask.Request) -> None:
+        """Enter that an event arrived, and by which answer or request. Comes before deduplication."""
+        if isinstance(carrier, httpx.Response):
+            exchange = carrier.extensions["labkit.exchange"]
+        else:
+            exchange = carrier.environ["labkit.exchange"]
+        self.ledger.arrived(self.name, event["id"], self.clock.now(), exchange)
+
+
+class Approach(Protocol):
+    """A way to learn of events: a frozen dataclass whose fields are its parameters."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+    name: ClassVar[str]
+    """The name on the command line."""
+
+    def subscribe(self, consumer: Consumer) -> None:
+        """What must be arranged before t = 0; its exchanges are set-up."""
+
+    def run(self, consumer: Consumer) -> None:
+        """The loop, from t = 0 until it is ended."""

@@ -1,0 +1,69 @@
+"""Polling: ask again and again, with a cursor."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import httpx
+
+from labkit.approaches.consumer import Consumer
+from labkit.clock import Clock
+
+
+@dataclass(frozen=True)
+class Polling:
+    """Ask for what is new, every `interval` seconds, `limit` events a page.
+
+    With a fixed `"delay"` the interval is slept after each answer, so that polls come every interval + round trip; with a
+    fixed `"rate"` they are due at `first_at`, `first_at + interval`, …, and one that is missed is left out. A page with more
+    behind it is followed at once, and counts as a request. A week at 60 s, 20 ms each way: 10,074 requests, or 10,080.
+    """
+
+    name: ClassVar[str] = "polling"
+    interval: float = 60.0
+    fixed: Literal["delay", "rate"] = "delay"
+    first_at: float = 0.0
+    limit: int = 100
+
+    def __post_init__(self) -> None:
+        if not 0 < self.interval < float("inf"):
+            raise ValueError(f"interval must be > 0 seconds, got {self.interval}")
+        if self.fixed not in ("delay", "rate"):
+            raise ValueError(f"fixed must be 'delay' or 'rate', got {self.fixed!r}")
+        if not 0 <= self.first_at < float("inf"):
+            raise ValueError(f"first_at must be >= 0 seconds, got {self.first_at}")
+        if not 1 <= self.limit <= 1000:
+            raise ValueError(f"limit must be from 1 to 1000 events a page, got {self.limit}")
+
+    def subscribe(self, consumer: Consumer) -> None:
+        """Nothing to arrange: whoever asks needs no introduction."""
+
+    def run(self, consumer: Consumer) -> None:
+        """Poll until ended. A poll that fails moves no cursor, so the next one brings what it did not."""
+        client, cursor = consumer.client("poll"), ""
+        for _ in self.moments(consumer.clock):
+            more = True
+            while more:
+                try:
+                    answer = client.get(f"/events?limit={self.limit}&after={cursor}").raise_for_status()
+                except httpx.HTTPError:
+                    break
+                page = answer.json()
+                for event in page["events"]:
+                    consumer.receive(event, answer)
+                cursor, more = page["next"], page["has_more"]
+
+    def moments(self, clock: Clock) -> Iterator[None]:
+        """Wait for each moment at which to poll."""
+        clock.sleep_until(self.first_at)
+        yield
+        number = 0
+        while True:
+            if self.fixed == "delay":
+                clock.sleep(self.interval)
+            else:
+                number += 1
+                while (due := round(self.first_at + number * self.interval, 9)) < round(clock.now(), 9):
+                    number += 1
+                clock.sleep_until(due)
+            yield

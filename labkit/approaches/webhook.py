@@ -1,0 +1,85 @@
+"""Webhook: be told. The consumer is a server, and the source its client."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from flask import Flask, Request, Response, request
+
+from labkit.approaches.consumer import Consumer
+from labkit.approaches.inbox import Inbox
+from labkit.clock import Clock
+from labkit.event import from_json, to_json
+from labkit.signature import SignatureError, verify
+
+LARGEST_BODY = 65_536
+"""Bytes of a delivery that a receiver reads; Standard Webhooks advises events under 20 kB."""
+
+
+@dataclass(frozen=True)
+class Webhook:
+    """Give the source a URL, prove that it is yours, and be called at each event: one request an event."""
+
+    name: ClassVar[str] = "webhook"
+
+    def subscribe(self, consumer: Consumer) -> None:
+        """Host a receiver, subscribe its URL, and ask for the challenge that it answers."""
+        secrets: list[str] = []
+        url = consumer.host(receiver(secrets, consumer.receive, consumer.clock, Inbox()))
+        client = consumer.client("setup")
+        subscription = client.post("/subscriptions", json={"url": f"{url}/hook"}).raise_for_status().json()
+        secrets.append(subscription["secret"])
+        client.post(f"/subscriptions/{subscription['id']}/verify").raise_for_status()
+
+    def run(self, consumer: Consumer) -> None:
+        """Nothing to do but to be there."""
+
+
+def receiver(
+    secrets: list[str], receive: Callable[[dict[str, Any], Request], None], clock: Clock, inbox: Inbox
+) -> Flask:
+    """A receiver's app, `POST /hook`: verify, read, deduplicate, take effect, acknowledge, in that order.
+
+    Nothing is parsed before it is verified. A bad signature is 401; signed nonsense is 422 and kept aside, so that a source
+    does not send it again; an event that came before is 200 and has no second effect.
+    """
+    app = Flask("labkit.receiver")
+    app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
+
+    @app.post("/hook")
+    def hook() -> Response:
+        if request.mimetype != "application/json":
+            return Response("send Content-Type: application/json\n", 415, mimetype="text/plain")
+        body = request.get_data()
+        try:
+            id = verify(secrets, request.headers, body, now=clock.epoch + clock.now())
+        except SignatureError as error:
+            return Response(f"{error}\n", 401, mimetype="text/plain")
+        try:
+            message = _message(id, body)
+        except ValueError as error:
+            inbox.quarantine(id, body)
+            return Response(f"{error}\n", 422, mimetype="text/plain")
+        if message["type"] == "endpoint.verify":
+            return Response(to_json({"challenge": message["data"]["challenge"]}), mimetype="application/json")
+        receive(message, request)
+        inbox.take(id, body)
+        return Response(status=200)
+
+    return app
+
+
+def _message(id: str, body: bytes) -> dict[str, Any]:
+    """A verified body as a challenge or an event; ValueError if it is neither."""
+    message = from_json(body)
+    if not isinstance(message, dict):
+        raise ValueError("a message is a JSON object")
+    for member, kind in (("type", str), ("timestamp", str), ("data", dict)):
+        if not isinstance(message.get(member), kind):
+            raise ValueError(f"a message has a member {member!r}, {kind.__name__}, got {message.get(member)!r:.80}")
+    if message["type"] == "endpoint.verify":
+        if not isinstance(message["data"].get("challenge"), str):
+            raise ValueError("an endpoint.verify message has a data.challenge, a string")
+    elif message.get("id") != id:
+        raise ValueError(f"the event's id must be the webhook-id, {id!r}, got {message.get('id')!r:.80}")
+    return message

@@ -1,0 +1,227 @@
+"""When events happen, made by a seeded rule. What really happened is in `labkit.trace`."""
+
+import math
+import random
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice, pairwise
+from numbers import Integral, Real
+
+from labkit.event import Event, timestamp
+
+__all__ = ["EPOCH", "MOST_EVENTS", "WEEK", "Arrivals", "bursty", "daily", "number", "poisson", "switching"]
+
+HOUR = 3_600.0
+DAY = 86_400.0
+WEEK = 604_800.0
+EPOCH = 1_767_225_600.0
+"""The Unix time of t = 0 for made arrivals: 2026-01-01T00:00:00Z, a midnight."""
+MOST_EVENTS = 2_000_000
+TICK = "tick.happened"
+
+
+@dataclass(frozen=True, repr=False)
+class Arrivals:
+    """The events of a run in order of time, over the half-open `duration` seconds from t = 0.
+
+    >>> one = Arrivals("door", (Event("evt_1", "door.opened", 1.5, {}),), duration=60, epoch=EPOCH, params={})
+    >>> one
+    <Arrivals door: 1 event over 60 s from 2026-01-01T00:00:00.000Z>
+    >>> one.rate * 3600
+    60.0
+    """
+
+    name: str
+    events: tuple[Event, ...]
+    duration: float
+    epoch: float
+    params: Mapping[str, object]
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        number("duration", self.duration, "seconds", above=0)
+        for earlier, later in pairwise(self.events):
+            if later.occurred_at < earlier.occurred_at:
+                raise ValueError(
+                    f"events must be in order of occurred_at, got {later.id} at {later.occurred_at} s "
+                    f"after {earlier.id} at {earlier.occurred_at} s"
+                )
+        for event in self.events[:1] + self.events[-1:]:
+            if not 0 <= event.occurred_at < self.duration:
+                raise ValueError(
+                    f"events must have 0 <= occurred_at < {self.duration:g} s, "
+                    f"got {event.id} at {event.occurred_at} s"
+                )
+
+    def __repr__(self) -> str:
+        count = f"{len(self.events):,} event{'' if len(self.events) == 1 else 's'}"
+        return f"<Arrivals {self.name}: {count} over {self.duration:,.6g} s from {timestamp(self.epoch)}>"
+
+    @property
+    def rate(self) -> float:
+        """Events per second."""
+        return len(self.events) / self.duration
+
+
+def poisson(per_hour: float = 10.0, duration: float = WEEK, seed: int = 0) -> Arrivals:
+    """Events that know nothing of each other: exponential gaps of mean 3600 / per_hour seconds.
+
+    A week at 10 an hour has 1,680 events, give or take √1680 = 41.
+
+    >>> poisson()
+    <Arrivals poisson: 1,665 events over 604,800 s from 2026-01-01T00:00:00.000Z>
+    """
+    per_hour = number("per_hour", per_hour, above=0)
+    duration = number("duration", duration, "seconds", above=0)
+    rng = _generator(seed)
+    instants = _moments(rng, per_hour, 0.0, duration)
+    return _made("poisson", instants, duration, per_hour=per_hour, seed=int(seed))
+
+
+def bursty(
+    per_hour: float = 10.0, duration: float = WEEK, seed: int = 0, size: float = 10.0, spread: float = 1.0
+) -> Arrivals:
+    """Bursts at Poisson moments: an event, then others over the next `spread` seconds, `size` in all.
+
+    The size is geometric with that mean; a spread of 0 makes ties. Counts over longer than `spread` have
+    2·size - 1 times the variance of a Poisson stream of the same rate: 19 times for bursts of 10.
+
+    >>> bursty()
+    <Arrivals bursty: 1,486 events over 604,800 s from 2026-01-01T00:00:00.000Z>
+    """
+    per_hour = number("per_hour", per_hour, above=0)
+    duration = number("duration", duration, "seconds", above=0)
+    size = number("size", size, "events", least=1)
+    spread = number("spread", spread, "seconds", least=0)
+    rng = _generator(seed)
+
+    def instants() -> Iterator[float]:
+        for start in _moments(rng, per_hour / size, 0.0, duration):
+            yield start
+            while rng.random() >= 1 / size:
+                yield start + spread * rng.random()
+
+    return _made("bursty", instants(), duration, per_hour=per_hour, seed=int(seed), size=size, spread=spread)
+
+
+def daily(per_hour: float = 10.0, duration: float = WEEK, seed: int = 0, swing: float = 0.8) -> Arrivals:
+    """A Poisson stream whose rate follows the day: per_hour · (1 + swing · sin(2π t / day)).
+
+    At 10 an hour and a swing of 0.8 it peaks at 06:00 UTC with 18 an hour and is down to 2 at 18:00.
+    Made by thinning: moments at the peak's rate, each kept with the probability rate(t) / peak.
+
+    >>> daily()
+    <Arrivals daily: 1,632 events over 604,800 s from 2026-01-01T00:00:00.000Z>
+    """
+    per_hour = number("per_hour", per_hour, above=0)
+    duration = number("duration", duration, "seconds", above=0)
+    swing = number("swing", swing, least=0, most=1)
+    rng = _generator(seed)
+    instants = (
+        at
+        for at in _moments(rng, per_hour * (1 + swing), 0.0, duration)
+        if rng.random() * (1 + swing) < 1 + swing * math.sin(2 * math.pi * at / DAY)
+    )
+    return _made("daily", instants, duration, per_hour=per_hour, seed=int(seed), swing=swing)
+
+
+def switching(
+    quiet_per_hour: float = 1.0,
+    busy_per_hour: float = 60.0,
+    dwell: float | tuple[float, float] = 6 * HOUR,
+    duration: float = WEEK,
+    seed: int = 0,
+) -> Arrivals:
+    """A Poisson stream that is quiet and busy by turns, each for an exponential time of mean `dwell` seconds.
+
+    Two dwells are (quiet, busy). The first state is drawn by their shares, so the mean rate holds from the
+    start: with equal dwells (1 + 60) / 2 = 30.5 an hour.
+
+    >>> switching()
+    <Arrivals switching: 4,472 events over 604,800 s from 2026-01-01T00:00:00.000Z>
+    """
+    busy_per_hour = number("busy_per_hour", busy_per_hour, above=0)
+    quiet_per_hour = number("quiet_per_hour", quiet_per_hour, least=0, most=busy_per_hour)
+    duration = number("duration", duration, "seconds", above=0)
+    pair = dwell if isinstance(dwell, tuple) else (dwell, dwell)
+    if len(pair) != 2:
+        raise ValueError(f"dwell must be one number of seconds or two (quiet, busy), got {dwell!r}")
+    dwells = tuple(number("dwell", mean, "seconds", above=0) for mean in pair)
+    least = 2 * duration / MOST_EVENTS
+    if sum(dwells) < least:
+        raise ValueError(f"dwell must be >= {least / 2:g} seconds over {duration:g} seconds, got {dwell!r}")
+    rates = (quiet_per_hour, busy_per_hour)
+    rng = _generator(seed)
+
+    def instants() -> Iterator[float]:
+        busy = rng.random() * sum(dwells) >= dwells[0]
+        start = 0.0
+        while start < duration:
+            end = min(start + rng.expovariate(1.0) * dwells[busy], duration)
+            yield from _moments(rng, rates[busy], start, end)
+            start, busy = end, not busy
+
+    return _made(
+        "switching",
+        instants(),
+        duration,
+        quiet_per_hour=quiet_per_hour,
+        busy_per_hour=busy_per_hour,
+        dwell=dwells,
+        seed=int(seed),
+    )
+
+
+def number(
+    name: str,
+    value: float,
+    unit: str = "",
+    *,
+    above: float = -math.inf,
+    least: float = -math.inf,
+    most: float = math.inf,
+) -> float:
+    """Return `value` as a float, or say what it must be.
+
+    >>> number("duration", -1, "seconds", above=0)
+    Traceback (most recent call last):
+    ...
+    ValueError: duration must be finite and > 0 seconds, got -1
+    """
+    real = isinstance(value, Real) and not isinstance(value, bool)
+    try:
+        given = float(value) if real else math.nan
+    except OverflowError:
+        given = math.inf
+    if math.isfinite(given) and given > above and least <= given <= most:
+        return given
+    limits = ((">", above), (">=", least), ("<=", most))
+    rules = ["finite", *(f"{sign} {limit:g}" for sign, limit in limits if math.isfinite(limit))]
+    raise ValueError(f"{name} must be {' and '.join(rules)}{unit and f' {unit}'}, got {value!r}")
+
+
+def _generator(seed: int) -> random.Random:
+    """`random.Random` takes -1 for 1 and None for "now": neither is a seed here."""
+    if not isinstance(seed, Integral) or isinstance(seed, bool) or seed < 0:
+        raise ValueError(f"seed must be an integer >= 0, got {seed!r}")
+    return random.Random(int(seed))
+
+
+def _moments(rng: random.Random, per_hour: float, start: float, end: float) -> Iterator[float]:
+    """The moments of a Poisson process between `start` and `end`."""
+    at = start
+    while per_hour > 0 and (at := at + rng.expovariate(1.0) * HOUR / per_hour) < end:
+        yield at
+
+
+def _made(name: str, instants: Iterable[float], duration: float, **params: object) -> Arrivals:
+    found = list(islice(instants, MOST_EVENTS + 1))
+    if len(found) > MOST_EVENTS:
+        given = ", ".join(f"{key}={value}" for key, value in params.items())
+        raise ValueError(
+            f"{name} would make more than {MOST_EVENTS:,} events; lower the rate or the duration, "
+            f"got {given}, duration={duration:g}"
+        )
+    kept = [at for at in sorted(round(at, 6) for at in found) if at < duration]
+    events = tuple(Event(f"evt_{n:06}", TICK, at, {"number": n}) for n, at in enumerate(kept, start=1))
+    return Arrivals(name, events, duration, EPOCH, params)

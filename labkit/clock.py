@@ -1,0 +1,203 @@
+"""Time, as everything in labkit is told it.
+
+A clock gives `now`, `sleep`, `sleep_until`, `spawn` and `condition`; whoever is handed one does not care which it is.
+"""
+
+import heapq
+from collections.abc import Callable
+from itertools import count
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+from greenlet import GreenletExit, getcurrent, greenlet
+
+NANO = 1_000_000_000
+
+
+class Condition(Protocol):
+    """Somewhere to wait until another task says that something has changed."""
+
+    def wait(self, timeout: float | None = None) -> bool: ...
+    def notify_all(self) -> None: ...
+
+
+class Clock(Protocol):
+    """What client, source and receiver code sees of time. Instants are float seconds since t = 0."""
+
+    epoch: float
+    """The Unix time of t = 0."""
+
+    def now(self) -> float: ...
+    def sleep(self, seconds: float) -> None: ...
+    def sleep_until(self, instant: float) -> None: ...
+    def spawn(self, function: Callable[..., object], *args: Any) -> object: ...
+    def condition(self) -> Condition: ...
+
+
+class _Task(greenlet):
+    """A cooperative task; `ticket` numbers its pauses, so that a wake-up meant for an earlier one is ignored."""
+
+    ticket = 0
+
+
+class VirtualClock:
+    """A simulated clock: when every task is waiting, it jumps to the next thing due.
+
+    Tasks are plain blocking functions. Things due at one instant happen first come, first served; a task spawned
+    as `urgent` goes before the others of its instant. Inside, time is a whole number of nanoseconds, so nothing drifts.
+
+    >>> clock, log = VirtualClock(), []
+    >>> def tick(name, every):
+    ...     while True:
+    ...         clock.sleep(every)
+    ...         log.append((name, clock.now()))
+    >>> _ = clock.spawn(tick, "a", 2), clock.spawn(tick, "b", 3)
+    >>> clock.run(until=6); log
+    [('a', 2.0), ('b', 3.0), ('a', 4.0)]
+    """
+
+    def __init__(self, start: float = 0.0, epoch: float = 0.0) -> None:
+        self.epoch = epoch
+        self._now = _nanoseconds(start)
+        self._queue: list[tuple[int, int, int, _Task, int]] = []
+        self._serial = count()
+        self._main = getcurrent()
+        self._visitor = _Task()  # stands in the queue for the main program, when that waits
+        self._tasks: dict[_Task, int] = {}
+        self._closing = False
+
+    def now(self) -> float:
+        """Seconds since t = 0; negative during set-up."""
+        return self._now / NANO
+
+    def sleep(self, seconds: float) -> None:
+        """Wait, while the other tasks go on. Called by the main program, it runs them for so long."""
+        if not seconds >= 0:
+            raise ValueError(f"sleep takes >= 0 seconds, got {seconds}")
+        self._wake(self._current(), self._now + _nanoseconds(seconds))
+        self._pause()
+
+    def sleep_until(self, instant: float) -> None:
+        """Wait until an instant; one that has passed means: let the others of this instant go first."""
+        self._wake(self._current(), max(self._now, _nanoseconds(instant)))
+        self._pause()
+
+    def spawn(self, function: Callable[..., object], *args: Any, urgent: bool = False) -> object:
+        """Start `function(*args)` as a task, at this instant. What it raises comes out of `run`."""
+
+        def body() -> None:
+            try:
+                function(*args)
+            except GreenletExit:
+                pass
+            finally:
+                self._tasks.pop(task, None)
+
+        task = _Task(body, self._main)  # a greenlet starts with an empty context, as a thread does
+        self._tasks[task] = 0 if urgent else 1
+        self._wake(task, self._now)
+        return task
+
+    def condition(self) -> "VirtualCondition":
+        return VirtualCondition(self)
+
+    def run(self, until: float | None = None, done: Callable[[], bool] | None = None) -> None:
+        """Let the tasks run until `until` (half-open: what is due then stays), `done()`, or nothing is due any more.
+
+        Raises what a task raised, with its traceback.
+        """
+        self._must_be_main()
+        end = None if until is None else _nanoseconds(until)
+        if end is not None and end < self._now:
+            raise ValueError(f"until ({until}) must be >= the current simulation time ({self.now()})")
+        while self._queue and (end is None or self._queue[0][0] < end):
+            if done is not None and done():
+                return
+            self._step()
+        if end is not None:
+            self._now = end
+
+    def close(self) -> None:
+        """End every task where it waits, oldest first; their `finally` blocks run, and may not wait."""
+        self._must_be_main()
+        self._closing = True
+        for task in list(self._tasks):
+            task.throw(GreenletExit)
+        self._tasks.clear()
+        self._queue.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _step(self) -> None:
+        due, _, _, task, ticket = heapq.heappop(self._queue)
+        if task.ticket != ticket:
+            return
+        self._now = due
+        task.ticket += 1
+        if task is not self._visitor:
+            task.switch()
+
+    def _pause(self) -> None:
+        """Give way until this task's wake-up; the main program runs the others meanwhile."""
+        if getcurrent() is not self._main:
+            if self._closing:
+                raise GreenletExit
+            self._main.switch()
+            return
+        ticket = self._visitor.ticket
+        while self._visitor.ticket == ticket:
+            if not self._queue:
+                raise RuntimeError("deadlock: the main program waits, and no task is due that could wake it")
+            self._step()
+
+    def _wake(self, task: _Task, due: int) -> None:
+        rank = self._tasks.get(task, 1)
+        heapq.heappush(self._queue, (due, rank, next(self._serial), task, task.ticket))
+
+    def _current(self) -> _Task:
+        current = getcurrent()
+        if isinstance(current, _Task):
+            return current
+        self._must_be_main()
+        return self._visitor
+
+    def _must_be_main(self) -> None:
+        if getcurrent() is not self._main:
+            raise RuntimeError("run and close belong to the program that made the clock, not to a task or another thread")
+
+
+class VirtualCondition:
+    """A condition on a virtual clock. Nothing else runs between a task's check and its wait, so there is no lock."""
+
+    def __init__(self, clock: VirtualClock) -> None:
+        self._clock = clock
+        self._waiting: dict[_Task, None] = {}
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait for `notify_all`: True; or until `timeout` seconds have passed: False."""
+        clock = self._clock
+        task = clock._current()
+        self._waiting[task] = None
+        if timeout is not None:
+            clock._wake(task, clock._now + _nanoseconds(timeout))
+        try:
+            clock._pause()
+            return task not in self._waiting
+        finally:
+            self._waiting.pop(task, None)
+
+    def notify_all(self) -> None:
+        """Wake every waiting task at this instant, in the order in which they came."""
+        waiting, self._waiting = self._waiting, {}
+        for task in waiting:
+            self._clock._wake(task, self._clock._now)
+
+
+def _nanoseconds(seconds: float) -> int:
+    return round(seconds * NANO)

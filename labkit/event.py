@@ -1,0 +1,118 @@
+"""An event: a fact of the source's domain, and how it looks on the wire."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+"""What an event's id may look like. No dot: see `labkit.signature`."""
+
+_UNIX = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened at the source, `occurred_at` seconds after t = 0.
+
+    >>> Event("evt_1", "door.opened", 1.5, {"door": 7})
+    Event(id='evt_1', type='door.opened', occurred_at=1.5, data={'door': 7})
+    """
+
+    id: str
+    type: str
+    occurred_at: float
+    data: Mapping[str, object]
+
+
+def timestamp(unix: float) -> str:
+    """Write a Unix time as RFC 3339 in UTC: milliseconds, or microseconds where they are needed.
+
+    >>> timestamp(1517363399.65)
+    '2018-01-31T01:49:59.650Z'
+    >>> timestamp(0.000001)
+    '1970-01-01T00:00:00.000001Z'
+    """
+    instant = _UNIX + timedelta(microseconds=round(unix * 1e6))
+    unit = "milliseconds" if instant.microsecond % 1000 == 0 else "microseconds"
+    return instant.isoformat(timespec=unit).replace("+00:00", "Z")
+
+
+def to_json(document: object) -> bytes:
+    """Write JSON as every part of labkit writes it: compact, UTF-8, and never NaN.
+
+    >>> to_json({"id": "evt_1", "data": [1, 2]})
+    b'{"id":"evt_1","data":[1,2]}'
+    """
+    return json.dumps(document, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def from_json(raw: bytes) -> object:
+    """Read JSON strictly (RFC 8259, and I-JSON's rule on names, RFC 7493): UTF-8, no NaN, no name twice, no 1e400.
+
+    Nesting is limited to 100 levels. Raises ValueError, and nothing else, saying what is wrong.
+
+    >>> from_json(b'{"a": 1}')
+    {'a': 1}
+    >>> from_json(b'{"a": 1, "a": 2}')
+    Traceback (most recent call last):
+    ...
+    ValueError: the name 'a' stands twice in one object
+    """
+    if raw.startswith(b"\xef\xbb\xbf"):
+        raise ValueError("the text starts with a byte order mark: send UTF-8 without one")
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"the text is not UTF-8: byte {raw[error.start]:#04x} at offset {error.start}") from None
+    try:
+        document = json.loads(
+            text, object_pairs_hook=_object, parse_constant=_refuse_constant, parse_float=_float, parse_int=_int
+        )
+    except RecursionError:
+        raise ValueError(_TOO_DEEP) from None
+    _check_depth(document)
+    return document
+
+
+_DEPTH = 100
+_TOO_DEEP = f"the nesting is deeper than {_DEPTH} levels"
+
+
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    document = dict(pairs)
+    if len(document) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the name {twice[:40]!r} stands twice in one object")
+    return document
+
+
+def _refuse_constant(word: str) -> object:
+    raise ValueError(f"{word} is not JSON")
+
+
+def _float(digits: str) -> float:
+    number = float(digits)
+    if abs(number) == float("inf"):
+        raise ValueError(f"the number {digits[:40]} is too large")
+    return number
+
+
+def _int(digits: str) -> int:
+    return int(digits[:400])  # far beyond 64 bits all the same, and below Python's own limit on digits
+
+
+def _check_depth(document: object) -> None:
+    level = [document]
+    for _ in range(_DEPTH + 1):
+        level = [
+            child
+            for parent in level
+            if isinstance(parent, dict | list)
+            for child in (parent.values() if isinstance(parent, dict) else parent)
+        ]
+        if not level:
+            return
+    raise ValueError(_TOO_DEEP)

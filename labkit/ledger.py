@@ -1,0 +1,194 @@
+"""What was measured: one row per exchange, one row per event and consumer. Nothing is dropped, nothing is summed up here."""
+
+from array import array
+from math import nan
+from sys import intern
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Kind = Literal["poll", "delivery", "fetch", "action", "setup"]
+
+
+class Ledger:
+    """The book that the network and the consumers write in, kept in columns: about 110 bytes an exchange.
+
+    Both tables number their rows from 0 in the order in which they were opened.
+    """
+
+    def __init__(self) -> None:
+        # one entry per exchange
+        self.kind: list[str] = []
+        self.sender: list[str] = []
+        self.host: list[str] = []
+        self.method: list[str] = []
+        self.path: list[str] = []
+        self.error: list[str] = []
+        self.status = array("h")
+        self.bytes_out = array("q")
+        self.bytes_in = array("q")
+        self.sent_at = array("d")
+        self.answered_at = array("d")
+        self.connection = array("q")
+        self.new_events = array("l")
+        self.in_flight: set[int] = set()
+        # one entry per event
+        self.event_id: list[str] = []
+        self.occurred_at = array("d")
+        self._event_row: dict[str, int] = {}
+        # one entry per event that a consumer has met
+        self._receipts: dict[str, dict[int, _Receipt]] = {}
+        self.received = 0
+
+    def open(
+        self, kind: Kind, sender: str, host: str, method: str, path: str, sent_at: float, bytes_out: int, connection: int
+    ) -> int:
+        """Enter an exchange as it is sent; returns its number."""
+        self.kind.append(kind)
+        self.sender.append(intern(sender))
+        self.host.append(intern(host))
+        self.method.append(intern(method))
+        self.path.append(intern(path))
+        self.error.append("")
+        self.status.append(0)
+        self.bytes_out.append(bytes_out)
+        self.bytes_in.append(0)
+        self.sent_at.append(sent_at)
+        self.answered_at.append(nan)
+        self.connection.append(connection)
+        self.new_events.append(0)
+        exchange = len(self.status) - 1
+        self.in_flight.add(exchange)
+        return exchange
+
+    def close(self, exchange: int, answered_at: float, status: int, bytes_in: int, error: str = "") -> None:
+        """Enter an exchange's end: its answer's last byte, or the error that ended it."""
+        self.in_flight.remove(exchange)
+        self.answered_at[exchange] = answered_at
+        self.status[exchange] = status
+        self.bytes_in[exchange] = bytes_in
+        self.error[exchange] = error
+
+    def happened(self, event_id: str, occurred_at: float) -> None:
+        """Enter an event, at the moment it happens."""
+        if event_id in self._event_row:
+            raise ValueError(f"event {event_id} happened already; ids must be unique within a run")
+        self._event_row[event_id] = len(self.event_id)
+        self.event_id.append(event_id)
+        self.occurred_at.append(occurred_at)
+
+    def consumer(self, name: str) -> None:
+        """Enter a consumer, who from now on should hear of every event."""
+        self._receipts[name] = {}
+
+    def arrived(self, consumer: str, event_id: str, at: float, exchange: int) -> bool:
+        """Enter that an event reached a consumer, before any deduplication; True the first time: that is its receipt."""
+        if event_id not in self._event_row:
+            raise ValueError(f"{consumer} received event {event_id!r}, which never happened")
+        receipts, row = self._receipts[consumer], self._event_row[event_id]
+        if row in receipts:
+            receipts[row].copies += 1
+            return False
+        receipts[row] = _Receipt(at, exchange)
+        self.new_events[exchange] += 1
+        self.received += 1
+        return True
+
+    def complete(self) -> bool:
+        """Whether every consumer holds every event."""
+        return self.received == len(self.event_id) * len(self._receipts)
+
+    def exchanges(self, duration: float) -> "pd.DataFrame":
+        """Every exchange, in the order sent.
+
+        | column | unit | meaning |
+        |---|---|---|
+        | exchange (index) | | its number, from 0 in the order sent |
+        | consumer | | whose exchange it is |
+        | kind | | poll, delivery, fetch, action or setup |
+        | sender, host | | who sent it, and to whom |
+        | method, path | | of the request; without the query |
+        | status | | of the answer; 0 where there was none |
+        | error | | the exception's name; "" where there was none, "unanswered" where the run ended first |
+        | outcome | | hit (it brought a new event), throttled (429), error (another 4xx or 5xx, or none), or empty |
+        | new_events | events | that the consumer first held by this exchange |
+        | bytes_out, bytes_in | bytes | of the request and of the answer, headers included |
+        | sent_at, answered_at | s after t = 0 | the request's first byte leaves, the answer's last byte arrives |
+        | connection | | number of the connection it went over |
+        | drain | | sent at or after the horizon, `duration`: not counted in requests and bytes |
+        """
+        import numpy as np
+        import pandas as pd
+
+        status, sent_at, new_events = np.array(self.status), np.array(self.sent_at), np.array(self.new_events)
+        error = np.array(self.error, dtype=object)
+        error[list(self.in_flight)] = "unanswered"
+        outcome = np.select(
+            [new_events > 0, status == 429, (error != "") | (status >= 400)], ["hit", "throttled", "error"], "empty"
+        )
+        consumer = [s if s in self._receipts else h for s, h in zip(self.sender, self.host, strict=True)]
+        frame = pd.DataFrame(
+            {
+                "consumer": consumer,
+                "kind": self.kind,
+                "sender": self.sender,
+                "host": self.host,
+                "method": self.method,
+                "path": self.path,
+                "status": status,
+                "error": error,
+                "outcome": outcome,
+                "new_events": new_events,
+                "bytes_out": np.array(self.bytes_out),
+                "bytes_in": np.array(self.bytes_in),
+                "sent_at": sent_at,
+                "answered_at": np.array(self.answered_at),
+                "connection": np.array(self.connection),
+                "drain": sent_at >= duration,
+            }
+        )
+        return frame.rename_axis("exchange")
+
+    def receipts(self) -> "pd.DataFrame":
+        """Every event, for every consumer, in the order of consumers and then of events.
+
+        | column | unit | meaning |
+        |---|---|---|
+        | event_id | | |
+        | consumer | | |
+        | occurred_at | s after t = 0 | the event happened |
+        | received_at | s after t = 0 | the consumer first held it; NaN: never |
+        | latency | s | received_at - occurred_at |
+        | exchange | | number of the exchange that brought it; -1: none |
+        | copies | | how often it arrived, before deduplication; 1 is once |
+        """
+        import numpy as np
+        import pandas as pd
+
+        never, frames = _Receipt(nan, -1, copies=0), []
+        occurred_at = np.array(self.occurred_at)
+        for consumer, receipts in self._receipts.items():
+            rows = [receipts.get(row, never) for row in range(len(self.event_id))]
+            received_at = np.array([receipt.at for receipt in rows], dtype=float)
+            frames.append(
+                pd.DataFrame(
+                    {
+                        "event_id": self.event_id,
+                        "consumer": consumer,
+                        "occurred_at": occurred_at,
+                        "received_at": received_at,
+                        "latency": received_at - occurred_at,
+                        "exchange": np.array([receipt.exchange for receipt in rows], dtype=np.int64),
+                        "copies": np.array([receipt.copies for receipt in rows], dtype=np.int64),
+                    }
+                )
+            )
+        return pd.concat(frames, ignore_index=True)
+
+
+class _Receipt:
+    __slots__ = ("at", "copies", "exchange")
+
+    def __init__(self, at: float, exchange: int, copies: int = 1) -> None:
+        self.at, self.exchange, self.copies = at, exchange, copies

@@ -1,0 +1,155 @@
+"""What one approach did in one scenario: the ledger's rows, and the figures computed from them."""
+
+import heapq
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from labkit.ledger import Ledger
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from labkit.approaches.consumer import Approach
+    from labkit.scenario import Scenario
+
+QUANTILES = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
+
+
+@dataclass(frozen=True, repr=False)
+class Result:
+    """One approach's run. `exchanges` and `receipts` are the rows (columns: `Ledger.exchanges`, `Ledger.receipts`).
+
+    The run's own exchanges were sent from t = 0 and before the horizon; `received` and the latencies also count what the
+    drain after it brought, so that no latency is cut short.
+    """
+
+    scenario: "Scenario"
+    approach: "Approach"
+    lens: str
+    ledger: Ledger
+
+    def __repr__(self) -> str:
+        row = self.row()
+        return f"<Result {self.label}: {row['requests']:,} requests, {row['received']:,} of {row['events']:,} events>"
+
+    @property
+    def label(self) -> str:
+        """The approach with what was set otherwise than by default: `polling interval=10`."""
+        settings = [f"{name}={value:g}" if isinstance(value, float) else f"{name}={value}" for name, value in self._set()]
+        return " ".join([self.approach.name, *settings])
+
+    def _set(self) -> list[tuple[str, Any]]:
+        fields = type(self.approach).__dataclass_fields__
+        params = asdict(self.approach)  # type: ignore[call-overload]
+        shown = [name for name in params if name == "interval" or params[name] != fields[name].default]
+        return [(name, params[name]) for name in shown]
+
+    @cached_property
+    def exchanges(self) -> "pd.DataFrame":
+        return self.ledger.exchanges(self.scenario.duration)
+
+    @cached_property
+    def receipts(self) -> "pd.DataFrame":
+        return self.ledger.receipts()
+
+    @property
+    def counted(self) -> "pd.DataFrame":
+        """The run's own exchanges: set-up and drain left out."""
+        return self.exchanges[(self.exchanges.kind != "setup") & ~self.exchanges.drain]
+
+    def row(self) -> dict[str, Any]:
+        """This result as a row of the table: plain values, null where there is none."""
+        requests, receipts = self.counted, self.receipts
+        events, held = len(self.ledger.event_id) * self.scenario.consumers, receipts.latency.dropna()
+        empty = int((requests.outcome == "empty").sum())
+        latency = {"mean": held.mean()} | {name: held.quantile(q) for name, q in QUANTILES.items()} | {"max": held.max()}
+        current_share, staleness = self._currency()
+        return {
+            "approach": self.approach.name,
+            "params": asdict(self.approach),  # type: ignore[call-overload]
+            "lens": self.lens,
+            "events": events,
+            "received": len(held),
+            "missing": int((~(receipts.received_at < self.scenario.duration)).sum()),
+            "lost": events - len(held),
+            "duplicates": int((receipts.copies - 1).clip(lower=0).sum()),
+            "requests": len(requests),
+            "setup_requests": int((self.exchanges.kind == "setup").sum()),
+            "empty_requests": empty,
+            "empty_share": empty / len(requests) if len(requests) else None,
+            "requests_per_event": len(requests) / events if events else None,
+            "bytes_out": int(requests.bytes_out.sum()),
+            "bytes_in": int(requests.bytes_in.sum()),
+            "latency": {name: round(float(value), 9) if len(held) else None for name, value in latency.items()},
+            "current_share": current_share,
+            "staleness": {"mean": staleness},
+            "connections": int(requests.connection.nunique()),
+            "connection_seconds": self._connection_seconds(requests),
+        }
+
+    def little(self) -> tuple[int, int]:
+        """Little's law: the total latency, and the area between the two staircases, each in nanoseconds.
+
+        The area is summed instant by instant, the latency event by event; once at rest the two are equal to the last digit.
+        """
+        import numpy as np
+
+        held = self.receipts.dropna(subset="received_at")
+        occurred, received = _nanoseconds(held.occurred_at), _nanoseconds(held.received_at)
+        instants = np.concatenate([occurred, received])
+        steps = np.concatenate([np.ones(len(occurred), dtype=np.int64), -np.ones(len(received), dtype=np.int64)])
+        order = np.argsort(instants, kind="stable")
+        missing = np.cumsum(steps[order])[:-1]
+        return int((received - occurred).sum()), int((missing * np.diff(instants[order])).sum())
+
+    def _currency(self) -> tuple[float, float]:
+        """The share of the time in which nothing is missing, and the mean of for how long something has been: over consumers."""
+        duration, shares, staleness = self.scenario.duration, [], []
+        for _, receipts in self.receipts.groupby("consumer", sort=False):
+            current, stale = _currency(
+                receipts.occurred_at.tolist(), receipts.received_at.fillna(float("inf")).tolist(), duration
+            )
+            shares.append(current / duration)
+            staleness.append(stale / duration)
+        return round(sum(shares) / len(shares), 12), round(sum(staleness) / len(staleness), 9)
+
+    def _connection_seconds(self, requests: "pd.DataFrame") -> float:
+        held = requests.groupby("connection").agg(opened=("sent_at", "min"), closed=("answered_at", "max"))
+        return round(float((held.closed - held.opened).sum()), 6)
+
+
+def _currency(occurred: list[float], received: list[float], duration: float) -> tuple[float, float]:
+    """Seconds up to `duration` in which nothing is missing, and the integral over them of for how long something has been.
+
+    Events come in order of occurrence. While some are missing, staleness is the age of the oldest of these.
+
+    >>> _currency([10.0, 20.0], [30.0, 40.0], 100.0)  # missing from 10 to 40; from 30 on since 20
+    (70.0, 400.0)
+    """
+    missing: list[tuple[float, float]] = []  # (occurred, received), the oldest first
+    current = stale = now = 0.0
+    upcoming = [*zip(occurred, received, strict=True), (duration, duration)]
+    for occurs, comes in upcoming:
+        occurs = min(occurs, duration)
+        while now < occurs:
+            while missing and missing[0][1] <= now:
+                heapq.heappop(missing)
+            if not missing:
+                current += occurs - now
+                now = occurs
+                break
+            since, until = missing[0]
+            until = min(until, occurs)
+            stale += ((until - since) ** 2 - (now - since) ** 2) / 2
+            now = until
+        heapq.heappush(missing, (occurs, comes))
+    return current, stale
+
+
+def _nanoseconds(instants: "pd.Series[float]") -> "NDArray[np.int64]":
+    import numpy as np
+
+    return np.rint(instants.to_numpy() * 1e9).astype(np.int64)

@@ -1,0 +1,43 @@
+"""One attempt of one delivery: sign, POST, judge."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import httpx
+
+from labkit import signature
+
+Verdict = Literal["delivered", "gone", "refused", "failed"]
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """How one attempt ended. `status` is 0, and `body` empty, where there was no answer."""
+
+    verdict: Verdict
+    status: int
+    error: str = ""
+    body: bytes = b""
+
+
+def deliver(client: httpx.Client, url: str, secret: str, id: str, body: bytes, unix: float) -> Attempt:
+    """POST a signed message once. Whatever the endpoint does, the answer is an Attempt."""
+    headers = {"Content-Type": "application/json", **signature.headers(secret, id, int(unix), body)}
+    try:
+        answer = client.post(url, content=body, headers=headers)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        return Attempt("failed", 0, f"{type(error).__name__}: {error}")
+    return Attempt(judge(answer.status_code), answer.status_code, body=answer.content)
+
+
+def judge(status: int) -> Verdict:
+    """What an endpoint's answer means: 2xx is success, 410 ends the subscription, 422 refuses this message for good.
+
+    Everything else failed, redirects included: they are not followed (Standard Webhooks).
+
+    >>> judge(204), judge(410), judge(422), judge(302)
+    ('delivered', 'gone', 'refused', 'failed')
+    """
+    if 200 <= status < 300:
+        return "delivered"
+    return {410: "gone", 422: "refused"}.get(status, "failed")  # type: ignore[return-value]
