@@ -38,6 +38,8 @@ class _Task(greenlet):
     """A cooperative task; `ticket` numbers its pauses, so that a wake-up meant for an earlier one is ignored."""
 
     ticket = 0
+    rank = 1
+    job: tuple[Callable[..., object], tuple[Any, ...]]
 
 
 class VirtualClock:
@@ -58,44 +60,39 @@ class VirtualClock:
 
     def __init__(self, start: float = 0.0, epoch: float = 0.0) -> None:
         self.epoch = epoch
-        self._now = _nanoseconds(start)
+        self.nanoseconds = nanoseconds(start)  # now, as a whole number
         self._queue: list[tuple[int, int, int, _Task, int]] = []
         self._serial = count()
         self._main = getcurrent()
         self._visitor = _Task()  # stands in the queue for the main program, when that waits
-        self._tasks: dict[_Task, int] = {}
+        self._tasks: dict[_Task, None] = {}
+        self._idle: list[_Task] = []
         self._closing = False
 
     def now(self) -> float:
         """Seconds since t = 0; negative during set-up."""
-        return self._now / NANO
+        return self.nanoseconds / NANO
 
     def sleep(self, seconds: float) -> None:
         """Wait, while the other tasks go on. Called by the main program, it runs them for so long."""
         if not seconds >= 0:
             raise ValueError(f"sleep takes >= 0 seconds, got {seconds}")
-        self._wake(self._current(), self._now + _nanoseconds(seconds))
+        self._wake(self._current(), self.nanoseconds + nanoseconds(seconds))
         self._pause()
 
     def sleep_until(self, instant: float) -> None:
         """Wait until an instant; one that has passed means: let the others of this instant go first."""
-        self._wake(self._current(), max(self._now, _nanoseconds(instant)))
+        self._wake(self._current(), max(self.nanoseconds, nanoseconds(instant)))
         self._pause()
 
-    def spawn(self, function: Callable[..., object], *args: Any, urgent: bool = False) -> object:
-        """Start `function(*args)` as a task, at this instant. What it raises comes out of `run`."""
-
-        def body() -> None:
-            try:
-                function(*args)
-            except GreenletExit:
-                pass
-            finally:
-                self._tasks.pop(task, None)
-
-        task = _Task(body, self._main)  # a greenlet starts with an empty context, as a thread does
-        self._tasks[task] = 0 if urgent else 1
-        self._wake(task, self._now)
+    def spawn(self, function: Callable[..., object], *args: Any, after: float = 0.0, urgent: bool = False) -> object:
+        """Start `function(*args)` as a task, `after` so many seconds. What it raises comes out of `run`."""
+        task = self._idle.pop() if self._idle else _Task(self._work, self._main)
+        task.gr_context = None  # empty, as a thread's is
+        task.rank = 0 if urgent else 1
+        task.job = function, args
+        self._tasks[task] = None
+        self._wake(task, self.nanoseconds + nanoseconds(after))
         return task
 
     def condition(self) -> "VirtualCondition":
@@ -107,23 +104,24 @@ class VirtualClock:
         Raises what a task raised, with its traceback.
         """
         self._must_be_main()
-        end = None if until is None else _nanoseconds(until)
-        if end is not None and end < self._now:
+        end = None if until is None else nanoseconds(until)
+        if end is not None and end < self.nanoseconds:
             raise ValueError(f"until ({until}) must be >= the current simulation time ({self.now()})")
         while self._queue and (end is None or self._queue[0][0] < end):
             if done is not None and done():
                 return
             self._step()
         if end is not None:
-            self._now = end
+            self.nanoseconds = end
 
     def close(self) -> None:
         """End every task where it waits, oldest first; their `finally` blocks run, and may not wait."""
         self._must_be_main()
         self._closing = True
-        for task in list(self._tasks):
+        for task in [*self._tasks, *self._idle]:
             task.throw(GreenletExit)
         self._tasks.clear()
+        self._idle.clear()
         self._queue.clear()
 
     def __enter__(self) -> Self:
@@ -134,31 +132,52 @@ class VirtualClock:
     ) -> None:
         self.close()
 
-    def _step(self) -> None:
-        due, _, _, task, ticket = heapq.heappop(self._queue)
-        if task.ticket != ticket:
-            return
-        self._now = due
-        task.ticket += 1
-        if task is not self._visitor:
-            task.switch()
+    def _work(self, serial: int) -> None:
+        """A task's life: it does a job, and is kept for another, since a greenlet takes longer to make than to switch to."""
+        task = self._current()
+        while True:
+            function, args = task.job
+            try:
+                function(*args)
+            except GreenletExit:
+                return
+            finally:
+                self._tasks.pop(task, None)
+            self._idle.append(task)
+            try:
+                self._main.switch()
+            except GreenletExit:
+                return
 
-    def _pause(self) -> None:
-        """Give way until this task's wake-up; the main program runs the others meanwhile."""
+    def _step(self) -> int:
+        """Do the next thing due, and return its serial."""
+        due, _, serial, task, ticket = heapq.heappop(self._queue)
+        if task.ticket == ticket:
+            self.nanoseconds = due
+            task.ticket += 1
+            if task is not self._visitor:
+                task.switch(serial)
+        return serial
+
+    def _pause(self) -> int:
+        """Give way until one of this task's wake-ups, and return its serial; the main program runs the others meanwhile."""
         if getcurrent() is not self._main:
             if self._closing:
                 raise GreenletExit
-            self._main.switch()
-            return
+            woken: int = self._main.switch()
+            return woken
         ticket = self._visitor.ticket
-        while self._visitor.ticket == ticket:
-            if not self._queue:
-                raise RuntimeError("deadlock: the main program waits, and no task is due that could wake it")
-            self._step()
+        while self._queue:
+            serial = self._step()
+            if self._visitor.ticket != ticket:
+                return serial
+        raise RuntimeError("deadlock: the main program waits, and no task is due that could wake it")
 
-    def _wake(self, task: _Task, due: int) -> None:
-        rank = self._tasks.get(task, 1)
-        heapq.heappush(self._queue, (due, rank, next(self._serial), task, task.ticket))
+    def _wake(self, task: _Task, due: int) -> int:
+        """Put a wake-up in the queue, and return its serial; the first one due counts, the others then do not."""
+        serial = next(self._serial)
+        heapq.heappush(self._queue, (due, task.rank, serial, task, task.ticket))
+        return serial
 
     def _current(self) -> _Task:
         current = getcurrent()
@@ -184,20 +203,21 @@ class VirtualCondition:
         clock = self._clock
         task = clock._current()
         self._waiting[task] = None
-        if timeout is not None:
-            clock._wake(task, clock._now + _nanoseconds(timeout))
+        expired = None if timeout is None else clock._wake(task, clock.nanoseconds + nanoseconds(timeout))
         try:
-            clock._pause()
-            return task not in self._waiting
+            return clock._pause() != expired
         finally:
-            self._waiting.pop(task, None)
+            del self._waiting[task]
 
-    def notify_all(self) -> None:
-        """Wake every waiting task at this instant, in the order in which they came."""
-        waiting, self._waiting = self._waiting, {}
-        for task in waiting:
-            self._clock._wake(task, self._clock._now)
+    def notify_all(self, after: float = 0.0) -> None:
+        """Wake every waiting task, `after` so many seconds, in the order in which they came.
+
+        Who has stopped waiting by then, because of a timeout, is not told.
+        """
+        due = self._clock.nanoseconds + nanoseconds(after)
+        for task in self._waiting:
+            self._clock._wake(task, due)
 
 
-def _nanoseconds(seconds: float) -> int:
+def nanoseconds(seconds: float) -> int:
     return round(seconds * NANO)

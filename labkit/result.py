@@ -43,7 +43,7 @@ class Result:
 
     def _set(self) -> list[tuple[str, Any]]:
         fields = type(self.approach).__dataclass_fields__
-        params = asdict(self.approach)  # type: ignore[call-overload]
+        params = asdict(self.approach)
         shown = [name for name in params if name == "interval" or params[name] != fields[name].default]
         return [(name, params[name]) for name in shown]
 
@@ -69,7 +69,7 @@ class Result:
         current_share, staleness = self._currency()
         return {
             "approach": self.approach.name,
-            "params": asdict(self.approach),  # type: ignore[call-overload]
+            "params": asdict(self.approach),
             "lens": self.lens,
             "events": events,
             "received": len(held),
@@ -152,4 +152,5 @@ def _currency(occurred: list[float], received: list[float], duration: float) -> 
 def _nanoseconds(instants: "pd.Series[float]") -> "NDArray[np.int64]":
     import numpy as np
 
-    return np.rint(instants.to_numpy() * 1e9).astype(np.int64)
+    whole: NDArray[np.int64] = np.rint(instants.to_numpy() * 1e9).astype(np.int64)
+    return whole

@@ -85,8 +85,8 @@ class PollingTheory:
     def polls(self, duration: float, phase: float = 0.0) -> int:
         """⌈(duration - phase) / P⌉: polls sent at phase, phase + P, … and before the half-open horizon.
 
-        Exact, for any arrivals that fit on one page: times are whole nanoseconds, as in the virtual clock,
-        for 3 * 0.1 / 0.1 is more than 3 in floats and would count a poll too many.
+        Exact, for any arrivals that fit on one page: times are whole nanoseconds, as in the virtual clock
+        (3 * 0.1 / 0.1 is more than 3 in floats). Each sleep is rounded, and each moment of a fixed rate.
 
         >>> polling(1, 0.1, 0, fixed="rate").polls(3 * 0.1)
         3
@@ -95,10 +95,16 @@ class PollingTheory:
         """
         _not_negative("duration", duration, "seconds")
         _not_negative("phase", phase, "seconds")
-        period = round(self.interval * 1e9) + round(_round_trip(self.delay, self.fixed) * 1e9)
+        horizon = round(duration * 1e9)
+        if self.fixed == "rate":
+            polls = max(0, math.floor((duration - phase) / self.interval) - 1)
+            while round((phase + polls * self.interval) * 1e9) < horizon:
+                polls += 1
+            return polls
+        period = round(self.interval * 1e9) + 2 * round(self.delay * 1e9)
         if period < 1:
             raise ValueError(f"period must be >= 1 nanosecond to be counted, got {self.period} seconds")
-        return max(0, -((round(phase * 1e9) - round(duration * 1e9)) // period))
+        return max(0, -((round(phase * 1e9) - horizon) // period))
 
     def requests(self, duration: float, phase: float = 0.0) -> float:
         """The polls of a duration times `requests_per_poll`: exact while one page is enough."""
@@ -139,7 +145,7 @@ class PollingTheory:
 
     @property
     def staleness(self) -> float:
-        """d + P/2 - (1 - F)/λ: for how long something has been missing, 0 while current, on average. Poisson only.
+        """d + P/2 - (1 - F)/λ: mean time for which something has been missing, 0 while current. Poisson only.
 
         Computed from terms that are all positive, so that nothing cancels when λP is tiny.
 
@@ -232,7 +238,7 @@ def best_interval(
 def unequal_wait(periods: Sequence[float]) -> float:
     """E[P²] / 2E[P]: the mean wait until the next poll, before the delay back.
 
-    Each period must be chosen from the past alone, and the events be Poisson (or know nothing of the periods).
+    Each period is chosen from the past alone, and the events are Poisson (or know nothing of the periods).
     Long periods catch more events: the mean wait of periods of 30 and 90 s is above the 30 s of two times 60.
 
     >>> unequal_wait([30, 90])

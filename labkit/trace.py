@@ -96,7 +96,7 @@ class _Table:
 
     def named(self, name: str) -> str:
         if name not in self.columns:
-            self.fail(f"no column {name!r}; there {_are(self.columns)}")
+            self.fail(f"no column {name!r}; the columns are {_list(self.columns)}")
         return name
 
     def column(self, name: str) -> list[str]:
@@ -123,8 +123,8 @@ class _Table:
         best = max(self.columns, key=lambda name: shares[name])
         if shares[best] == 0:
             self.fail(
-                f"no column holds instants (ISO 8601 or Unix times); there {_are(self.columns)}; row "
-                f"{self.rows[0][0]} is {self.rows[0][1]}; name one with --time-column NAME"
+                f"no column holds instants (ISO 8601 or Unix times); the columns are {_list(self.columns)}; "
+                f"row {self.rows[0][0]} is {self.rows[0][1]}; name one with --time-column NAME"
             )
         if _unit_of([best]):
             self.fail(f"row 1 must be a header that names the columns, got {best!r}")
@@ -238,7 +238,7 @@ def _own(
 
 
 def _share(cells: Sequence[str], any_number: bool) -> float:
-    """The share of cells that are instants. Numbers before 1973, such as magnitudes, only where a name vouches."""
+    """The share of cells that are instants. A number before 1973 counts only if the name vouches."""
     unit = _unit_of(cells)
     found = [None if unit is None else _microseconds(cell, unit) for cell in cells]
     if unit == "seconds" and not any_number:
@@ -247,7 +247,7 @@ def _share(cells: Sequence[str], any_number: bool) -> float:
 
 
 def _unit_of(cells: Sequence[str]) -> str | None:
-    """How a column writes instants, by the first that is one: Unix times of 1973 to 5138 tell by their size."""
+    """How a column writes instants, by the first that is one: Unix times of 1973 to 5138 tell by size."""
     for cell in cells:
         numeric = _NUMBER.fullmatch(cell) and not _COMPACT_DATE.fullmatch(cell)
         for unit in DIGITS if numeric else (ISO,):
@@ -302,7 +302,3 @@ def _rows(count: int) -> str:
 
 def _list(names: Sequence[str]) -> str:
     return ", ".join(map(repr, names))
-
-
-def _are(names: Sequence[str]) -> str:
-    return f"is only {names[0]!r}" if len(names) == 1 else f"are {_list(names)}"

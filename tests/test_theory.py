@@ -211,8 +211,9 @@ def test_simpy_hears_one_event_at_each_phase_after_the_mean_latency(fixed):
 
 @given(period=st.integers(1, 10**5), duration=st.integers(0, 10**7), phase=st.integers(0, 10**5))
 def test_polls_are_counted_in_whole_milliseconds_without_float_errors(period, duration, phase):
-    poller = polling(1, period / 1000, 0, "rate")
-    assert poller.polls(duration / 1000, phase / 1000) == len(range(phase, duration, period))
+    for fixed in ("delay", "rate"):
+        poller = polling(1, period / 1000, 0, fixed)
+        assert poller.polls(duration / 1000, phase / 1000) == len(range(phase, duration, period))
 
 
 def test_a_sum_of_floats_at_the_horizon_adds_no_poll():
@@ -220,6 +221,13 @@ def test_a_sum_of_floats_at_the_horizon_adds_no_poll():
     assert math.ceil((0.1 + 0.1 + 0.1) / 0.1) == 4
     assert polling(1, 0.1, 0, "rate").polls(0.1 + 0.1 + 0.1) == 3
     assert polling(1, 0.06, 0.02, "delay").polls(0.1 + 0.1 + 0.1) == 3
+
+
+def test_a_rounded_sleep_drifts_and_a_fixed_rate_does_not():
+    """A third of a second, sleep by sleep, is 1 ms early after 1,000,000 s. Two legs of 1.4 ns take 2 ns."""
+    assert polling(1, 1 / 3, 0, "rate").polls(1_000_000) == 3_000_000
+    assert polling(1, 1 / 3, 0, "delay").polls(1_000_000) == 3_000_001
+    assert polling(1, 1, 1.4e-9, "delay").polls(5.000000011) == 6
 
 
 # Pages ------------------------------------------------------------------------------------------

@@ -40,12 +40,12 @@ class Polling:
 
     def run(self, consumer: Consumer) -> None:
         """Poll until ended. A poll that fails moves no cursor, so the next one brings what it did not."""
-        client, cursor = consumer.client("poll"), ""
+        client, url, cursor = consumer.client("poll"), f"{consumer.source_url}/events", ""
         for _ in self.moments(consumer.clock):
             more = True
             while more:
                 try:
-                    answer = client.get(f"/events?limit={self.limit}&after={cursor}").raise_for_status()
+                    answer = client.get(f"{url}?limit={self.limit}&after={cursor}").raise_for_status()
                 except httpx.HTTPError:
                     break
                 page = answer.json()

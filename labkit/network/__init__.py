@@ -16,11 +16,25 @@ CLIENT_HEADERS = {"User-Agent": "labkit", "Accept-Encoding": "identity"}
 """A fixed agent and no compression, so that bytes do not depend on what else is installed."""
 
 
+class _NoCookies(httpx.Cookies):
+    def extract_cookies(self, response: httpx.Response) -> None:
+        """Keep nothing."""
+
+
+class Client(httpx.Client):
+    """An httpx client as every part of labkit uses it. It keeps no cookies: looking for some is an eighth of an exchange."""
+
+    cookies = _NoCookies()  # type: ignore[assignment, override, unused-ignore]
+
+    def __init__(self, transport: httpx.BaseTransport, base_url: str, timeout: float) -> None:
+        super().__init__(transport=transport, base_url=base_url, headers=CLIENT_HEADERS, timeout=timeout)
+
+
 class Network(Protocol):
     """What source and consumers see of a network."""
 
     def host(self, name: str, app: "WSGIApplication") -> str:
         """Put an app on the network under a name; returns its URL."""
 
-    def client(self, sender: str, kind: Kind, base_url: str = "", timeout: float = TIMEOUT) -> httpx.Client:
-        """An httpx client of `sender`, whose exchanges are entered in the ledger under `kind`."""
+    def client(self, sender: str, kind: Kind, base_url: str = "", timeout: float = TIMEOUT) -> Client:
+        """A client of `sender`, whose exchanges are entered in the ledger under `kind`."""

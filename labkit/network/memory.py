@@ -1,10 +1,9 @@
 """A network in memory: hosts by name, HTTP carried to their WSGI apps, with a delay each way."""
 
 import sys
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from email.utils import formatdate
-from http import HTTPStatus
+from functools import lru_cache
 from io import BytesIO
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -13,9 +12,9 @@ from urllib.parse import unquote_to_bytes
 import httpx
 from greenlet import GreenletExit
 
-from labkit.clock import Clock
+from labkit.clock import NANO, VirtualClock, nanoseconds
 from labkit.ledger import Kind, Ledger
-from labkit.network import CLIENT_HEADERS, TIMEOUT
+from labkit.network import TIMEOUT, Client
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -30,7 +29,7 @@ class MemoryNetwork:
     One exchange takes 2 x delay, and whatever time the host's app takes: with 20 ms each way, 40 ms.
     """
 
-    def __init__(self, clock: Clock, ledger: Ledger, delay: float = 0.020) -> None:
+    def __init__(self, clock: VirtualClock, ledger: Ledger, delay: float = 0.020) -> None:
         self.clock, self.ledger, self.delay = clock, ledger, delay
         self.hosts: dict[str, WSGIApplication] = {}
         self.connections = count()
@@ -39,10 +38,9 @@ class MemoryNetwork:
         self.hosts[name] = app
         return f"http://{name}"
 
-    def client(self, sender: str, kind: Kind, base_url: str = "", timeout: float = TIMEOUT) -> httpx.Client:
-        """An httpx client of `sender`, whose exchanges are entered under `kind`. `timeout` is for each read, as in httpx."""
-        transport = MemoryTransport(self, sender, kind)
-        return httpx.Client(transport=transport, base_url=base_url, headers=CLIENT_HEADERS, timeout=timeout)
+    def client(self, sender: str, kind: Kind, base_url: str = "", timeout: float = TIMEOUT) -> Client:
+        """A client of `sender`, whose exchanges are entered under `kind`. `timeout` is for each read, as in httpx."""
+        return Client(MemoryTransport(self, sender, kind), base_url, timeout)
 
 
 class MemoryTransport(httpx.BaseTransport):
@@ -54,18 +52,17 @@ class MemoryTransport(httpx.BaseTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         network, clock, ledger, host = self.network, self.network.clock, self.network.ledger, request.url.host
-        body = request.read()
-        exchange = ledger.open(
-            self.kind, self.sender, host, request.method, request.url.path, clock.now(),
-            _request_size(request, body), self._connect(host),
-        )  # fmt: skip
+        environ, size = _environ(request, request.read(), self.sender)
+        exchange = environ["labkit.exchange"] = ledger.open(
+            self.kind, self.sender, host, request.method, environ["PATH_INFO"], clock.now(), size, self._connect(host)
+        )
         app = network.hosts.get(host)
         if app is None:
             ledger.close(exchange, clock.now(), 0, 0, "ConnectError")
             known = ", ".join(sorted(network.hosts)) or "none"
             raise httpx.ConnectError(f"no host is named {host!r}; there are: {known}", request=request)
         pipe = Pipe(clock, network.delay)
-        clock.spawn(_serve, app, _environ(request, body, self.sender, exchange), pipe)
+        clock.spawn(_serve, app, environ, pipe, after=network.delay)
         answer = Answer(self, request, exchange, pipe)
         return httpx.Response(
             answer.status, headers=answer.headers, stream=answer, extensions={"labkit.exchange": exchange}
@@ -92,29 +89,33 @@ class Answer(httpx.SyncByteStream):
     def __init__(self, transport: MemoryTransport, request: httpx.Request, exchange: int, pipe: "Pipe") -> None:
         self._transport, self._request, self._exchange, self._pipe = transport, request, exchange, pipe
         self._timeout: float | None = request.extensions.get("timeout", {}).get("read")
-        self.status, self._size = 0, 0
         self._open = True
-        status, self.headers = self._next()
-        self.status = int(status.split(" ", 1)[0])
+        self._size = self.status = 0
+        self._here = self._arrivals()
+        status, self.headers = next(self._here)
+        self.status = int(status[:3])
 
     def __iter__(self) -> Iterator[bytes]:
-        while (chunk := self._next()) is not None:
-            yield chunk
+        yield from self._here
         self._transport.keep(self._request.url.host, self._exchange)
 
-    def _next(self) -> Any:
-        try:
-            item, size = self._pipe.get(self._timeout)
-        except TimeoutError:
-            self._end("ReadTimeout")
-            raise httpx.ReadTimeout(
-                f"nothing came from {self._request.url.host} for {self._timeout} s", request=self._request
-            ) from None
-        except GreenletExit:  # the run is over: the exchange stays unanswered
-            self._open = False
-            raise
-        self._size += size
-        return item
+    def _arrivals(self) -> Iterator[Any]:
+        """The head, and then each chunk, when it is here."""
+        while True:
+            try:
+                items = self._pipe.get(self._timeout)
+            except TimeoutError:
+                self._end("ReadTimeout")
+                host = self._request.url.host
+                raise httpx.ReadTimeout(f"nothing came from {host} for {self._timeout} s", request=self._request) from None
+            except GreenletExit:  # the run is over: the exchange stays unanswered
+                self._open = False
+                raise
+            for _, item, size in items:
+                self._size += size
+                if item is None:
+                    return
+                yield item
 
     def close(self) -> None:
         self._end()
@@ -129,36 +130,35 @@ class Answer(httpx.SyncByteStream):
 class Pipe:
     """One way from a host to a client: what is put in comes out `delay` seconds later, in order."""
 
-    def __init__(self, clock: Clock, delay: float) -> None:
+    def __init__(self, clock: VirtualClock, delay: float) -> None:
         self.clock, self.delay = clock, delay
         self.closed = False  # by the reader, who has gone
-        self._items: deque[tuple[float, object, int]] = deque()
+        self._items: list[tuple[int, object, int]] = []
         self._more = clock.condition()
 
     def put(self, item: object, size: int) -> None:
-        self._items.append((self.clock.now() + self.delay, item, size))
-        self._more.notify_all()
+        """Send an item; `size` is its bytes on the wire, and None ends the answer."""
+        self._items.append((self.clock.nanoseconds + nanoseconds(self.delay), item, size))
+        if len(self._items) == 1:
+            self._more.notify_all(after=self.delay)
 
-    def get(self, timeout: float | None) -> tuple[object, int]:
-        """The next item and its bytes on the wire; TimeoutError if none is here within `timeout` seconds."""
+    def get(self, timeout: float | None) -> list[tuple[int, object, int]]:
+        """What is here, one item at least, as (due, item, size); TimeoutError if nothing is within `timeout` seconds."""
         clock = self.clock
-        deadline = None if timeout is None else clock.now() + timeout
-        while True:
-            due = self._items[0][0] if self._items else None
-            if due is not None and (deadline is None or due < deadline):
-                if due > clock.now():
-                    clock.sleep_until(due)
-                _, item, size = self._items.popleft()
-                return item, size
-            remaining = None if deadline is None else deadline - clock.now()
-            if remaining is not None and remaining <= 0:
+        if not self._items:
+            if not self._more.wait(timeout):
                 raise TimeoutError
-            self._more.wait(remaining)
+        elif (ahead := (self._items[0][0] - clock.nanoseconds) / NANO) > 0:
+            clock.sleep(ahead if timeout is None else min(ahead, timeout))
+            if timeout is not None and timeout <= ahead:
+                raise TimeoutError
+        here = sum(due <= clock.nanoseconds for due, _, _ in self._items)
+        items, self._items = self._items[:here], self._items[here:]
+        return items
 
 
 def _serve(app: "WSGIApplication", environ: dict[str, Any], pipe: Pipe) -> None:
     """The host's side of one exchange: WSGI (PEP 3333), framed as an HTTP/1.1 server would."""
-    pipe.clock.sleep(pipe.delay)
     head: list[Any] = []
 
     def start_response(status: str, headers: list[tuple[str, str]], exc_info: object = None) -> Callable[[bytes], object]:
@@ -194,27 +194,37 @@ def _no_write(data: bytes) -> object:
 def _send_head(head: list[Any], environ: dict[str, Any], pipe: Pipe) -> bool:
     """Send the status and headers, with those that a server adds; True if the body is chunked (RFC 9112, 7.1)."""
     status, headers = head
-    unix = pipe.clock.epoch + pipe.clock.now()
-    headers = [("Server", "labkit"), ("Date", formatdate(unix, usegmt=True)), *headers]
-    code = int(status[:3])
-    bodiless = environ["REQUEST_METHOD"] == "HEAD" or code in (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
-    chunked = not bodiless and not any(name.lower() == "content-length" for name, _ in headers)
+    sent = [("Server", "labkit"), ("Date", _date(int(pipe.clock.epoch + pipe.clock.now()))), *headers]
+    size, chunked = len("HTTP/1.1 \r\n\r\n") + len(status), True
+    for name, value in sent:
+        size += len(name) + len(value) + len(": \r\n")
+        chunked = chunked and name.lower() != "content-length"
+    if status[:3] in ("204", "304") or environ["REQUEST_METHOD"] == "HEAD":
+        chunked = False
     if chunked:
-        headers.append(("Transfer-Encoding", "chunked"))
-    size = len("HTTP/1.1 \r\n\r\n") + len(status) + sum(len(name) + len(value) + 4 for name, value in headers)
-    pipe.put((status, headers), size)
+        sent.append(("Transfer-Encoding", "chunked"))
+        size += len("Transfer-Encoding: chunked\r\n")
+    pipe.put((status, sent), size)
     return chunked
 
 
-def _request_size(request: httpx.Request, body: bytes) -> int:
-    """Bytes of a request as HTTP/1.1 writes it (RFC 9112, 2.1)."""
-    line = len(request.method) + len(request.url.raw_path) + len("  HTTP/1.1\r\n")
-    return line + sum(len(name) + len(value) + 4 for name, value in request.headers.raw) + 2 + len(body)
+def _date(unix: int) -> str:
+    """An instant as HTTP writes it (RFC 9110, 5.6.7)."""
+    day, seconds = divmod(unix, 86_400)
+    return f"{_day(day)}{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02} GMT"
 
 
-def _environ(request: httpx.Request, body: bytes, sender: str, exchange: int) -> dict[str, Any]:
+@lru_cache(maxsize=16)
+def _day(day: int) -> str:
+    return formatdate(day * 86_400, usegmt=True)[: len("Wed, 31 Jan 2018 ")]
+
+
+def _environ(request: httpx.Request, body: bytes, sender: str) -> tuple[dict[str, Any], int]:
+    """A request as WSGI hands it to an app (PEP 3333), and its bytes as HTTP/1.1 writes it (RFC 9112, 2.1)."""
     url = request.url
-    path, _, query = url.raw_path.partition(b"?")
+    target = url.raw_path
+    path, _, query = target.partition(b"?")
+    headers, size = _header_environ(tuple(request.headers.raw))
     environ: dict[str, Any] = {
         "REQUEST_METHOD": request.method,
         "SCRIPT_NAME": "",
@@ -231,11 +241,16 @@ def _environ(request: httpx.Request, body: bytes, sender: str, exchange: int) ->
         "wsgi.multithread": False,
         "wsgi.multiprocess": False,
         "wsgi.run_once": False,
-        "labkit.exchange": exchange,
+        **headers,
     }
-    for name, value in request.headers.raw:
+    return environ, size + len(request.method) + len(target) + len("  HTTP/1.1\r\n\r\n") + len(body)
+
+
+@lru_cache(maxsize=256)
+def _header_environ(raw: tuple[tuple[bytes, bytes], ...]) -> tuple[dict[str, str], int]:
+    """Headers as an environ has them, and their bytes; a poller's are the same each time."""
+    environ: dict[str, str] = {}
+    for name, value in raw:
         key = name.decode("ascii").upper().replace("-", "_")
-        if key not in ("CONTENT_TYPE", "CONTENT_LENGTH"):
-            key = f"HTTP_{key}"
-        environ[key] = value.decode("latin-1")
-    return environ
+        environ[key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"] = value.decode("latin-1")
+    return environ, sum(len(name) + len(value) + len(": \r\n") for name, value in raw)

@@ -6,6 +6,7 @@ import sqlite3
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache, partial
 from hashlib import sha256
 from importlib.resources import files
 
@@ -33,7 +34,7 @@ class Store:
     """
 
     def __init__(self, key: bytes, path: str = ":memory:") -> None:
-        self._key = key
+        self._tag = lru_cache(maxsize=256)(partial(_tag, key))  # the same few cursors come again and again
         self._db = sqlite3.connect(path, isolation_level=None)
         self._db.executescript(files("labkit.source").joinpath("schema.sql").read_text())
 
@@ -72,9 +73,6 @@ class Store:
         if len(cursor) != 16 or len(raw) != 12 or not hmac.compare_digest(raw[6:], self._tag(raw[:6])):
             raise ValueError(f"cursor {cursor[:40]!r} is not one of this source's: pass `next` of an answer, unchanged")
         return int.from_bytes(raw[:6])
-
-    def _tag(self, place: bytes) -> bytes:
-        return hmac.digest(self._key, place, "sha256")[:6]
 
     # POST /events again under the same Idempotency-Key
 
@@ -117,6 +115,10 @@ class Store:
 
     def close(self) -> None:
         self._db.close()
+
+
+def _tag(key: bytes, place: bytes) -> bytes:
+    return hmac.digest(key, place, "sha256")[:6]
 
 
 def _subscription(row: tuple[str, str, str, str, str]) -> Subscription:
