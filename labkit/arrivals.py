@@ -49,8 +49,7 @@ class Arrivals:
         for event in self.events[:1] + self.events[-1:]:
             if not 0 <= event.occurred_at < self.duration:
                 raise ValueError(
-                    f"events must have 0 <= occurred_at < {self.duration:g} s, "
-                    f"got {event.id} at {event.occurred_at} s"
+                    f"events must have 0 <= occurred_at < {self.duration:g} s, got {event.id} at {event.occurred_at} s"
                 )
 
     def __repr__(self) -> str:

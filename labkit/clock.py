@@ -188,7 +188,9 @@ class VirtualClock:
 
     def _must_be_main(self) -> None:
         if getcurrent() is not self._main:
-            raise RuntimeError("run and close belong to the program that made the clock, not to a task or another thread")
+            raise RuntimeError(
+                "run and close belong to the program that made the clock, not to a task or another thread"
+            )
 
 
 class VirtualCondition:

@@ -71,7 +71,9 @@ def _rest(ledger: Ledger, source: EventSource) -> Callable[[], bool]:
         if ledger.complete():
             return True
         while seen < len(ledger.status) and seen not in ledger.in_flight:
-            found_nothing = ledger.kind[seen] == "poll" and ledger.status[seen] in (200, 304) and not ledger.new_events[seen]
+            found_nothing = (
+                ledger.kind[seen] == "poll" and ledger.status[seen] in (200, 304) and not ledger.new_events[seen]
+            )
             if found_nothing:
                 satisfied.add(ledger.sender[seen])
             seen += 1

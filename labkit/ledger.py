@@ -42,7 +42,15 @@ class Ledger:
         self.received = 0
 
     def open(
-        self, kind: Kind, sender: str, host: str, method: str, path: str, sent_at: float, bytes_out: int, connection: int
+        self,
+        kind: Kind,
+        sender: str,
+        host: str,
+        method: str,
+        path: str,
+        sent_at: float,
+        bytes_out: int,
+        connection: int,
     ) -> int:
         """Enter an exchange as it is sent; returns its number."""
         self.kind.append(kind)

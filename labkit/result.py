@@ -38,7 +38,9 @@ class Result:
     @property
     def label(self) -> str:
         """The approach with what was set otherwise than by default: `polling interval=10`."""
-        settings = [f"{name}={value:g}" if isinstance(value, float) else f"{name}={value}" for name, value in self._set()]
+        settings = [
+            f"{name}={value:g}" if isinstance(value, float) else f"{name}={value}" for name, value in self._set()
+        ]
         return " ".join([self.approach.name, *settings])
 
     def _set(self) -> list[tuple[str, Any]]:
@@ -65,7 +67,9 @@ class Result:
         requests, receipts = self.counted, self.receipts
         events, held = len(self.ledger.event_id) * self.scenario.consumers, receipts.latency.dropna()
         empty = int((requests.outcome == "empty").sum())
-        latency = {"mean": held.mean()} | {name: held.quantile(q) for name, q in QUANTILES.items()} | {"max": held.max()}
+        latency = (
+            {"mean": held.mean()} | {name: held.quantile(q) for name, q in QUANTILES.items()} | {"max": held.max()}
+        )
         current_share, staleness = self._currency()
         return {
             "approach": self.approach.name,

@@ -117,9 +117,7 @@ def verify(
     listed = _header(headers, "webhook-signature")
     content = _content(message_id, timestamp, body)
     if not abs(now - int(timestamp)) <= tolerance:  # in this form a NaN is refused too
-        raise SignatureError(
-            f"webhook-timestamp must be within {tolerance:g} s of now, {now}, got {timestamp}"
-        )
+        raise SignatureError(f"webhook-timestamp must be within {tolerance:g} s of now, {now}, got {timestamp}")
     candidates = listed.split(" ", _MOST_SIGNATURES)
     if len(candidates) > _MOST_SIGNATURES or len(listed) > _LONGEST_HEADER:
         raise SignatureError(
@@ -150,13 +148,9 @@ def _header(headers: _Headers, name: str) -> str:
 def _content(message_id: str, timestamp: str, body: bytes) -> bytes:
     """Build the bytes that are signed: both ends pass here, so both refuse the same ids and timestamps."""
     if not _ID.fullmatch(message_id):
-        raise SignatureError(
-            f"webhook-id must be 1 to 64 of A-Z, a-z, 0-9, _ and -, got {reprlib.repr(message_id)}"
-        )
+        raise SignatureError(f"webhook-id must be 1 to 64 of A-Z, a-z, 0-9, _ and -, got {reprlib.repr(message_id)}")
     if not _TIMESTAMP.fullmatch(timestamp):
-        raise SignatureError(
-            f"webhook-timestamp must be whole Unix seconds in digits, got {reprlib.repr(timestamp)}"
-        )
+        raise SignatureError(f"webhook-timestamp must be whole Unix seconds in digits, got {reprlib.repr(timestamp)}")
     return f"{message_id}.{timestamp}.".encode() + body
 
 

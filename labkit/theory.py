@@ -31,9 +31,7 @@ class PollingTheory:
         _not_negative("delay", self.delay, "seconds")
         _positive("limit", self.limit, "events a page")
         if self.period < 2 * self.delay:
-            raise ValueError(
-                f"interval must be >= {2 * self.delay} seconds, a round trip, got {self.interval}"
-            )
+            raise ValueError(f"interval must be >= {2 * self.delay} seconds, a round trip, got {self.interval}")
 
     @property
     def period(self) -> float:
@@ -215,9 +213,7 @@ def crossover_interval(
     return max(0.0, 1 / (rate * requests_per_event) - _round_trip(delay, fixed))
 
 
-def best_interval(
-    rate: float, tau: float, delay: float = 0.0, fixed: Literal["delay", "rate"] = "delay"
-) -> float:
+def best_interval(rate: float, tau: float, delay: float = 0.0, fixed: Literal["delay", "rate"] = "delay") -> float:
     """The T with the least cost "polls + total latency / τ": the period √(2τ/λ), less 2d after a fixed delay.
 
     τ is the latency, in seconds, that is as bad as one more poll. Any stationary arrivals without phase lock,

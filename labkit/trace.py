@@ -175,9 +175,7 @@ def _parse(raw: bytes, file: str) -> _Table:
         table.fail(f"no rows after the header {list(columns)}")
     for row, cells in table.rows:
         if len(cells) != len(columns):
-            table.fail(
-                f"row {row}: must have {len(columns)} cells as the header has, got {len(cells)}: {cells}"
-            )
+            table.fail(f"row {row}: must have {len(columns)} cells as the header has, got {len(cells)}: {cells}")
     return table
 
 

@@ -40,9 +40,7 @@ def gaps(arrivals):
 
 
 def test_a_repr_is_one_short_line():
-    assert repr(earthquakes()) == (
-        "<Arrivals earthquakes: 1,707 events over 604,800 s from 2018-01-31T01:49:59.650Z>"
-    )
+    assert repr(earthquakes()) == ("<Arrivals earthquakes: 1,707 events over 604,800 s from 2018-01-31T01:49:59.650Z>")
 
 
 def test_the_rate_is_events_over_duration():
@@ -58,9 +56,7 @@ def test_arrivals_can_be_sent_to_another_process(make):
 
 def test_events_out_of_order_are_refused():
     events = (Event("evt_1", "a", 2.0, {}), Event("evt_2", "a", 1.0, {}))
-    with pytest.raises(
-        ValueError, match=r"in order of occurred_at, got evt_2 at 1\.0 s after evt_1 at 2\.0 s"
-    ):
+    with pytest.raises(ValueError, match=r"in order of occurred_at, got evt_2 at 1\.0 s after evt_1 at 2\.0 s"):
         Arrivals("x", events, 10, EPOCH, {})
 
 
@@ -111,9 +107,7 @@ def test_each_earthquake_has_its_rows_instant_to_the_microsecond(min_magnitude):
     ]
     week = earthquakes(min_magnitude)
     start = datetime.fromisoformat(rows[0]["occurred_at"])
-    assert week.epoch == float(
-        Fraction((start - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1), 1000)
-    )
+    assert week.epoch == float(Fraction((start - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1), 1000))
     for row, event in zip(rows, week.events, strict=True):
         milliseconds = (datetime.fromisoformat(row["occurred_at"]) - start) // timedelta(milliseconds=1)
         assert event.occurred_at == float(Fraction(milliseconds, 1000))
@@ -221,9 +215,7 @@ def test_bursts_have_the_mean_rate_and_size_that_were_asked_for(size, spread):
     events = sum(len(run.events) for run in runs)
     assert abs(events - weeks * mean) / math.sqrt(weeks * mean * (2 * size - 1)) < Z
     clusters = sum(1 + sum(gap > spread for gap in gaps(run)) for run in runs)
-    merged = (
-        weeks * WEEK * (mean / size / WEEK) ** 2 * spread
-    )  # two bursts within `spread` of each other look as one
+    merged = weeks * WEEK * (mean / size / WEEK) ** 2 * spread  # two bursts within `spread` of each other look as one
     assert abs(clusters + merged - weeks * mean / size) / math.sqrt(weeks * mean / size) < Z
 
 
@@ -250,9 +242,7 @@ def test_a_spread_of_zero_makes_ties():
 
 def test_a_burst_is_no_longer_than_its_spread():
     """One burst at most in most of these runs: all events within 5 s, some beyond 4.5 s."""
-    runs = [
-        instants(bursty(per_hour=1, duration=3600, seed=seed, size=100, spread=5)) for seed in range(1000)
-    ]
+    runs = [instants(bursty(per_hour=1, duration=3600, seed=seed, size=100, spread=5)) for seed in range(1000)]
     lengths = [run[-1] - run[0] for run in runs if run]
     short = [length for length in lengths if length <= 5]
     assert len(lengths) - len(short) <= 3  # two bursts in one hour at 0.01 an hour: 0.05 expected
@@ -347,9 +337,7 @@ def test_too_many_events_are_refused(make, monkeypatch):
     """The cap is 2,000,000; here 1,000, of 1,680 and more."""
     assert made.MOST_EVENTS == 2_000_000
     monkeypatch.setattr(made, "MOST_EVENTS", 1000)
-    with pytest.raises(
-        ValueError, match=rf"{make.__name__} would make more than 1,000 events; .*duration=604800"
-    ):
+    with pytest.raises(ValueError, match=rf"{make.__name__} would make more than 1,000 events; .*duration=604800"):
         make()
 
 
@@ -424,9 +412,7 @@ def test_compact_dates_are_dates_not_unix_times(write):
 def test_seconds_from_a_start_of_their_own_are_taken_when_the_column_is_named(write):
     path = write("at,size\n0,7\n12.5,8\n")
     assert instants(from_csv(path, time_column="at")) == [0.0, 12.5]
-    with pytest.raises(
-        ValueError, match=r"mine\.csv: no column holds instants .*'at', 'size'; row 2 is \['0', '7'\]"
-    ):
+    with pytest.raises(ValueError, match=r"mine\.csv: no column holds instants .*'at', 'size'; row 2 is \['0', '7'\]"):
         from_csv(path)
 
 
@@ -436,9 +422,7 @@ def test_seconds_from_a_start_of_their_own_are_taken_when_the_column_is_named(wr
     eol=st.sampled_from(["\n", "\r\n"]),
     delimiter=st.sampled_from(",;\t"),
 )
-def test_instants_come_back_sorted_whatever_their_form_and_order(
-    tmp_path_factory, numbers, form, eol, delimiter
-):
+def test_instants_come_back_sorted_whatever_their_form_and_order(tmp_path_factory, numbers, form, eol, delimiter):
     """Written in any order in any form, read in order: every gap is the one written, to the microsecond."""
 
     def written(micros):

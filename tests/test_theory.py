@@ -297,9 +297,7 @@ def test_no_other_interval_costs_less(rate, tau, delay, fixed):
         poller = polling(rate, interval, delay, fixed)
         return poller.polls_per_event + poller.mean_latency / tau
 
-    found = optimize.minimize_scalar(
-        cost, bounds=(2 * delay + 1e-6, 1e4), method="bounded", options={"xatol": 1e-7}
-    )
+    found = optimize.minimize_scalar(cost, bounds=(2 * delay + 1e-6, 1e4), method="bounded", options={"xatol": 1e-7})
     assert theory.best_interval(rate, tau, delay, fixed) == pytest.approx(found.x, rel=1e-4)
 
 

@@ -107,7 +107,9 @@ class Answer(httpx.SyncByteStream):
             except TimeoutError:
                 self._end("ReadTimeout")
                 host = self._request.url.host
-                raise httpx.ReadTimeout(f"nothing came from {host} for {self._timeout} s", request=self._request) from None
+                raise httpx.ReadTimeout(
+                    f"nothing came from {host} for {self._timeout} s", request=self._request
+                ) from None
             except GreenletExit:  # the run is over: the exchange stays unanswered
                 self._open = False
                 raise
@@ -161,7 +163,9 @@ def _serve(app: "WSGIApplication", environ: dict[str, Any], pipe: Pipe) -> None:
     """The host's side of one exchange: WSGI (PEP 3333), framed as an HTTP/1.1 server would."""
     head: list[Any] = []
 
-    def start_response(status: str, headers: list[tuple[str, str]], exc_info: object = None) -> Callable[[bytes], object]:
+    def start_response(
+        status: str, headers: list[tuple[str, str]], exc_info: object = None
+    ) -> Callable[[bytes], object]:
         head[:] = status, headers
         return _no_write
 
