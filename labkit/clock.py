@@ -4,6 +4,7 @@ A clock gives `now`, `sleep`, `sleep_until`, `spawn` and `condition`; whoever is
 """
 
 import heapq
+import time
 from collections.abc import Callable
 from itertools import count
 from types import TracebackType
@@ -223,3 +224,14 @@ class VirtualCondition:
 
 def nanoseconds(seconds: float) -> int:
     return round(seconds * NANO)
+
+
+def resolution() -> float:
+    """The smallest step that the machine's clock was seen to take, in seconds."""
+    steps = []
+    for _ in range(1000):
+        start = time.perf_counter_ns()
+        while (end := time.perf_counter_ns()) == start:
+            pass
+        steps.append(end - start)
+    return min(steps) / NANO

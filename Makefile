@@ -1,0 +1,51 @@
+# Each target makes .venv and installs what it needs by itself. On Windows: the pip lines of README.md.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: compare lab test quick bench mutations notebooks clean
+
+compare: .venv/base.stamp      ## the main job: a real week of earthquakes, asked for and told (ARGS="…" to change it)
+	$(BIN)/labkit compare $(ARGS)
+
+lab: .venv/lab.stamp           ## JupyterLab on the notebooks
+	$(BIN)/jupyter lab --notebook-dir notebooks
+
+test: .venv/test.stamp         ## everything: lint, types, import directions, unit and property tests, notebooks
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest -n 2 --dist loadscope --nbval tests labkit notebooks
+
+quick: .venv/test.stamp        ## under a minute: lint, types, and the tests that are not marked slow
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/pytest -q -n 2 -m "not slow" tests labkit
+
+bench: .venv/test.stamp        ## speed and memory, as ratios against a floor in the same run
+	$(BIN)/python benchmarks/virtual.py
+
+mutations: .venv/test.stamp    ## break the code on purpose: each mutation must turn its test red
+	$(BIN)/python tests/mutations.py
+
+notebooks: .venv/test.stamp    ## run the notebooks and store their outputs
+	$(BIN)/jupyter execute --inplace notebooks/*.ipynb
+
+clean:
+	rm -rf .venv build *.egg-info
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --upgrade pip
+
+.venv/base.stamp: pyproject.toml .venv/bin/python
+	$(BIN)/pip install --quiet -e .
+	touch $@
+
+.venv/lab.stamp: pyproject.toml .venv/bin/python
+	$(BIN)/pip install --quiet -e ".[lab]"
+	touch $@ .venv/base.stamp
+
+.venv/test.stamp: pyproject.toml .venv/bin/python
+	$(BIN)/pip install --quiet -e ".[lab,test]"
+	touch $@ .venv/lab.stamp .venv/base.stamp
