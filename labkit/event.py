@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -49,7 +50,7 @@ def to_json(document: object) -> bytes:
 
 
 def from_json(raw: bytes) -> object:
-    """Read JSON strictly (RFC 8259, and I-JSON's rule on names, RFC 7493): UTF-8, no NaN, no name twice, no 1e400.
+    """Read JSON strictly (RFC 8259, and I-JSON's rules, RFC 7493): UTF-8, no NaN, no name twice, no 1e400, no half character.
 
     Nesting is limited to 100 levels. Raises ValueError, and nothing else, saying what is wrong.
 
@@ -73,6 +74,11 @@ def from_json(raw: bytes) -> object:
     except RecursionError:
         raise ValueError(_TOO_DEEP) from None
     _check_depth(document)
+    if "\\u" in text:  # the only way to write half of a surrogate pair, which UTF-8 cannot carry on
+        try:
+            to_json(document)
+        except UnicodeEncodeError as error:
+            raise ValueError(f"\\u{ord(error.object[error.start]):04x} is half of a surrogate pair") from None
     return document
 
 
@@ -83,8 +89,7 @@ _TOO_DEEP = f"the nesting is deeper than {_DEPTH} levels"
 def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     document = dict(pairs)
     if len(document) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        twice = next(name for name, times in Counter(name for name, _ in pairs).items() if times > 1)
         raise ValueError(f"the name {twice[:40]!r} stands twice in one object")
     return document
 

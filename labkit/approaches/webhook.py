@@ -40,29 +40,30 @@ def receiver(
 ) -> Flask:
     """A receiver's app, `POST /hook`: verify, read, deduplicate, take effect, acknowledge, in that order.
 
-    Nothing is parsed before it is verified. A bad signature is 401; signed nonsense is 422 and kept aside, so that a source
-    does not send it again; an event that came before is 200 and has no second effect.
+    Nothing is parsed before it is verified. A bad signature is 401; signed nonsense, or an event that `receive` raises
+    ValueError at, is 422 and kept aside, so that a source does not send it again; an event that came before is 200 and has
+    no second effect.
     """
     app = Flask("labkit.receiver")
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
 
     @app.post("/hook")
     def hook() -> Response:
+        body = request.get_data()  # 413 if it is too large
         if request.mimetype != "application/json":
             return Response("send Content-Type: application/json\n", 415, mimetype="text/plain")
-        body = request.get_data()
         try:
             id = verify(secrets, request.headers, body, now=clock.epoch + clock.now())
         except SignatureError as error:
             return Response(f"{error}\n", 401, mimetype="text/plain")
         try:
             message = _message(id, body)
+            if message["type"] == "endpoint.verify":
+                return Response(to_json({"challenge": message["data"]["challenge"]}), mimetype="application/json")
+            receive(message, request)
         except ValueError as error:
             inbox.quarantine(id, body)
             return Response(f"{error}\n", 422, mimetype="text/plain")
-        if message["type"] == "endpoint.verify":
-            return Response(to_json({"challenge": message["data"]["challenge"]}), mimetype="application/json")
-        receive(message, request)
         inbox.take(id, body)
         return Response(status=200)
 

@@ -25,7 +25,7 @@ def deliver(client: httpx.Client, url: str, secret: str, id: str, body: bytes, u
     headers = {"Content-Type": "application/json", **signature.headers(secret, id, int(unix), body)}
     try:
         answer = client.post(url, content=body, headers=headers)
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:  # a Location with a bad name is a mere ValueError
         return Attempt("failed", 0, f"{type(error).__name__}: {error}")
     return Attempt(judge(answer.status_code), answer.status_code, body=answer.content)
 

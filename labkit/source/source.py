@@ -4,11 +4,15 @@ import random
 
 from labkit import signature
 from labkit.clock import Clock
-from labkit.event import timestamp, to_json
+from labkit.event import ID, timestamp, to_json
 from labkit.network import Network
 from labkit.source.app import create_app
 from labkit.source.deliver import Attempt, deliver
 from labkit.source.store import Store, Subscription
+
+
+VERIFY = "endpoint.verify"
+"""The type of the message that asks an endpoint for a challenge; so no event's."""
 
 
 class EventSource:
@@ -32,9 +36,14 @@ class EventSource:
     def emit(self, type: str, data: object, id: str = "", occurred: str = "") -> bytes:
         """Store an event and tell the subscribers; returns it as it goes on the wire.
 
-        `id` is made here unless it is given, and `occurred`, RFC 3339, is now.
+        `id` is made here unless it is given, and `occurred`, RFC 3339, is now. Raises ValueError, and stores nothing, if the
+        id could not be signed or is taken, the type is the verification's, or the data is not JSON.
         """
         id = id or f"evt_{self.rng.randbytes(12).hex()}"
+        if not ID.fullmatch(id):
+            raise ValueError(f"id must be 1 to 64 of A-Z, a-z, 0-9, _ and -, got {id[:80]!r}")
+        if type == VERIFY:
+            raise ValueError(f"type {VERIFY!r} is kept for the verification of endpoints")
         document = to_json({"id": id, "type": type, "timestamp": occurred or timestamp(self.unix()), "data": data})
         self.store.add(id, type, document)
         for subscription in self.store.subscriptions():
@@ -62,6 +71,6 @@ class EventSource:
     def challenge(self, subscription: Subscription) -> tuple[str, Attempt]:
         """Ask an endpoint, signed like any delivery, to send a challenge back: that proves that it wants this."""
         challenge, id = self.rng.randbytes(16).hex(), f"msg_{self.rng.randbytes(12).hex()}"
-        message = {"type": "endpoint.verify", "timestamp": timestamp(self.unix()), "data": {"challenge": challenge}}
+        message = {"type": VERIFY, "timestamp": timestamp(self.unix()), "data": {"challenge": challenge}}
         body, unix = to_json(message), self.unix()
         return challenge, deliver(self._challenges, subscription.url, subscription.secret, id, body, unix)

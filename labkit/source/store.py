@@ -41,8 +41,11 @@ class Store:
     # events
 
     def add(self, id: str, type: str, document: bytes) -> int:
-        """Store an event and return its place in the order, from 1."""
-        inserted = self._db.execute("INSERT INTO events (id, type, json) VALUES (?, ?, ?)", (id, type, document))
+        """Store an event and return its place in the order, from 1; ValueError if its id is taken."""
+        try:
+            inserted = self._db.execute("INSERT INTO events (id, type, json) VALUES (?, ?, ?)", (id, type, document))
+        except sqlite3.IntegrityError:
+            raise ValueError(f"there is an event {id!r} already; ids must be unique") from None
         assert inserted.lastrowid is not None
         return inserted.lastrowid
 
@@ -67,12 +70,12 @@ class Store:
     def place(self, cursor: str) -> int:
         """The place that a cursor stands for; ValueError if this store never wrote it."""
         try:
-            raw = urlsafe_b64decode(cursor.encode("ascii"))
+            seq = int.from_bytes(urlsafe_b64decode(cursor.encode("ascii"))[:6])
         except ValueError:
-            raw = b""
-        if len(cursor) != 16 or len(raw) != 12 or not hmac.compare_digest(raw[6:], self._tag(raw[:6])):
+            seq = 0
+        if not hmac.compare_digest(self.cursor(seq).encode(), cursor.encode()):
             raise ValueError(f"cursor {cursor[:40]!r} is not one of this source's: pass `next` of an answer, unchanged")
-        return int.from_bytes(raw[:6])
+        return seq
 
     # POST /events again under the same Idempotency-Key
 
