@@ -3,7 +3,7 @@
 from labkit.approaches import APPROACHES, Polling, Webhook
 from labkit.arrivals import Arrivals, bursty, daily, poisson, switching
 from labkit.event import Event
-from labkit.experiment import Comparison, compare
+from labkit.experiment import Comparison, compare, sweep
 from labkit.result import Result
 from labkit.scenario import Scenario
 from labkit.trace import earthquakes, from_csv
@@ -25,5 +25,6 @@ __all__ = [
     "earthquakes",
     "from_csv",
     "poisson",
+    "sweep",
     "switching",
 ]

@@ -17,12 +17,18 @@ from labkit import arrivals, trace
 from labkit.approaches import APPROACHES, Approach, Polling, Webhook
 from labkit.arrivals import Arrivals
 from labkit.experiment import Comparison, compare
+from labkit.plots.figure import FORMATS
 from labkit.scenario import Scenario
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-MADE = {"poisson": arrivals.poisson, "bursty": arrivals.bursty, "daily": arrivals.daily, "switching": arrivals.switching}
+MADE = {
+    "poisson": arrivals.poisson,
+    "bursty": arrivals.bursty,
+    "daily": arrivals.daily,
+    "switching": arrivals.switching,
+}
 DEFAULT: tuple[Approach, ...] = (Polling(interval=10), Polling(interval=60), Polling(interval=300), Webhook())
 PLOT = "labkit-compare.png"
 
@@ -34,20 +40,35 @@ def cli() -> None:
 
 
 @cli.command("compare")
-@click.option("--trace", "what", default="earthquakes", metavar="NAME|FILE.csv", show_default=True,
-              help=f"What happens: earthquakes, {', '.join(MADE)}, or a CSV file of your own with a column of instants.")
+@click.option(
+    "--trace",
+    "what",
+    default="earthquakes",
+    metavar="NAME|FILE.csv",
+    show_default=True,
+    help=f"What happens: earthquakes, {', '.join(MADE)}, or a CSV file of your own with a column of instants.",
+)
 @click.option("--time-column", metavar="NAME", help="The column of instants in FILE.csv, if it is not found by itself.")
 @click.option("--min-magnitude", type=float, metavar="M", help="Only events of this magnitude and more.")
 @click.option("--rate", type=float, metavar="EVENTS_PER_HOUR", help="Mean rate of made events. [default: 10]")
 @click.option("--duration", type=float, metavar="SECONDS", help="Events end here. [default: a week, or FILE.csv's own]")
-@click.option("--delay", type=float, default=0.020, metavar="SECONDS", show_default=True, help="Of the network, each way.")
+@click.option(
+    "--delay", type=float, default=0.020, metavar="SECONDS", show_default=True, help="Of the network, each way."
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Of all chance.")
 @click.option("--lens", type=click.Choice(["virtual"]), default="virtual", show_default=True, help="How time runs.")
-@click.option("--approach", "chosen", multiple=True, metavar="NAME[:key=value,…]",
-              help="Can be given again. [default: polling at 10, 60 and 300 s, and webhook; see `labkit approaches`]")
+@click.option(
+    "--approach",
+    "chosen",
+    multiple=True,
+    metavar="NAME[:key=value,…]",
+    help="Can be given again. [default: polling at 10, 60 and 300 s, and webhook; see `labkit approaches`]",
+)
 @click.option("--json", "json_path", metavar="PATH|-", help="Write scenario and results as JSON; - is standard output.")
 @click.option("--csv", "csv_folder", metavar="DIR", help="Write every exchange and every receipt, and the table.")
-@click.option("--plot", "plot_path", metavar="PATH", help=f"Where the figure goes: .png, .svg or .pdf. [default: {PLOT}]")
+@click.option(
+    "--plot", "plot_path", metavar="PATH", help=f"Where the figure goes: .png, .svg or .pdf. [default: {PLOT}]"
+)
 def compare_command(what: str, time_column: str | None, min_magnitude: float | None, rate: float | None,
                     duration: float | None, delay: float, seed: int, lens: str, chosen: tuple[str, ...],
                     json_path: str | None, csv_folder: str | None, plot_path: str | None) -> None:  # fmt: skip
@@ -58,6 +79,8 @@ def compare_command(what: str, time_column: str | None, min_magnitude: float | N
     for option, path in (("--json", json_path), ("--plot", plot_path)):
         if path not in (None, "-") and not Path(str(path)).absolute().parent.is_dir():
             raise click.UsageError(f"{option} {path}: there is no folder {Path(str(path)).parent}: make it first")
+    if plot_path and Path(plot_path).suffix.lower() not in FORMATS:
+        raise click.UsageError(f"--plot {plot_path}: a figure's path ends in {', '.join(FORMATS)}")
     approaches = tuple(parse_approach(text) for text in chosen) or DEFAULT
     scenario = Scenario(_arrivals(what, time_column, min_magnitude, rate, duration, seed), delay, seed)
     comparison = _with_progress(scenario, approaches, lens)
@@ -108,7 +131,9 @@ def doctor_command() -> None:
             rows.append((name, metadata.version(name)))
         except metadata.PackageNotFoundError:
             extra = {"jupyterlab": "lab", "ipykernel": "lab"}.get(name, "test")
-            missing.append(f"{name}: pip install 'webhook-lab[{extra}]'" if name in _EXTRAS else f"{name}: reinstall labkit")
+            missing.append(
+                f"{name}: pip install 'webhook-lab[{extra}]'" if name in _EXTRAS else f"{name}: reinstall labkit"
+            )
     rows += [("SQLite", sqlite3.sqlite_version), ("clock's resolution", f"{resolution() * 1e9:,.0f} ns")]
     for name, value in rows:
         console.print(f"{name:<20}{value}", highlight=False, markup=False)
@@ -136,7 +161,9 @@ def parse_approach(text: str) -> Approach:
     for setting in settings.split(",") if settings else []:
         key, equals, value = setting.partition("=")
         if not equals or key not in known or key in values:
-            reason = "is given twice" if key in values else f"is not key=value with a key of: {', '.join(known) or 'none'}"
+            reason = (
+                "is given twice" if key in values else f"is not key=value with a key of: {', '.join(known) or 'none'}"
+            )
             raise click.UsageError(f"--approach {text}: {setting!r} {reason}")
         values[key] = value
     try:
@@ -151,7 +178,9 @@ def _arrivals(what: str, time_column: str | None, min_magnitude: float | None, r
     """The arrivals that the options name; an option that does not go with them is an error."""
     from_file = what not in MADE and what != "earthquakes"
     if rate is not None and what not in MADE:
-        raise click.UsageError(f"--rate {rate:g}: a recorded trace has a rate of its own; it goes with {', '.join(MADE)}")
+        raise click.UsageError(
+            f"--rate {rate:g}: a recorded trace has a rate of its own; it goes with {', '.join(MADE)}"
+        )
     if min_magnitude is not None and what in MADE:
         raise click.UsageError(f"--min-magnitude {min_magnitude:g}: {what} events have none; use --trace earthquakes")
     if time_column is not None and not from_file:
@@ -159,7 +188,9 @@ def _arrivals(what: str, time_column: str | None, min_magnitude: float | None, r
     length = {} if duration is None else {"duration": duration}
     if from_file:
         if not what.lower().endswith(".csv") and not Path(what).exists():
-            raise click.UsageError(f"--trace {what}: there are earthquakes, {', '.join(MADE)}, or the path of a CSV file")
+            raise click.UsageError(
+                f"--trace {what}: there are earthquakes, {', '.join(MADE)}, or the path of a CSV file"
+            )
         return trace.from_csv(what, time_column=time_column, min_magnitude=min_magnitude, **length)
     if what == "earthquakes":
         return trace.earthquakes(min_magnitude=min_magnitude, **length)
@@ -184,8 +215,11 @@ def _print_table(comparison: Comparison, lens: str, console: "Console") -> None:
     from rich.table import Table
 
     scenario = comparison.scenario
-    made = f"{len(scenario.arrivals.events):,} events in {scenario.duration / 3600:,.6g} h"
-    title = f"{scenario.arrivals.name}: {made}, {scenario.delay * 1000:g} ms each way, {lens} lens, seed {scenario.seed}"
+    count = len(scenario.arrivals.events)
+    made = f"{count:,} event{'' if count == 1 else 's'} in {scenario.duration / 3600:,.6g} h"
+    title = (
+        f"{scenario.arrivals.name}: {made}, {scenario.delay * 1000:g} ms each way, {lens} lens, seed {scenario.seed}"
+    )
     table = Table(title=title, title_justify="left", title_style="bold")
     table.add_column("approach", no_wrap=True)
     for column in ("requests", "empty", "requests\nper event", "kB", "latency, s\nmean", "\np50", "\np95", "\nmax",
@@ -223,7 +257,9 @@ def _write_csv(comparison: Comparison, folder: Path) -> None:
     comparison.table().to_csv(folder / "table.csv", lineterminator="\n")
     for number, result in enumerate(comparison, start=1):
         result.exchanges.to_csv(folder / f"{number}-{result.approach.name}-exchanges.csv", lineterminator="\n")
-        result.receipts.to_csv(folder / f"{number}-{result.approach.name}-receipts.csv", index=False, lineterminator="\n")
+        result.receipts.to_csv(
+            folder / f"{number}-{result.approach.name}-receipts.csv", index=False, lineterminator="\n"
+        )
 
 
 def _console(stderr: bool = False) -> "Console":

@@ -1,0 +1,47 @@
+"""What the README says is executed."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import labkit
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = [ROOT / "README.md", ROOT / "DESIGN.md", *(ROOT / "docs").glob("*.md"), ROOT / "data" / "README.md"]
+
+
+def test_the_example_gives_the_output_that_stands_below_it() -> None:
+    (code, output) = re.search(r"```python\n(.*?)```\s*```\n(.*?)```", README, re.DOTALL).groups()  # type: ignore[union-attr]
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    assert [line.split() for line in ran.stdout.splitlines()] == [line.split() for line in output.splitlines()]
+
+
+def test_the_readme_is_short() -> None:
+    assert len(README.splitlines()) < 100
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_to_a_file_leads_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8")):
+        if not target.startswith("http"):
+            assert (page.parent / target).exists(), target
+
+
+def test_the_make_targets_that_are_named_exist() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    assert set(re.findall(r"\$ make ([a-z]+)", README)) <= targets
+
+
+def test_all_is_the_public_names() -> None:
+    public = {name for name in vars(labkit) if not name.startswith("_")}
+    modules = {name for name in public if type(getattr(labkit, name)).__name__ == "module"}
+    assert public - modules == set(labkit.__all__)
+
+
+def test_importing_labkit_is_quick_because_it_leaves_the_heavy_ones() -> None:
+    check = "import labkit, sys; assert not {'pandas', 'matplotlib', 'numpy', 'loky'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", check], check=True, timeout=60)
