@@ -1,0 +1,191 @@
+"""Picture 5: swim lanes, who spoke to whom in a few minutes."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from labkit.plots.figure import (
+    SIZE,
+    Figure,
+    canvas,
+    counted,
+    dress,
+    listed,
+    one_consumer,
+    require,
+    require_window,
+    short,
+    style,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.collections import LineCollection, PathCollection
+
+CAPTION = (
+    "Time runs to the right. Events occur in the world and stand in the source at once. A poller asks upwards; a source"
+    " that delivers calls downwards, and its arrows lean, more than the network makes them, to show which way they go."
+)
+COLUMNS = ["consumer", "kind", "outcome", "sent_at", "answered_at"]
+LEAN = 0.008
+"""The least lean of an arrow, as a share of the window."""
+
+
+def swim_lanes(receipts: "pd.DataFrame", exchanges: Mapping[str, "pd.DataFrame"], start: float, end: float) -> Figure:
+    """What was exchanged from `start` to before `end`: lanes for the world, the source, and each label's consumer.
+
+    `receipts` says when the events occurred, whoever received them; `exchanges` are as `Ledger.exchanges`, by label. A
+    column `attempt` in these, where there is one, counts a delivery's attempts from 1: later ones are dashed. Set-up is
+    left out.
+    """
+    require_window(start, end)
+    require(receipts, "receipts", ["event_id", "occurred_at"])
+    if not exchanges:
+        raise ValueError("swim_lanes needs the exchanges of one approach at least, got none")
+    shown = {}
+    for label, frame in exchanges.items():
+        require(frame, f"the exchanges of {label!r}", COLUMNS)
+        one_consumer(frame, f"the exchanges of {label!r}")
+        shown[label] = frame[(frame.kind != "setup") & (frame.sent_at >= start) & (frame.sent_at < end)]
+    events = receipts.drop_duplicates("event_id")
+    events = events[(events.occurred_at >= start) & (events.occurred_at < end)]
+    drawing = canvas(13, 3.2 + 1.1 * len(shown))
+    axes = drawing.add_subplot()
+    source = len(shown)
+    at = (events.occurred_at.to_numpy(float) - start) / 60
+    world = axes.vlines(at, source + 0.75, source + 1.25, color="black", linewidth=_width(2.5, len(at)), label="event")
+    axes.vlines(at, source, source + 0.75, color="#BBBBBB", linewidth=_width(1, len(at)), zorder=1)
+    axes.vlines(at, source - 0.12, source + 0.12, color="black", linewidth=_width(2.5, len(at)))
+    lanes = [
+        _Lane(axes, label, _role(exchanges[label]), frame, (start, end), source - 1 - number, source)
+        for number, (label, frame) in enumerate(shown.items())
+    ]
+    dress(axes, "", f"minutes after t = {short(start, 7)} s", "")
+    axes.grid(False, axis="y")
+    for y in range(source + 2):
+        axes.axhline(y, color="#999999", linewidth=1, zorder=0)
+    axes.set_yticks(
+        [source + 1, source, *(lane.y for lane in lanes)], ["world", "source", *(lane.name for lane in lanes)]
+    )
+    for text in axes.get_yticklabels():
+        text.set_parse_math(False)
+    width = (end - start) / 60
+    axes.set_xlim(-0.012 * width, 1.012 * width)
+    axes.set_ylim(-0.5, source + 1.5)
+    axes.spines["left"].set_visible(False)
+    axes.tick_params(axis="y", length=0)
+    _key(axes, lanes)
+
+    def sentence() -> str:
+        happened = counted(len(world.get_segments()), "event")
+        said = [f"{happened} occurred", *(lane.said() for lane in lanes)]
+        return f"In {counted((end - start) / 60, 'minute')} from t = {short(start, 7)} s: {'; '.join(said)}."
+
+    return Figure(drawing, sentence, CAPTION)
+
+
+class _Lane:
+    """One consumer's lane, at height `y` below the source's: what it asked, and what it was told."""
+
+    def __init__(
+        self,
+        axes: "Axes",
+        label: str,
+        role: str,
+        frame: "pd.DataFrame",
+        window: tuple[float, float],
+        y: int,
+        source: int,
+    ) -> None:
+        self.axes, self.y, self.source, self.look = axes, float(y), float(source), style(label)
+        self.label, self.name = label, f"{role}\n{label}"
+        start, end = window
+        told, hit = frame.kind == "delivery", frame.outcome == "hit"
+        failed = frame.outcome.isin(["error", "throttled"])
+        later = frame["attempt"] > 1 if "attempt" in frame else told & False
+        sent = (frame.sent_at - start) / 60
+        least = sent + LEAN * (end - start) / 60
+        tip = ((frame.answered_at - start) / 60).fillna(least).clip(lower=least)
+        self.first = self._shafts(sent[told & ~later], tip[told & ~later], "-")
+        self.retries = self._shafts(sent[told & later], tip[told & later], "--")
+        axes.vlines(sent[~told], y, source, color=self.look.colour, linewidth=1, alpha=0.45, zorder=1)
+        self.empty = self._marks(sent[~told & ~hit & ~failed], self.look.marker, "white")
+        self.hits = self._marks(sent[~told & hit], self.look.marker, self.look.colour)
+        self.tips = self._marks(tip[told & ~failed], "v", self.look.colour)
+        self.failed_polls = self._marks(sent[~told & failed], "X", "black")
+        self.failed_deliveries = self._marks(tip[told & failed], "X", "black")
+
+    def _marks(self, at: "pd.Series[float]", marker: str, fill: str) -> "PathCollection":
+        edge = "black" if fill == "black" else self.look.colour
+        return self.axes.scatter(
+            at,
+            [self.y] * len(at),
+            s=190 if fill == "black" else 110,
+            marker=marker,
+            facecolors=fill,
+            edgecolors=edge,
+            linewidths=1.8,
+            zorder=4,
+        )
+
+    def _shafts(self, sent: "pd.Series[float]", tip: "pd.Series[float]", dashes: str) -> "LineCollection":
+        from matplotlib.collections import LineCollection
+
+        ends = [((a, self.source), (b, self.y)) for a, b in zip(sent, tip, strict=True)]
+        shafts = LineCollection(
+            ends, colors=self.look.colour, linewidths=_width(1.8, len(ends)), linestyles=dashes, zorder=2
+        )
+        self.axes.add_collection(shafts)
+        return shafts
+
+    def said(self) -> str:
+        said = []
+        hits, empty, failed = _count(self.hits), _count(self.empty), _count(self.failed_polls)
+        if asked := hits + empty + failed:
+            said.append(
+                f"asked {counted(asked, 'time')} ({hits:,} found something, {empty:,} found nothing, {failed:,} failed)"
+            )
+        later = len(self.retries.get_segments())
+        if attempts := len(self.first.get_segments()) + later:
+            failed = _count(self.failed_deliveries)
+            said.append(f"was told by {counted(attempts, 'attempt')} ({failed:,} failed, {later:,} retried)")
+        return f"{self.label} {listed(said) if said else 'neither asked nor was told'}"
+
+
+def _width(points: float, lines: int) -> float:
+    """A line's width; beyond 100 lines they get finer, so that 1,000 are still told apart."""
+    return points * min(1, 100 / max(lines, 1))
+
+
+def _role(exchanges: "pd.DataFrame") -> str:
+    kinds = set(exchanges.kind) - {"setup"}
+    return {("poll",): "poller", ("delivery",): "receiver"}.get(tuple(kinds), "consumer")
+
+
+def _count(marks: "PathCollection") -> int:
+    return len(marks.get_offsets())  # type: ignore[arg-type]
+
+
+def _key(axes: "Axes", lanes: list[_Lane]) -> None:
+    """What the marks mean, below the axes: of those that are there."""
+    from matplotlib.lines import Line2D
+
+    def mark(label: str, marker: str, fill: str) -> Line2D:
+        return Line2D(
+            [], [], color="#555555", marker=marker, markerfacecolor=fill, markersize=10, ls="none", label=label
+        )
+
+    key = [
+        Line2D([], [], color="black", marker="|", markersize=14, markeredgewidth=2.5, linestyle="none", label="event")
+    ]
+    if any(_count(lane.empty) for lane in lanes):
+        key.append(mark("found nothing", "o", "white"))
+    if any(_count(lane.hits) for lane in lanes):
+        key.append(mark("found something", "o", "#555555"))
+    if any(_count(lane.tips) for lane in lanes):
+        key.append(mark("delivered", "v", "#555555"))
+    if any(_count(lane.failed_polls) + _count(lane.failed_deliveries) for lane in lanes):
+        key.append(Line2D([], [], color="black", marker="X", markersize=11, linestyle="none", label="failed"))
+    if any(len(lane.retries.get_segments()) for lane in lanes):
+        key.append(Line2D([], [], color="#555555", linestyle="--", label="a later attempt"))
+    axes.figure.legend(handles=key, loc="outside lower center", ncols=len(key), fontsize=SIZE, frameon=False)
