@@ -76,9 +76,7 @@ class VirtualClock:
 
     def sleep(self, seconds: float) -> None:
         """Wait, while the other tasks go on. Called by the main program, it runs them for so long."""
-        if not seconds >= 0:
-            raise ValueError(f"sleep takes >= 0 seconds, got {seconds}")
-        self._wake(self._current(), self.nanoseconds + nanoseconds(seconds))
+        self._wake(self._current(), self._ahead(seconds))
         self._pause()
 
     def sleep_until(self, instant: float) -> None:
@@ -88,12 +86,13 @@ class VirtualClock:
 
     def spawn(self, function: Callable[..., object], *args: Any, after: float = 0.0, urgent: bool = False) -> object:
         """Start `function(*args)` as a task, `after` so many seconds. What it raises comes out of `run`."""
+        due = self._ahead(after)
         task = self._idle.pop() if self._idle else _Task(self._work, self._main)
         task.gr_context = None  # empty, as a thread's is
         task.rank = 0 if urgent else 1
         task.job = function, args
         self._tasks[task] = None
-        self._wake(task, self.nanoseconds + nanoseconds(after))
+        self._wake(task, due)
         return task
 
     def condition(self) -> "VirtualCondition":
@@ -105,6 +104,7 @@ class VirtualClock:
         Raises what a task raised, with its traceback.
         """
         self._must_be_main()
+        self._must_be_open()
         end = None if until is None else nanoseconds(until)
         if end is not None and end < self.nanoseconds:
             raise ValueError(f"until ({until}) must be >= the current simulation time ({self.now()})")
@@ -116,14 +116,23 @@ class VirtualClock:
             self.nanoseconds = end
 
     def close(self) -> None:
-        """End every task where it waits, oldest first; their `finally` blocks run, and may not wait."""
+        """End every task where it waits, oldest first; their `finally` blocks run, and may not wait.
+
+        Raises the first exception that one of these raised, once all have ended.
+        """
         self._must_be_main()
         self._closing = True
+        errors = []
         for task in [*self._tasks, *self._idle]:
-            task.throw(GreenletExit)
+            try:
+                task.throw(GreenletExit)
+            except BaseException as error:
+                errors.append(error)
         self._tasks.clear()
         self._idle.clear()
         self._queue.clear()
+        if errors:
+            raise errors[0]
 
     def __enter__(self) -> Self:
         return self
@@ -134,7 +143,7 @@ class VirtualClock:
         self.close()
 
     def _work(self, serial: int) -> None:
-        """A task's life: it does a job, and is kept for another, since a greenlet takes longer to make than to switch to."""
+        """A task's life: a job, and then another, since a greenlet takes longer to make than to switch to."""
         task = self._current()
         while True:
             function, args = task.job
@@ -161,18 +170,29 @@ class VirtualClock:
         return serial
 
     def _pause(self) -> int:
-        """Give way until one of this task's wake-ups, and return its serial; the main program runs the others meanwhile."""
+        """Give way until a wake-up of this task, and return its serial; the main program runs the others meanwhile."""
         if getcurrent() is not self._main:
             if self._closing:
                 raise GreenletExit
             woken: int = self._main.switch()
             return woken
+        self._must_be_open()
         ticket = self._visitor.ticket
-        while self._queue:
-            serial = self._step()
-            if self._visitor.ticket != ticket:
-                return serial
+        try:
+            while self._queue:
+                serial = self._step()
+                if self._visitor.ticket != ticket:
+                    return serial
+        except BaseException:
+            self._visitor.ticket += 1  # this wait is over: what would have ended it must not end the next
+            raise
         raise RuntimeError("deadlock: the main program waits, and no task is due that could wake it")
+
+    def _ahead(self, seconds: float) -> int:
+        """The instant so many seconds from now."""
+        if not seconds >= 0:
+            raise ValueError(f"a time to wait must be >= 0 seconds, got {seconds}")
+        return self.nanoseconds + nanoseconds(seconds)
 
     def _wake(self, task: _Task, due: int) -> int:
         """Put a wake-up in the queue, and return its serial; the first one due counts, the others then do not."""
@@ -186,6 +206,10 @@ class VirtualClock:
             return current
         self._must_be_main()
         return self._visitor
+
+    def _must_be_open(self) -> None:
+        if self._closing:
+            raise RuntimeError("the clock is closed: its tasks have ended")
 
     def _must_be_main(self) -> None:
         if getcurrent() is not self._main:
@@ -205,8 +229,8 @@ class VirtualCondition:
         """Wait for `notify_all`: True; or until `timeout` seconds have passed: False."""
         clock = self._clock
         task = clock._current()
+        expired = None if timeout is None else clock._wake(task, clock._ahead(timeout))
         self._waiting[task] = None
-        expired = None if timeout is None else clock._wake(task, clock.nanoseconds + nanoseconds(timeout))
         try:
             return clock._pause() != expired
         finally:
@@ -217,13 +241,16 @@ class VirtualCondition:
 
         Who has stopped waiting by then, because of a timeout, is not told.
         """
-        due = self._clock.nanoseconds + nanoseconds(after)
+        due = self._clock._ahead(after)
         for task in self._waiting:
             self._clock._wake(task, due)
 
 
 def nanoseconds(seconds: float) -> int:
-    return round(seconds * NANO)
+    try:
+        return round(seconds * NANO)
+    except (OverflowError, ValueError):
+        raise ValueError(f"seconds must be finite, got {seconds}") from None
 
 
 def resolution() -> float:
@@ -235,3 +262,7 @@ def resolution() -> float:
             pass
         steps.append(end - start)
     return min(steps) / NANO
+
+
+monotonic = time.perf_counter
+"""Seconds that only rise, for deadlines on real sockets; the same for every process of a machine."""

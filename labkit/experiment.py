@@ -3,6 +3,7 @@
 import os
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,11 +24,12 @@ if TYPE_CHECKING:
 
 
 def run_virtual(scenario: Scenario, approach: Approach) -> Result:
-    """Run one approach in simulated time: set-up before t = 0, the events up to the horizon, then on until all is at rest."""
+    """Run one approach in simulated time: set-up before t = 0, events up to the horizon, then on until all rests."""
     ledger = Ledger()
-    with VirtualClock(start=-1 - 20 * scenario.delay, epoch=scenario.arrivals.epoch) as clock:
-        network = MemoryNetwork(clock, ledger, scenario.delay)
-        source = EventSource(clock, network, random.Random(scenario.seed))
+    clock = VirtualClock(start=-1 - 20 * scenario.delay, epoch=scenario.arrivals.epoch)
+    network = MemoryNetwork(clock, ledger, scenario.delay)
+    source = EventSource(clock, network, random.Random(scenario.seed))
+    with closing(source.store), clock:
         names = [f"consumer-{number}" for number in range(1, scenario.consumers + 1)]
         consumers = [Consumer(name, source.url, clock, network, ledger) for name in names]
         for consumer in consumers:
@@ -56,8 +58,8 @@ def emit_all(source: EventSource, events: Iterable[Event], ledger: Ledger) -> No
 def _rest(ledger: Ledger, source: EventSource) -> Callable[[], bool]:
     """What it is to be at rest, told at the horizon.
 
-    The exchanges sent before it are answered, no delivery is pending, and each consumer holds every event, or has polled
-    since and found nothing: whatever it still lacks then is lost.
+    The exchanges sent before it are answered, no delivery is pending, and each consumer holds every event, or has
+    polled since and found nothing: whatever it still lacks then is lost.
     """
     horizon = len(ledger.status)
     pollers = {sender for sender, kind in zip(ledger.sender, ledger.kind, strict=True) if kind == "poll"}
@@ -71,13 +73,15 @@ def _rest(ledger: Ledger, source: EventSource) -> Callable[[], bool]:
         if ledger.complete():
             return True
         while seen < len(ledger.status) and seen not in ledger.in_flight:
+            if ledger.kind[seen] == "poll":
+                pollers.add(ledger.sender[seen])
             found_nothing = (
                 ledger.kind[seen] == "poll" and ledger.status[seen] in (200, 304) and not ledger.new_events[seen]
             )
             if found_nothing:
                 satisfied.add(ledger.sender[seen])
             seen += 1
-        return satisfied >= pollers
+        return bool(pollers) and satisfied >= pollers
 
     return at_rest
 
@@ -132,8 +136,8 @@ def compare(
 ) -> Comparison:
     """Run approaches over the same events, side by side on all cores, and set their results side by side.
 
-    `what` is a Scenario, or arrivals, which are put in a scenario with `delay` (0.02 s) and `seed` (0). `done` is told of each
-    result as it comes. Equal arguments give equal rows, whatever the machine and the number of `workers`.
+    `what` is a Scenario, or arrivals, which are put in a scenario with `delay` (0.02 s) and `seed` (0). `done` is told
+    of each result as it comes. Equal arguments give equal rows, whatever the machine and the number of `workers`.
     """
     if isinstance(what, Arrivals):
         given = {name: value for name, value in (("delay", delay), ("seed", seed)) if value is not None}
@@ -146,7 +150,7 @@ def compare(
         raise ValueError("compare needs one approach at least, such as Polling(interval=60)")
     results: dict[int, Result] = {}
     try:
-        for number, result in _run_all(what, approaches, workers or os.cpu_count() or 1):
+        for number, result in _run_all([(what, approach) for approach in approaches], workers):
             results[number] = result
             if done is not None:
                 done(result)
@@ -156,19 +160,33 @@ def compare(
     return Comparison(what, tuple(results[number] for number in sorted(results)))
 
 
-def _run_all(scenario: Scenario, approaches: Sequence[Approach], workers: int) -> Iterator[tuple[int, Result]]:
-    """Each result with its approach's number, as it comes."""
-    if min(workers, len(approaches)) == 1:
-        for number, approach in enumerate(approaches):
-            yield number, run_virtual(scenario, approach)
+def sweep(
+    scenarios: Sequence[Scenario], approaches: Sequence[Approach], workers: int | None = None
+) -> list[Comparison]:
+    """Compare the same approaches in each of several scenarios: all runs side by side on all cores."""
+    jobs = [(scenario, approach) for scenario in scenarios for approach in approaches]
+    results = dict(_run_all(jobs, workers))
+    width = len(approaches)
+    return [
+        Comparison(scenario, tuple(results[number * width + place] for place in range(width)))
+        for number, scenario in enumerate(scenarios)
+    ]
+
+
+def _run_all(jobs: Sequence[tuple[Scenario, Approach]], workers: int | None) -> Iterator[tuple[int, Result]]:
+    """Each job's number and result, as it comes."""
+    workers = min(workers or os.cpu_count() or 1, len(jobs))
+    if workers == 1:
+        for number, job in enumerate(jobs):
+            yield number, run_virtual(*job)
         return
     from concurrent.futures import as_completed
 
     from loky import ProcessPoolExecutor
 
-    pool = ProcessPoolExecutor(min(workers, len(approaches)), initializer=_ignore_interrupt)
+    pool = ProcessPoolExecutor(workers, initializer=_ignore_interrupt)
     try:
-        futures = {pool.submit(run_virtual, scenario, approach): number for number, approach in enumerate(approaches)}
+        futures = {pool.submit(run_virtual, *job): number for number, job in enumerate(jobs)}
         for future in as_completed(futures):
             yield futures[future], future.result()
     finally:

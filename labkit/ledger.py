@@ -1,4 +1,4 @@
-"""What was measured: one row per exchange, one row per event and consumer. Nothing is dropped, nothing is summed up here."""
+"""What was measured: one row per exchange, one row per event and consumer. Nothing is dropped, nothing summed up."""
 
 from array import array
 from math import nan
@@ -91,7 +91,7 @@ class Ledger:
         self._receipts[name] = {}
 
     def arrived(self, consumer: str, event_id: str, at: float, exchange: int) -> bool:
-        """Enter that an event reached a consumer, before any deduplication; True the first time: that is its receipt."""
+        """Enter that an event reached a consumer, before any deduplication; True if first, which is its receipt."""
         if event_id not in self._event_row:
             raise ValueError(f"{consumer} received event {event_id!r}, which never happened")
         receipts, row = self._receipts[consumer], self._event_row[event_id]

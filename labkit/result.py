@@ -22,8 +22,8 @@ QUANTILES = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
 class Result:
     """One approach's run. `exchanges` and `receipts` are the rows (columns: `Ledger.exchanges`, `Ledger.receipts`).
 
-    The run's own exchanges were sent from t = 0 and before the horizon; `received` and the latencies also count what the
-    drain after it brought, so that no latency is cut short.
+    The run's own exchanges were sent from t = 0 and before the horizon; `received` and the latencies also count what
+    the drain after it brought, so that no latency is cut short.
     """
 
     scenario: "Scenario"
@@ -97,7 +97,8 @@ class Result:
     def little(self) -> tuple[int, int]:
         """Little's law: the total latency, and the area between the two staircases, each in nanoseconds.
 
-        The area is summed instant by instant, the latency event by event; once at rest the two are equal to the last digit.
+        The area is summed instant by instant, the latency event by event; once at rest the two are equal to the last
+        digit.
         """
         import numpy as np
 
@@ -110,7 +111,7 @@ class Result:
         return int((received - occurred).sum()), int((missing * np.diff(instants[order])).sum())
 
     def _currency(self) -> tuple[float, float]:
-        """The share of the time in which nothing is missing, and the mean of for how long something has been: over consumers."""
+        """The share of time in which nothing is missing, and the mean of for how long something has been."""
         duration, shares, staleness = self.scenario.duration, [], []
         for _, receipts in self.receipts.groupby("consumer", sort=False):
             current, stale = _currency(
@@ -118,6 +119,8 @@ class Result:
             )
             shares.append(current / duration)
             staleness.append(stale / duration)
+        if not shares:
+            return 1.0, 0.0  # no event: nothing was ever missing
         return round(sum(shares) / len(shares), 12), round(sum(staleness) / len(staleness), 9)
 
     def _connection_seconds(self, requests: "pd.DataFrame") -> float:
@@ -126,12 +129,12 @@ class Result:
 
 
 def _currency(occurred: list[float], received: list[float], duration: float) -> tuple[float, float]:
-    """Seconds up to `duration` in which nothing is missing, and the integral over them of for how long something has been.
+    """Seconds up to `duration` in which nothing is missing, and the integral of for how long something has been.
 
     Events come in order of occurrence. While some are missing, staleness is the age of the oldest of these.
 
     >>> _currency([10.0, 20.0], [30.0, 40.0], 100.0)  # missing from 10 to 40; from 30 on since 20
-    (70.0, 400.0)
+    (70.0, 350.0)
     """
     missing: list[tuple[float, float]] = []  # (occurred, received), the oldest first
     current = stale = now = 0.0

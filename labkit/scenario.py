@@ -10,7 +10,7 @@ LONGEST_DELAY = 15.0
 
 @dataclass(frozen=True)
 class Scenario:
-    """Arrivals, and the world between source and consumers: `delay` seconds each way, seeded chance, so many consumers."""
+    """Arrivals, and the world between source and consumers: `delay` seconds each way, a seed, so many consumers."""
 
     arrivals: Arrivals
     delay: float = 0.020

@@ -111,12 +111,14 @@ def test_any_program_of_sleeps_runs_as_in_simpy(programs):
     assert ours == theirs
 
 
-steps = st.one_of(st.integers(0, 3), st.tuples(st.integers(0, 3), st.booleans(), st.lists(st.integers(0, 3), max_size=3)))
+steps = st.one_of(
+    st.integers(0, 3), st.tuples(st.integers(0, 3), st.booleans(), st.lists(st.integers(0, 3), max_size=3))
+)
 
 
 @given(st.lists(st.tuples(st.booleans(), st.lists(steps, max_size=5)), min_size=1, max_size=4), st.integers(0, 12))
 def test_any_program_of_sleeps_and_spawns_runs_as_by_a_naive_list(programs, until):
-    """Due first, then urgent, then first come: the least of a list, looked up each time; and nothing at `until` or later."""
+    """Due first, then urgent, then first come: the least of a list, looked up each time; nothing from `until` on."""
     ours, naive = [], []
 
     def life(clock, name, program):
@@ -193,10 +195,8 @@ def test_the_main_program_may_sleep(clock):
     """It runs the others meanwhile, and is in the same queue as they are."""
     log = []
     clock.spawn(sleeper, clock, log, "a", 1, 1, 1)
-    clock.sleep(2)
-    log.append(("main", clock.now()))
-    clock.sleep(1)
-    assert log == [("a", 1), ("main", 2), ("a", 2), ("a", 3)]
+    sleeper(clock, log, "main", 2, 0, 1.5)
+    assert log == [("a", 1), ("main", 2), ("a", 2), ("main", 2), ("a", 3), ("main", 3.5)]
 
 
 def test_time_before_zero_is_set_up():
@@ -296,8 +296,211 @@ def test_at_one_instant_a_timeout_comes_before_a_notification(clock):
         waiter(clock, condition, log, "first", 1)
         waiter(clock, condition, log, "second", 5)
 
-    clock.spawn(condition.notify_all, after=1)  # runs at 1, after the timeout below: see the next line
+    clock.spawn(condition.notify_all, after=1)
     clock.spawn(twice)
-    clock.spawn(lambda: condition.notify_all(after=1))
     clock.run()
-    assert log == [("first", False, 1), ("second", False, 6)] or log == [("first", True, 1), ("second", False, 6)]
+    assert log == [("first", False, 1), ("second", False, 6)]
+
+
+def test_a_notification_sent_ahead_reaches_who_waits_now_and_still_then(clock):
+    """Not who comes later, and not who has given up meanwhile, though waiting again."""
+    condition, log = clock.condition(), []
+
+    def twice():
+        waiter(clock, condition, log, "gave up", 1)
+        waiter(clock, condition, log, "again", 5)
+
+    clock.spawn(waiter, clock, condition, log, "patient")
+    clock.spawn(twice)
+    clock.spawn(lambda: condition.notify_all(after=2))
+    clock.spawn(waiter, clock, condition, log, "late", 9)
+    clock.run()
+    assert log == [("gave up", False, 1), ("patient", True, 2), ("again", False, 6), ("late", False, 9)]
+
+
+def test_two_notifications_wake_one_wait_once(clock):
+    """The second is for nobody: the sleep after the wait lasts its full time."""
+    condition, log = clock.condition(), []
+
+    def wait_and_sleep():
+        waiter(clock, condition, log, "woken")
+        sleeper(clock, log, "slept", 10)
+
+    clock.spawn(wait_and_sleep)
+    clock.spawn(lambda: (condition.notify_all(after=1), condition.notify_all(after=2)))
+    clock.run()
+    assert log == [("woken", True, 1), ("slept", 11)]
+
+
+def test_the_main_program_may_wait(clock):
+    condition = clock.condition()
+    clock.spawn(condition.notify_all, after=3)
+    assert condition.wait(5)
+    assert clock.now() == 3
+    assert not condition.wait(5)
+    assert clock.now() == 8
+
+
+def test_a_wait_that_nothing_can_end_is_a_deadlock(clock):
+    """It is said, instead of waiting for ever."""
+    clock.spawn(clock.condition().wait)
+    with pytest.raises(RuntimeError, match="deadlock"):
+        clock.condition().wait()
+
+
+# exceptions -------------------------------------------------------------------------------------
+
+
+def breaks(clock):
+    clock.sleep(5)
+    raise LookupError("on purpose")
+
+
+def test_what_a_task_raises_comes_out_of_run_with_its_traceback(clock):
+    """At its instant, naming the task's function; the other tasks can then go on."""
+    log = []
+    clock.spawn(breaks, clock)
+    clock.spawn(sleeper, clock, log, "other", 4, 2)
+    with pytest.raises(LookupError, match="on purpose") as caught:
+        clock.run()
+    assert "breaks" in [frame.name for frame in traceback.extract_tb(caught.value.__traceback__)]
+    assert clock.now() == 5
+    clock.run()
+    assert log == [("other", 4), ("other", 6)]
+
+
+def test_what_a_task_raises_comes_out_of_the_main_programs_sleep(clock):
+    """And the sleep that it cut short wakes nobody afterwards."""
+    clock.spawn(breaks, clock)
+    with pytest.raises(LookupError):
+        clock.sleep(7)
+    assert clock.now() == 5
+    clock.sleep(10)
+    assert clock.now() == 15
+
+
+# the end ----------------------------------------------------------------------------------------
+
+
+def test_close_ends_every_task_where_it_waits_oldest_first():
+    """Their `finally` blocks run; what stood after the wait does not, nor a task that had not begun."""
+    log = []
+    clock = VirtualClock()
+
+    def careful(name, wait):
+        try:
+            wait()
+            log.append(f"{name} went on")
+        finally:
+            log.append(f"{name} tidied up")
+
+    clock.spawn(careful, "sleeper", lambda: clock.sleep(100))
+    clock.spawn(careful, "waiter", clock.condition().wait)
+    clock.spawn(careful, "not begun", print, after=50)
+    with clock:
+        clock.run(until=10)
+        assert log == []
+    assert log == ["sleeper tidied up", "waiter tidied up"]
+    assert clock.now() == 10
+
+
+def test_a_finally_block_that_waits_does_not_hang_the_end():
+    """It is cut off at its wait, and the next task is ended all the same."""
+    log = []
+
+    def careless(clock, name):
+        try:
+            clock.sleep(100)
+        finally:
+            log.append(f"{name} starts to tidy up")
+            clock.sleep(1)
+            log.append(f"{name} is done")
+
+    with VirtualClock() as clock:
+        clock.spawn(careless, clock, "a")
+        clock.spawn(careless, clock, "b")
+        clock.run(until=10)
+    assert log == ["a starts to tidy up", "b starts to tidy up"]
+
+
+def test_a_finally_block_that_fails_does_not_keep_the_others_from_their_end():
+    """All are ended, and then its exception comes out of `close`."""
+    log = []
+
+    def ends(clock, name, error):
+        try:
+            clock.sleep(100)
+        finally:
+            log.append(name)
+            if error:
+                raise error
+
+    clock = VirtualClock()
+    clock.spawn(ends, clock, "a", LookupError("while tidying up"))
+    clock.spawn(ends, clock, "b", None)
+    clock.run(until=10)
+    with pytest.raises(LookupError, match="while tidying up"):
+        clock.close()
+    assert log == ["a", "b"]
+
+
+def test_nothing_runs_after_close():
+    """A closed clock says so, whoever asks it to run, and closing twice does no harm."""
+    log = []
+    clock = VirtualClock()
+    clock.spawn(sleeper, clock, log, "a", 1, 1, 1)
+    clock.run(until=1.5)
+    clock.close()
+    clock.close()
+    clock.spawn(log.append, "too late")
+    for wait in (clock.run, lambda: clock.sleep(10), clock.condition().wait):
+        with pytest.raises(RuntimeError, match="closed"):
+            wait()
+    assert log == [("a", 1)]
+    assert clock.now() == 1.5
+
+
+# a greenlet's second job ------------------------------------------------------------------------
+
+colour = contextvars.ContextVar("colour", default="none")
+
+
+def test_a_task_starts_with_an_empty_context_though_its_greenlet_had_another_job(clock):
+    """Context variables set by one task are seen by it alone, across its pauses."""
+    seen = []
+
+    def paint(value):
+        seen.append(colour.get())
+        colour.set(value)
+        clock.sleep(1)
+        seen.append(colour.get())
+
+    colour.set("main")
+    first = clock.spawn(paint, "red")
+    clock.spawn(paint, "blue")
+    clock.run()
+    assert seen == ["none", "none", "red", "blue"]
+    again = [clock.spawn(paint, "green"), clock.spawn(paint, "black")]
+    assert first in again
+    clock.run()
+    assert seen[4:] == ["none", "none", "green", "black"]
+    assert colour.get() == "main"
+
+
+def test_a_task_is_not_urgent_because_its_greenlet_was(clock):
+    log = []
+    clock.spawn(sleeper, clock, log, "first", 1, 1)
+    urgent = clock.spawn(clock.sleep, 1, urgent=True)
+    clock.run(until=1.5)
+    assert clock.spawn(sleeper, clock, log, "second", 0.5) is urgent
+    clock.run()
+    assert log == [("first", 1), ("first", 2), ("second", 2)]
+
+
+def test_greenlets_are_used_again(clock):
+    """A thousand short tasks, one after another, need one."""
+    tasks = set()
+    for _ in range(1000):
+        tasks.add(clock.spawn(clock.sleep, 1))
+        clock.run()
+    assert len(tasks) == 1

@@ -44,11 +44,11 @@ class MemoryNetwork:
 
 
 class MemoryTransport(httpx.BaseTransport):
-    """Carries one client's requests. The host's side runs in a task of its own: a client that gives up leaves it running."""
+    """Carries one client's requests. The host's side is a task of its own: a client that gives up leaves it running."""
 
     def __init__(self, network: MemoryNetwork, sender: str, kind: Kind) -> None:
         self.network, self.sender, self.kind = network, sender, kind
-        self._idle: dict[str, list[tuple[int, float]]] = {}
+        self._idle: dict[str, list[tuple[int, int]]] = {}  # (connection, since when, in nanoseconds)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         network, clock, ledger, host = self.network, self.network.clock, self.network.ledger, request.url.host
@@ -73,14 +73,14 @@ class MemoryTransport(httpx.BaseTransport):
         idle = self._idle.get(host, [])
         while idle:
             connection, since = idle.pop()
-            if self.network.clock.now() - since <= KEEP_ALIVE:
+            if self.network.clock.nanoseconds - since <= KEEP_ALIVE * NANO:
                 return connection
         return next(self.network.connections)
 
     def keep(self, host: str, exchange: int) -> None:
         """Keep the connection of an exchange that ended well, for the next one."""
         network = self.network
-        self._idle.setdefault(host, []).append((network.ledger.connection[exchange], network.clock.now()))
+        self._idle.setdefault(host, []).append((network.ledger.connection[exchange], network.clock.nanoseconds))
 
 
 class Answer(httpx.SyncByteStream):
@@ -145,7 +145,7 @@ class Pipe:
             self._more.notify_all(after=self.delay)
 
     def get(self, timeout: float | None) -> list[tuple[int, object, int]]:
-        """What is here, one item at least, as (due, item, size); TimeoutError if nothing is within `timeout` seconds."""
+        """What is here, one item at least, as (due, item, size); TimeoutError if nothing comes in `timeout` seconds."""
         clock = self.clock
         if not self._items:
             if not self._more.wait(timeout):

@@ -1,0 +1,239 @@
+"""Mistakes that somebody could make, each with the test that finds it.
+
+`python tests/mutations.py` plants them one at a time in a copy of the repository and runs the named test there: it must
+be green before and red after. A word or two on the command line picks those whose name has them.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+
+
+@dataclass(frozen=True)
+class Mutation:
+    name: str
+    file: str
+    old: str
+    new: str
+    killed_by: str
+
+
+MUTATIONS = (
+    Mutation(
+        "the delay is dropped on the way there",
+        "labkit/network/memory.py",
+        "clock.spawn(_serve, app, environ, pipe, after=network.delay)",
+        "clock.spawn(_serve, app, environ, pipe)",
+        "tests/test_memory_network.py::test_the_delay_is_each_way",
+    ),
+    Mutation(
+        "the delay is dropped on the way back",
+        "labkit/network/memory.py",
+        "pipe = Pipe(clock, network.delay)",
+        "pipe = Pipe(clock, 0.0)",
+        "tests/test_virtual_lens.py::test_a_page_with_more_behind_it_is_followed_at_once",
+    ),
+    Mutation(
+        "P = T in the lens",
+        "labkit/approaches/polling.py",
+        'if self.fixed == "delay":',
+        'if self.fixed == "never":',
+        "tests/test_virtual_lens.py::"
+        "test_a_fixed_rate_counts_the_interval_from_send_to_send_and_a_fixed_delay_from_answer_to_send",
+    ),
+    Mutation(
+        "P = T in theory",
+        "labkit/theory.py",
+        'return 2 * delay if fixed == "delay" else 0.0',
+        "return 0.0",
+        "tests/test_virtual_lens.py::test_the_number_of_polls_is_theorys_exactly",
+    ),
+    Mutation(
+        "an event is visible only strictly after its instant",
+        "labkit/experiment.py",
+        "ledger, urgent=True)",
+        "ledger)",
+        "tests/test_virtual_lens.py::test_an_event_of_the_very_instant_of_a_polls_arrival_is_found",
+    ),
+    Mutation(
+        "the horizon is closed in the ledger",
+        "labkit/ledger.py",
+        "sent_at >= duration",
+        "sent_at > duration",
+        "tests/test_virtual_lens.py::test_the_horizon_is_half_open",
+    ),
+    Mutation(
+        "the horizon is closed for what is missing",
+        "labkit/result.py",
+        "receipts.received_at < self.scenario.duration",
+        "receipts.received_at <= self.scenario.duration",
+        "tests/test_result.py::test_missing_is_what_has_not_arrived_by_the_horizon_and_lost_what_never_does",
+    ),
+    Mutation(
+        "a run is closed at its end",
+        "labkit/clock.py",
+        "self._queue[0][0] < end",
+        "self._queue[0][0] <= end",
+        "tests/test_clock.py::test_run_until_is_half_open",
+    ),
+    Mutation(
+        "ties are last come, first served",
+        "labkit/clock.py",
+        "(due, task.rank, serial, task, task.ticket)",
+        "(due, task.rank, -serial, task, task.ticket)",
+        "tests/test_clock.py::test_ties_are_first_come_first_served",
+    ),
+    Mutation(
+        "the standard error is doubled",
+        "labkit/theory.py",
+        "return self.period / math.sqrt(12 * events)",
+        "return 2 * self.period / math.sqrt(12 * events)",
+        "tests/test_virtual_lens.py::test_the_standard_error_is_neither_too_small_nor_too_large",
+    ),
+    Mutation(
+        "the empty share is over events",
+        "labkit/result.py",
+        "empty / len(requests) if",
+        "empty / events if",
+        "tests/test_result.py::test_the_empty_share_is_over_requests",
+    ),
+    Mutation(
+        "a page is not followed",
+        "labkit/approaches/polling.py",
+        'cursor, more = page["next"], page["has_more"]',
+        'cursor, more = page["next"], False',
+        "tests/test_virtual_lens.py::test_a_page_with_more_behind_it_is_followed_at_once",
+    ),
+    Mutation(
+        "the last event of a full page is skipped",
+        "labkit/source/store.py",
+        "page[-1][0] if page else after",
+        "page[-1][0] + (len(rows) > limit) if page else after",
+        "tests/test_virtual_lens.py::test_delays_and_pages_equal_the_twin",
+    ),
+    Mutation(
+        "the drain is counted",
+        "labkit/result.py",
+        " & ~self.exchanges.drain]",
+        "]",
+        "tests/test_result.py::test_only_the_runs_own_exchanges_are_counted",
+    ),
+    Mutation(
+        "set-up is counted",
+        "labkit/result.py",
+        '(self.exchanges.kind != "setup") & ',
+        "",
+        "tests/test_result.py::test_only_the_runs_own_exchanges_are_counted",
+    ),
+    Mutation(
+        "duplicates are counted after deduplication",
+        "labkit/ledger.py",
+        "receipts[row].copies += 1",
+        "pass",
+        "tests/test_result.py::test_a_failed_request_is_counted_and_so_is_every_duplicate",
+    ),
+    Mutation(
+        "a request's bytes are without its headers",
+        "labkit/network/memory.py",
+        'sum(len(name) + len(value) + len(": \\r\\n") for name, value in raw)',
+        "0",
+        "tests/test_memory_network.py::test_bytes_are_those_that_h11_writes",
+    ),
+    Mutation(
+        "an answer's bytes are without chunk framing",
+        "labkit/network/memory.py",
+        'len(f"{len(chunk):x}") + 4 if chunked else 0',
+        "0",
+        "tests/test_memory_network.py::test_bytes_are_those_that_h11_writes",
+    ),
+    Mutation(
+        "a 304 is a hit",
+        "labkit/ledger.py",
+        "[new_events > 0, status == 429,",
+        "[(new_events > 0) | (status == 304), status == 429,",
+        "tests/test_ledger.py::test_each_exchange_has_one_outcome",
+    ),
+    Mutation(
+        "staleness is the age of the newest event",
+        "labkit/result.py",
+        "since, until = missing[0]",
+        "since, until = max(missing)",
+        "tests/test_result.py::test_staleness_is_the_age_of_the_oldest_missing_event",
+    ),
+    Mutation(
+        "a failed poll is left out",
+        "labkit/result.py",
+        " & ~self.exchanges.drain]",
+        ' & ~self.exchanges.drain & (self.exchanges.outcome != "error")]',
+        "tests/test_result.py::test_a_failed_request_is_counted_and_so_is_every_duplicate",
+    ),
+    Mutation(
+        "receipts are in the order of receipt",
+        "labkit/ledger.py",
+        "rows = [receipts.get(row, never) for row in range(len(self.event_id))]",
+        "rows = [*receipts.values(), *[never] * (len(self.event_id) - len(receipts))]",
+        "tests/test_ledger.py::test_receipts_are_in_the_order_of_the_events_not_of_their_arrival",
+    ),
+    Mutation(
+        "latency counts from the send",
+        "labkit/ledger.py",
+        '"latency": received_at - occurred_at,',
+        '"latency": received_at - np.array([self.sent_at[receipt.exchange] for receipt in rows]),',
+        "tests/test_result.py::test_missing_is_what_has_not_arrived_by_the_horizon_and_lost_what_never_does",
+    ),
+)
+
+
+def main(words):
+    wanted = [mutation for mutation in MUTATIONS if all(word in mutation.name for word in words)]
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder)
+        for name in ("labkit", "tests", "data"):
+            shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(ROOT / "pyproject.toml", copy)
+        _demand_green(copy, sorted({mutation.killed_by for mutation in wanted}))
+        survivors = [mutation.name for mutation in wanted if not _killed(copy, mutation)]
+    print(f"{len(wanted) - len(survivors)} of {len(wanted)} killed")
+    return 1 if survivors or not wanted else 0
+
+
+def _demand_green(copy, tests):
+    done = _pytest(copy, tests)
+    if done.returncode != 0:
+        raise SystemExit(f"red without any mutation:\n{done.stdout}{done.stderr}")
+
+
+def _killed(copy, mutation):
+    path = copy / mutation.file
+    text = path.read_text(encoding="utf-8")
+    if text.count(mutation.old) != 1:
+        raise SystemExit(
+            f"{mutation.file}: must have this once, and has it {text.count(mutation.old)} times: {mutation.old}"
+        )
+    path.write_text(text.replace(mutation.old, mutation.new), encoding="utf-8")
+    done = _pytest(copy, [mutation.killed_by])
+    path.write_text(text, encoding="utf-8")
+    killed = done.returncode == 1  # 1: tests failed; anything else is pytest's own trouble
+    print(f"{'killed  ' if killed else 'SURVIVED'}  {mutation.name}  ({mutation.killed_by.split('::')[1]})", flush=True)
+    if not killed:
+        print(done.stdout[-2000:], done.stderr[-2000:])
+    return killed
+
+
+def _pytest(copy, tests):
+    environ = {**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
+    where = "import labkit, pathlib, sys; sys.exit(not pathlib.Path(labkit.__file__).is_relative_to(sys.argv[1]))"
+    if subprocess.run([sys.executable, "-c", where, str(copy.resolve())], cwd=copy, env=environ).returncode:
+        raise SystemExit("the copy's labkit must be the one that is imported, and is not")
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
+    return subprocess.run(command, cwd=copy, env=environ, capture_output=True, text=True, timeout=300)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
