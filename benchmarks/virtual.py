@@ -65,7 +65,8 @@ def main() -> None:
     floor, lens = sorted(rounds, key=lambda pair: pair[1] / pair[0])[ROUNDS // 2]
     print(f"exchanges per CPU-second   bare loop {floor:,.0f}   virtual lens {lens:,.0f}   ratio {lens / floor:.2f}")
     small, large = memory(2000), memory(6000)
-    print(f"memory of a run            {large / 6000:,.0f} B an exchange; one exchange more: {(large - small) / 4000:,.0f} B")
+    print(f"memory of a run            {large / 6000:,.0f} B an exchange", end="; ")
+    print(f"one exchange more: {(large - small) / 4000:,.0f} B")
     print(f"import labkit              {import_seconds('import labkit') * 1000:,.0f} ms", end="   ")
     print(f"of it flask and httpx {import_seconds('import flask, httpx') * 1000:,.0f} ms", end="   ")
     loaded = "import labkit, sys; assert not {'pandas', 'matplotlib', 'numpy'} & set(sys.modules)"

@@ -50,9 +50,10 @@ def to_json(document: object) -> bytes:
 
 
 def from_json(raw: bytes) -> object:
-    """Read JSON strictly (RFC 8259, and I-JSON's rules, RFC 7493): UTF-8, no NaN, no name twice, no 1e400, no half character.
+    """Read JSON strictly (RFC 8259, and I-JSON's rules, RFC 7493): UTF-8, no NaN, no name twice, no 1e400.
 
-    Nesting is limited to 100 levels. Raises ValueError, and nothing else, saying what is wrong.
+    Half a surrogate pair is refused too, and nesting beyond 100 levels. Raises ValueError, and nothing else, saying
+    what is wrong.
 
     >>> from_json(b'{"a": 1}')
     {'a': 1}

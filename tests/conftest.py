@@ -12,7 +12,7 @@ SANITIZE = Path(__file__).with_name("nbval_sanitize.cfg")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Compare every notebook strictly: in this environment, with a time limit, and with the one sanitize rule there is."""
+    """Compare every notebook strictly: in this environment, with a time limit, and with the one sanitize rule."""
     config.addinivalue_line("markers", "slow: left out of `make quick`")
     if config.getoption("nbval", False):
         config.option.nbval_current_env = True

@@ -53,8 +53,8 @@ def test_the_rows_have_the_table_s_keys(capsys: pytest.CaptureFixture[str]) -> N
     _, out, _ = labkit(capsys, "compare", *DAY, "--approach", "webhook", "--json", "-")
     (row,) = json.loads(out)["results"]
     assert list(row) == [
-        "approach", "params", "lens", "events", "received", "missing", "lost", "duplicates", "requests", "setup_requests",
-        "empty_requests", "empty_share", "requests_per_event", "bytes_out", "bytes_in", "latency", "current_share",
+        "approach", "params", "lens", "events", "received", "missing", "lost", "duplicates", "requests",
+        "setup_requests", "empty_requests", "empty_share", "requests_per_event", "bytes_out", "bytes_in", "latency", "current_share",
         "staleness", "connections", "connection_seconds",
     ]  # fmt: skip
     assert list(row["latency"]) == ["mean", "p50", "p95", "p99", "max"]
@@ -162,7 +162,16 @@ def test_an_approach_is_read_as_it_is_written() -> None:
 @pytest.mark.skipif(os.name == "nt", reason="SIGINT to one process is POSIX")
 def test_ctrl_c_gives_what_is_finished() -> None:
     """The webhook is done in a second or two, polling every 0.01 s for a week is not."""
-    command = [sys.executable, "-m", "labkit", "compare", "--approach", "webhook", "--approach", "polling:interval=0.01"]
+    command = [
+        sys.executable,
+        "-m",
+        "labkit",
+        "compare",
+        "--approach",
+        "webhook",
+        "--approach",
+        "polling:interval=0.01",
+    ]
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )

@@ -11,7 +11,8 @@ CREATE TABLE IF NOT EXISTS quarantine (id TEXT PRIMARY KEY, body BLOB NOT NULL);
 class Inbox:
     """A SQLite table with one row per event id; the row is the effect.
 
-    `INSERT OR IGNORE` decides and acts in one statement. SELECT first and INSERT after it, and two deliveries at once both find nothing.
+    `INSERT OR IGNORE` decides and acts in one statement. SELECT first and INSERT after it, and two deliveries at once
+    both find nothing.
     """
 
     def __init__(self, path: str = ":memory:") -> None:

@@ -14,9 +14,10 @@ from labkit.clock import Clock
 class Polling:
     """Ask for what is new, every `interval` seconds, `limit` events a page.
 
-    With a fixed `"delay"` the interval is slept after each answer, so that polls come every interval + round trip; with a
-    fixed `"rate"` they are due at `first_at`, `first_at + interval`, …, and one that is missed is left out. A page with more
-    behind it is followed at once, and counts as a request. A week at 60 s, 20 ms each way: 10,074 requests, or 10,080.
+    With a fixed `"delay"` the interval is slept after each answer, so that polls come every interval + round trip;
+    with a fixed `"rate"` they are due at `first_at`, `first_at + interval`, …, and one that is missed is left out.
+    A page with more behind it is followed at once, and counts as a request. A week at 60 s, 20 ms each way:
+    10,074 requests, or 10,080.
     """
 
     name: ClassVar[str] = "polling"

@@ -22,7 +22,7 @@ class _NoCookies(httpx.Cookies):
 
 
 class Client(httpx.Client):
-    """An httpx client as every part of labkit uses it. It keeps no cookies: looking for some is an eighth of an exchange."""
+    """An httpx client as every part of labkit uses it. No cookies: looking for some is an eighth of an exchange."""
 
     cookies = _NoCookies()  # type: ignore[assignment, override, unused-ignore]
 

@@ -241,6 +241,7 @@ def _environ(request: httpx.Request, body: bytes, sender: str) -> tuple[dict[str
         "wsgi.version": (1, 0),
         "wsgi.url_scheme": url.scheme,
         "wsgi.input": BytesIO(body),
+        "wsgi.input_terminated": True,
         "wsgi.errors": sys.stderr,
         "wsgi.multithread": False,
         "wsgi.multiprocess": False,

@@ -10,7 +10,6 @@ from labkit.source.app import create_app
 from labkit.source.deliver import Attempt, deliver
 from labkit.source.store import Store, Subscription
 
-
 VERIFY = "endpoint.verify"
 """The type of the message that asks an endpoint for a challenge; so no event's."""
 
@@ -18,7 +17,8 @@ VERIFY = "endpoint.verify"
 class EventSource:
     """A toy event source: `emit` events, and serve `app`, which lists them and takes subscriptions.
 
-    A delivery is one signed attempt per event and endpoint, in a task of its own, so that endpoints do not wait for each other.
+    A delivery is one signed attempt per event and endpoint, in a task of its own, so that endpoints do not wait for
+    each other.
     """
 
     def __init__(self, clock: Clock, network: Network, rng: random.Random, host: str = "source") -> None:
@@ -36,8 +36,8 @@ class EventSource:
     def emit(self, type: str, data: object, id: str = "", occurred: str = "") -> bytes:
         """Store an event and tell the subscribers; returns it as it goes on the wire.
 
-        `id` is made here unless it is given, and `occurred`, RFC 3339, is now. Raises ValueError, and stores nothing, if the
-        id could not be signed or is taken, the type is the verification's, or the data is not JSON.
+        `id` is made here unless it is given, and `occurred`, RFC 3339, is now. Raises ValueError, and stores nothing,
+        if the id could not be signed or is taken, the type is the verification's, or the data is not JSON.
         """
         id = id or f"evt_{self.rng.randbytes(12).hex()}"
         if not ID.fullmatch(id):

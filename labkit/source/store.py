@@ -70,10 +70,11 @@ class Store:
     def place(self, cursor: str) -> int:
         """The place that a cursor stands for; ValueError if this store never wrote it."""
         try:
-            seq = int.from_bytes(urlsafe_b64decode(cursor.encode("ascii"))[:6])
+            given = cursor.encode("ascii")
+            seq = int.from_bytes(urlsafe_b64decode(given)[:6])
         except ValueError:
-            seq = 0
-        if not hmac.compare_digest(self.cursor(seq).encode(), cursor.encode()):
+            given, seq = b"", 0
+        if not hmac.compare_digest(self.cursor(seq).encode(), given):
             raise ValueError(f"cursor {cursor[:40]!r} is not one of this source's: pass `next` of an answer, unchanged")
         return seq
 
