@@ -284,11 +284,17 @@ def test_a_connection_without_a_request_is_closed_without_a_word(server):
 
 
 def test_a_client_that_posts_too_much_reads_why(server, http):
-    """The answer is not lost in a reset, although the body was not read."""
+    """It can send it all and read the answer to its end, without a reset, although the body was not read."""
     for body in (b"x" * 5_000_000, (b"x" * 100_000 for _ in range(50))):
         answer = http.post(server.url, content=body)
-        assert (answer.status_code, answer.text) == (413, answer.text)
-        assert "1048576 bytes" in answer.text
+        assert answer.status_code == 413
+        assert answer.text.startswith("a body may have 1048576 bytes, got ")
+    with connect(server) as connection:
+        for _ in range(2):
+            connection.sendall(head(server, "Content-Length: 5000000") + b"x" * 2_500_000)
+            pause(0.05)
+        assert status(connection.recv(65_536)) == 413
+        assert connection.recv(65_536) == b""
 
 
 def test_the_limits_are_inclusive(server, http):
@@ -757,7 +763,7 @@ def test_stop_ends_connections_in_every_state():
     pause(0.1)
     since = monotonic()
     server.stop()
-    assert monotonic() - since < 0.4
+    assert monotonic() - since < 1.0
     assert threads_of(server) == []
     for connection in connections:
         connection.close()

@@ -876,11 +876,13 @@ def test_another_method_is_405_with_those_that_are_allowed(world: World, path: s
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/event", "/events/", "//events", "/events//", "/%00", "/../../etc/passwd", "/%FF", "/x" * 30_000]
+    "path",
+    ["/", "/event", "/events/", "/events//evt_1", "/\0", "/../../etc/passwd", "/\xff", "/x" * 30_000],
 )
 def test_another_path_is_404(world: World, path: str) -> None:
     world.source.emit("a", {}, id="evt_1")
-    problem(world.raw.get(path, base_url="http://source"), 404, "GET /")
+    answer = world.raw.get(environ_overrides={"PATH_INFO": path})  # a client would mend it
+    problem(answer, 404, "GET /")
 
 
 def test_head_is_get_without_the_body(world: World) -> None:

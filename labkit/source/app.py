@@ -48,7 +48,7 @@ def create_app(source: "EventSource") -> Flask:
     """The app of one source; its routes are the contract that other people's clients rely on."""
     app = Flask("labkit.source")
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY + 1  # Werkzeug cuts a chunked body off here: one byte more shows it
-    app.url_map.merge_slashes = False  # //events is no page of ours, rather than a redirect to one
+    app.url_map.merge_slashes = False  # /events//x is not found, rather than redirected to another page
     app.register_error_handler(HTTPException, _problem)
     store = source.store
 
