@@ -297,6 +297,17 @@ def test_a_client_that_posts_too_much_reads_why(server, http):
         assert connection.recv(65_536) == b""
 
 
+def test_a_client_that_never_stops_sending_is_cut_off(server):
+    """0.3 s after its answer."""
+    since = monotonic()
+    with connect(server) as connection:
+        connection.sendall(head(server, "Content-Length: 1000000000"))
+        with suppress(BrokenPipeError, ConnectionResetError):
+            while monotonic() - since < PATIENCE:
+                connection.sendall(b"x" * 1000)
+    assert 0.2 < monotonic() - since < 1.5
+
+
 def test_the_limits_are_inclusive(server, http):
     body = "x" * 1_048_576
     assert http.post(server.url, content=body).json()["body"] == body
@@ -595,6 +606,7 @@ def test_an_app_may_take_the_connection_over(server):
 
     def app(environ, start_response):
         connection = environ["werkzeug.socket"]
+        assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)  # nothing waits for an acknowledgement
         connection.sendall(b"HTTP/1.1 101 Switching Protocols\r\n\r\n")
         connection.sendall(connection.recv(100)[::-1])
         connection.shutdown(socket.SHUT_RDWR)
