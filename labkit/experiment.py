@@ -1,94 +1,21 @@
-"""A scenario and some approaches, run: the one place where the parts are put together."""
+"""A scenario and some approaches, compared: each is run under a lens, and the results are set side by side."""
 
 import os
-import random
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from labkit.approaches import Approach, Consumer
+from labkit.approaches import Approach
 from labkit.arrivals import Arrivals
-from labkit.clock import VirtualClock
-from labkit.event import Event, timestamp
-from labkit.ledger import Ledger
-from labkit.network.memory import MemoryNetwork
+from labkit.lens.real import faster, run_real
+from labkit.lens.virtual import run_virtual
 from labkit.result import Result
 from labkit.scenario import Scenario
-from labkit.source import EventSource
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from labkit.plots import Figure
-
-
-LONGEST_DRAIN = 7 * 86_400.0
-"""Seconds after which a run that does not come to rest is ended: twice as long as any retry schedule."""
-
-
-def run_virtual(scenario: Scenario, approach: Approach) -> Result:
-    """Run one approach in simulated time: set-up before t = 0, events up to the horizon, then on until all rests."""
-    ledger = Ledger()
-    clock = VirtualClock(start=-1 - 20 * scenario.delay, epoch=scenario.arrivals.epoch)
-    network = MemoryNetwork(clock, ledger, scenario.delay)
-    source = EventSource(clock, network, random.Random(scenario.seed))
-    source.app.config["PROPAGATE_EXCEPTIONS"] = True  # a bug in a view comes out of the run
-    with closing(source.store), clock:
-        names = [f"consumer-{number}" for number in range(1, scenario.consumers + 1)]
-        consumers = [Consumer(name, source.url, clock, network, ledger) for name in names]
-        for consumer in consumers:
-            ledger.consumer(consumer.name)
-            clock.spawn(approach.subscribe, consumer)
-        clock.run(until=0)
-        if ledger.in_flight:
-            raise RuntimeError(f"set-up of {approach} was not done by t = 0")
-        clock.spawn(emit_all, source, scenario.arrivals.events, ledger, urgent=True)
-        for consumer in consumers:
-            clock.spawn(approach.run, consumer)
-        clock.run(until=scenario.duration)
-        clock.run(until=scenario.duration + LONGEST_DRAIN, done=_rest(ledger, source))
-    return Result(scenario, approach, "virtual", ledger)
-
-
-def emit_all(source: EventSource, events: Iterable[Event], ledger: Ledger) -> None:
-    """The emitter: each event enters the source's store at its moment, with no exchange and no delay."""
-    clock = source.clock
-    for event in events:
-        clock.sleep_until(event.occurred_at)
-        ledger.happened(event.id, event.occurred_at)
-        source.emit(event.type, event.data, event.id, timestamp(clock.epoch + event.occurred_at))
-
-
-def _rest(ledger: Ledger, source: EventSource) -> Callable[[], bool]:
-    """What it is to be at rest, told at the horizon.
-
-    The exchanges sent before it are answered, no delivery is pending, and each consumer holds every event, or has
-    polled since and found nothing: whatever it still lacks then is lost.
-    """
-    horizon = len(ledger.status)
-    pollers = {sender for sender, kind in zip(ledger.sender, ledger.kind, strict=True) if kind == "poll"}
-    satisfied: set[str] = set()
-    seen = horizon
-
-    def at_rest() -> bool:
-        nonlocal seen
-        if source.pending or (ledger.in_flight and min(ledger.in_flight) < horizon):
-            return False
-        if ledger.complete():
-            return True
-        while seen < len(ledger.status) and seen not in ledger.in_flight:
-            if ledger.kind[seen] == "poll":
-                pollers.add(ledger.sender[seen])
-            found_nothing = (
-                ledger.kind[seen] == "poll" and ledger.status[seen] in (200, 304) and not ledger.new_events[seen]
-            )
-            if found_nothing:
-                satisfied.add(ledger.sender[seen])
-            seen += 1
-        return bool(pollers) and satisfied >= pollers
-
-    return at_rest
 
 
 @dataclass(frozen=True)
@@ -135,27 +62,43 @@ def compare(
     *,
     delay: float | None = None,
     seed: int | None = None,
-    lens: str = "virtual",
+    lens: Literal["virtual", "real"] = "virtual",
+    speed: float = 1.0,
     workers: int | None = None,
     done: Callable[[Result], None] | None = None,
 ) -> Comparison:
-    """Run approaches over the same events, side by side on all cores, and set their results side by side.
+    """Run approaches over the same events, and set their results side by side.
 
-    `what` is a Scenario, or arrivals, which are put in a scenario with `delay` (0.02 s) and `seed` (0). `done` is told
-    of each result as it comes. Equal arguments give equal rows, whatever the machine and the number of `workers`.
+    `what` is a Scenario, or arrivals, which are put in a scenario with `delay` (0.02 s; none in the real lens) and
+    `seed` (0). `done` is told of each result as it comes. In the virtual lens, all cores are used, and equal arguments
+    give equal rows, whatever the machine and the number of `workers`. The real lens runs one approach after another,
+    in real time, or `speed` times as fast: then the results are in the seconds that passed.
     """
+    if lens not in ("virtual", "real"):
+        raise ValueError(f"lens must be 'virtual' or 'real', got {lens!r}")
     if isinstance(what, Arrivals):
-        given = {name: value for name, value in (("delay", delay), ("seed", seed)) if value is not None}
-        what = Scenario(what, **given)  # type: ignore[arg-type]
+        usual = Scenario.delay if lens == "virtual" else 0.0
+        what = Scenario(what, usual if delay is None else delay, seed or 0)
     elif delay is not None or seed is not None:
         raise ValueError("a Scenario brings its own delay and seed: set them there")
-    if lens != "virtual":
-        raise ValueError(f"lens must be 'virtual', got {lens!r}")
     if not approaches:
         raise ValueError("compare needs one approach at least, such as Polling(interval=60)")
+    if lens == "virtual" and speed != 1:
+        raise ValueError(f"speed is for the real lens, and simulated time is as fast as it can be; got {speed:g}")
+    if lens == "real":
+        if what.delay:
+            raise ValueError(
+                f"delay must be 0 in the real lens, which adds none to the machine's own, got {what.delay:g}"
+            )
+        pairs = [faster(what, approach, speed) for approach in approaches] if speed != 1 else None
+        jobs = pairs or [(what, approach) for approach in approaches]
+        what = jobs[0][0]
+    else:
+        jobs = [(what, approach) for approach in approaches]
+    run, workers = (run_virtual, workers) if lens == "virtual" else (run_real, 1)
     results: dict[int, Result] = {}
     try:
-        for number, result in _run_all([(what, approach) for approach in approaches], workers):
+        for number, result in _run_all(run, jobs, workers):
             results[number] = result
             if done is not None:
                 done(result)
@@ -170,7 +113,7 @@ def sweep(
 ) -> list[Comparison]:
     """Compare the same approaches in each of several scenarios: all runs side by side on all cores."""
     jobs = [(scenario, approach) for scenario in scenarios for approach in approaches]
-    results = dict(_run_all(jobs, workers))
+    results = dict(_run_all(run_virtual, jobs, workers))
     width = len(approaches)
     return [
         Comparison(scenario, tuple(results[number * width + place] for place in range(width)))
@@ -178,12 +121,14 @@ def sweep(
     ]
 
 
-def _run_all(jobs: Sequence[tuple[Scenario, Approach]], workers: int | None) -> Iterator[tuple[int, Result]]:
+def _run_all(
+    run: Callable[[Scenario, Approach], Result], jobs: Sequence[tuple[Scenario, Approach]], workers: int | None
+) -> Iterator[tuple[int, Result]]:
     """Each job's number and result, as it comes."""
     workers = min(workers or os.cpu_count() or 1, len(jobs))
     if workers == 1:
         for number, job in enumerate(jobs):
-            yield number, run_virtual(*job)
+            yield number, run(*job)
         return
     from concurrent.futures import as_completed
 
@@ -191,7 +136,7 @@ def _run_all(jobs: Sequence[tuple[Scenario, Approach]], workers: int | None) -> 
 
     pool = ProcessPoolExecutor(workers, initializer=_ignore_interrupt)
     try:
-        futures = {pool.submit(run_virtual, *job): number for number, job in enumerate(jobs)}
+        futures = {pool.submit(run, *job): number for number, job in enumerate(jobs)}
         for future in as_completed(futures):
             yield futures[future], future.result()
     finally:

@@ -91,6 +91,7 @@ class Handler:
             "SERVER_PORT": str(self._server.port),
             "SERVER_PROTOCOL": f"HTTP/{version}",
             "REMOTE_ADDR": "127.0.0.1",
+            "REMOTE_PORT": str(self._connection.getpeername()[1]),
             "wsgi.version": (1, 0),
             "wsgi.url_scheme": "http",
             "wsgi.input": BytesIO(body),

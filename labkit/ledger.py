@@ -1,8 +1,11 @@
 """What was measured: one row per exchange, one row per event and consumer. Nothing is dropped, nothing summed up."""
 
 from array import array
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
 from math import nan
 from sys import intern
+from threading import Lock
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -40,6 +43,8 @@ class Ledger:
         # one entry per event that a consumer has met
         self._receipts: dict[str, dict[int, _Receipt]] = {}
         self.received = 0
+        self.pollers: set[str] = set()
+        self._lock = Lock()
 
     def open(
         self,
@@ -53,30 +58,32 @@ class Ledger:
         connection: int,
     ) -> int:
         """Enter an exchange as it is sent; returns its number."""
-        self.kind.append(kind)
-        self.sender.append(intern(sender))
-        self.host.append(intern(host))
-        self.method.append(intern(method))
-        self.path.append(intern(path))
-        self.error.append("")
-        self.status.append(0)
-        self.bytes_out.append(bytes_out)
-        self.bytes_in.append(0)
-        self.sent_at.append(sent_at)
-        self.answered_at.append(nan)
-        self.connection.append(connection)
-        self.new_events.append(0)
-        exchange = len(self.status) - 1
-        self.in_flight.add(exchange)
-        return exchange
+        with self._lock:
+            self.kind.append(kind)
+            self.sender.append(intern(sender))
+            self.host.append(intern(host))
+            self.method.append(intern(method))
+            self.path.append(intern(path))
+            self.error.append("")
+            self.status.append(0)
+            self.bytes_out.append(bytes_out)
+            self.bytes_in.append(0)
+            self.sent_at.append(sent_at)
+            self.answered_at.append(nan)
+            self.connection.append(connection)
+            self.new_events.append(0)
+            exchange = len(self.status) - 1
+            self.in_flight.add(exchange)
+            return exchange
 
     def close(self, exchange: int, answered_at: float, status: int, bytes_in: int, error: str = "") -> None:
         """Enter an exchange's end: its answer's last byte, or the error that ended it."""
-        self.in_flight.remove(exchange)
-        self.answered_at[exchange] = answered_at
-        self.status[exchange] = status
-        self.bytes_in[exchange] = bytes_in
-        self.error[exchange] = error
+        with self._lock:
+            self.in_flight.remove(exchange)
+            self.answered_at[exchange] = answered_at
+            self.status[exchange] = status
+            self.bytes_in[exchange] = bytes_in
+            self.error[exchange] = error
 
     def happened(self, event_id: str, occurred_at: float) -> None:
         """Enter an event, at the moment it happens."""
@@ -90,18 +97,74 @@ class Ledger:
         """Enter a consumer, who from now on should hear of every event."""
         self._receipts[name] = {}
 
-    def arrived(self, consumer: str, event_id: str, at: float, exchange: int) -> bool:
-        """Enter that an event reached a consumer, before any deduplication; True if first, which is its receipt."""
+    def polls(self, consumer: str) -> None:
+        """Enter that a consumer asks: it can lack an event without any delivery being pending."""
+        self.pollers.add(consumer)
+
+    def arrived(self, consumer: str, event_id: str, at: float, exchange: int, port: int = 0) -> bool:
+        """Enter that an event reached a consumer, before any deduplication; True if first, which is its receipt.
+
+        On sockets a receiver knows the sender's `port`, and not the exchange (-1): `merge` finds it.
+        """
         if event_id not in self._event_row:
             raise ValueError(f"{consumer} received event {event_id!r}, which never happened")
-        receipts, row = self._receipts[consumer], self._event_row[event_id]
-        if row in receipts:
-            receipts[row].copies += 1
-            return False
-        receipts[row] = _Receipt(at, exchange)
-        self.new_events[exchange] += 1
-        self.received += 1
-        return True
+        row = self._event_row[event_id]
+        with self._lock:
+            receipts = self._receipts[consumer]
+            if row in receipts:
+                receipts[row].copies += 1
+                return False
+            receipts[row] = _Receipt(at, exchange, port)
+            if exchange >= 0:
+                self.new_events[exchange] += 1
+            self.received += 1
+            return True
+
+    def merge(self, other: "Ledger", ports: Sequence[int], names: Mapping[str, str], offset: float) -> None:
+        """Take in another process's exchanges, sent over connections from these local `ports`, and sort all as sent.
+
+        Its hosts are renamed by `names`, and its instants put `offset` seconds later. A receipt of which only the port
+        is known came by the last exchange that was sent from that port before it.
+        """
+        own, taken = len(self.status), len(other.status)
+        connections = max(self.connection, default=-1) + 1
+        for column in ("kind", "sender", "method", "path", "error", "status", "bytes_out", "bytes_in", "new_events"):
+            getattr(self, column).extend(getattr(other, column))
+        self.host.extend(names.get(host, host) for host in other.host)
+        self.sent_at.extend(at + offset for at in other.sent_at)
+        self.answered_at.extend(at + offset for at in other.answered_at)
+        self.connection.extend(number + connections if number >= 0 else -1 for number in other.connection)
+        self.in_flight |= {own + exchange for exchange in other.in_flight}
+        by_port: dict[int, list[tuple[float, int]]] = {}
+        for exchange in range(taken):
+            if other.connection[exchange] >= 0:
+                sent = self.sent_at[own + exchange], own + exchange
+                by_port.setdefault(ports[other.connection[exchange]], []).append(sent)
+        for sends in by_port.values():
+            sends.sort()
+        order = sorted(range(own + taken), key=self.sent_at.__getitem__)
+        place = {exchange: number for number, exchange in enumerate(order)}
+        for receipts in self._receipts.values():
+            for receipt in receipts.values():
+                if receipt.exchange < 0 and receipt.port in by_port:
+                    sends = by_port[receipt.port]
+                    receipt.exchange = sends[max(0, bisect_right(sends, (receipt.at, own + taken)) - 1)][1]
+                    self.new_events[receipt.exchange] += 1
+                receipt.exchange = place.get(receipt.exchange, -1)
+        for column in _COLUMNS:
+            values = getattr(self, column)
+            values[:] = (
+                [values[exchange] for exchange in order]
+                if isinstance(values, list)
+                else array(values.typecode, [values[exchange] for exchange in order])
+            )
+        self.in_flight = {place[exchange] for exchange in self.in_flight}
+
+    def __getstate__(self) -> dict[str, object]:
+        return {name: value for name, value in vars(self).items() if name != "_lock"}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        vars(self).update(state, _lock=Lock())
 
     def complete(self) -> bool:
         """Whether every consumer holds every event."""
@@ -196,7 +259,24 @@ class Ledger:
 
 
 class _Receipt:
-    __slots__ = ("at", "copies", "exchange")
+    __slots__ = ("at", "copies", "exchange", "port")
 
-    def __init__(self, at: float, exchange: int, copies: int = 1) -> None:
-        self.at, self.exchange, self.copies = at, exchange, copies
+    def __init__(self, at: float, exchange: int, port: int = 0, copies: int = 1) -> None:
+        self.at, self.exchange, self.port, self.copies = at, exchange, port, copies
+
+
+_COLUMNS = (
+    "kind",
+    "sender",
+    "host",
+    "method",
+    "path",
+    "error",
+    "status",
+    "bytes_out",
+    "bytes_in",
+    "sent_at",
+    "answered_at",
+    "connection",
+    "new_events",
+)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from labkit.approaches.consumer import Approach
+    from labkit.lens.real import Machine
     from labkit.scenario import Scenario
 
 QUANTILES = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
@@ -30,6 +31,8 @@ class Result:
     approach: "Approach"
     lens: str
     ledger: Ledger
+    machine: "Machine | None" = None
+    """What the machine did, where the lens is real."""
 
     def __repr__(self) -> str:
         row = self.row()

@@ -1,11 +1,49 @@
 """A scenario: what every lens and every approach is given, to be compared on equal terms."""
 
-from dataclasses import dataclass
+import random
+from dataclasses import asdict, dataclass, field
 
 from labkit.arrivals import Arrivals
 
 LONGEST_DELAY = 15.0
 """Half the 30 s that everybody waits for an answer: with more, no answer would ever come in time."""
+
+
+@dataclass(frozen=True)
+class RetryProfile:
+    """How a source tries again: after attempt k it waits `waits[k - 1]` seconds; after the last the delivery is dead.
+
+    Each wait is spread by `jitter`, a share either way. The default is the schedule that Standard Webhooks suggests:
+    ten attempts over 75 h 35 min 5 s.
+
+    >>> RetryProfile().wait(1, random.Random(0)), RetryProfile().wait(10, random.Random(0))
+    (5.0, None)
+
+    Source: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md#deliverability-and-reliability
+    """
+
+    waits: tuple[float, ...] = (5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
+    jitter: float = 0.0
+    timeout: float = 30.0
+    in_flight: int = 100
+    longest_retry_after: float = 86_400.0
+
+    def __post_init__(self) -> None:
+        if any(not 0 <= wait < float("inf") for wait in self.waits):
+            raise ValueError(f"waits must be >= 0 seconds each, got {self.waits}")
+        if not 0 <= self.jitter < 1:
+            raise ValueError(f"jitter must be a share >= 0 and < 1, got {self.jitter}")
+        if not 0 < self.timeout < float("inf"):
+            raise ValueError(f"timeout must be > 0 seconds, got {self.timeout}")
+        if self.in_flight < 1:
+            raise ValueError(f"in_flight must be >= 1, got {self.in_flight}")
+
+    def wait(self, attempt: int, chance: random.Random) -> float | None:
+        """Seconds from the failure of attempt number `attempt`, from 1, to the next; None: there is none."""
+        if attempt > len(self.waits):
+            return None
+        wait = float(self.waits[attempt - 1])
+        return wait * chance.uniform(1 - self.jitter, 1 + self.jitter) if self.jitter else wait
 
 
 @dataclass(frozen=True)
@@ -16,6 +54,7 @@ class Scenario:
     delay: float = 0.020
     seed: int = 0
     consumers: int = 1
+    retries: RetryProfile = field(default_factory=RetryProfile)
 
     def __post_init__(self) -> None:
         if not 0 <= self.delay < LONGEST_DELAY:
@@ -42,5 +81,6 @@ class Scenario:
             "delay": self.delay,
             "seed": self.seed,
             "consumers": self.consumers,
+            "retries": asdict(self.retries),
             "notes": list(self.arrivals.notes),
         }

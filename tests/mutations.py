@@ -56,9 +56,9 @@ MUTATIONS = (
     ),
     Mutation(
         "an event is visible only strictly after its instant",
-        "labkit/experiment.py",
-        "ledger, urgent=True)",
-        "ledger)",
+        "labkit/lens/virtual.py",
+        "happened, urgent=True)",
+        "happened)",
         "tests/test_virtual_lens.py::test_an_event_of_the_very_instant_of_a_polls_arrival_is_found",
     ),
     Mutation(
@@ -77,14 +77,14 @@ MUTATIONS = (
     ),
     Mutation(
         "a run is closed at its end",
-        "labkit/clock.py",
+        "labkit/clock/virtual.py",
         "self._queue[0][0] < end",
         "self._queue[0][0] <= end",
         "tests/test_clock.py::test_run_until_is_half_open",
     ),
     Mutation(
         "ties are last come, first served",
-        "labkit/clock.py",
+        "labkit/clock/virtual.py",
         "(due, task.rank, serial, task, task.ticket)",
         "(due, task.rank, -serial, task, task.ticket)",
         "tests/test_clock.py::test_ties_are_first_come_first_served",

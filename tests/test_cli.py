@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from labkit import APPROACHES, Polling, Webhook
-from labkit.cli import main, parse_approach
+from labkit.cli import main
+from labkit.cli.compare import parse_approach
 
 DAY = ["--duration", "43200"]
 

@@ -17,6 +17,7 @@ from labkit.approaches import Consumer, Webhook
 from labkit.clock import VirtualClock
 from labkit.ledger import Ledger
 from labkit.network.memory import MemoryNetwork
+from labkit.scenario import RetryProfile
 from labkit.source import EventSource
 from labkit.source.deliver import Attempt, deliver, judge
 
@@ -29,8 +30,9 @@ class World(SimpleNamespace):
     def __init__(self) -> None:
         self.clock, self.ledger = VirtualClock(epoch=time.time()), Ledger()
         self.network = MemoryNetwork(self.clock, self.ledger)
-        self.source = EventSource(self.clock, self.network, random.Random(0))
-        self.http = self.network.client("me", "setup", self.source.url)
+        self.source = EventSource(self.clock, self.network, random.Random(0), retries=RetryProfile(waits=()))
+        self.url = self.network.host("source", self.source.app)
+        self.http = self.network.client("me", "setup", self.url)
 
     def endpoint(
         self, name: str, answer: Callable[[], Response] = Response, types: list[str] | None = None
@@ -68,7 +70,7 @@ def world(caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -
     with world.clock:
         yield world
         world.clock.run()
-    assert world.source.pending == 0
+    assert world.source.outbox.counts()["pending"] == 0
     assert caplog.get_records("call") == []
     assert capfd.readouterr() == ("", "")
 
@@ -331,7 +333,7 @@ def test_an_attempt_holds_the_answer(world: World) -> None:
 
 
 def test_the_webhook_approach_receives_each_event_once_at_one_delay(world: World) -> None:
-    consumer = Consumer("shop", world.source.url, world.clock, world.network, world.ledger)
+    consumer = Consumer("shop", world.url, world.clock, world.network, world.ledger)
     world.ledger.consumer("shop")
     Webhook().subscribe(consumer)
     world.clock.sleep(100)
@@ -347,7 +349,7 @@ def test_the_webhook_approach_receives_each_event_once_at_one_delay(world: World
 
 def test_an_event_that_the_ledger_never_saw_ends_nothing(world: World) -> None:
     """It is refused and kept aside, and the next one arrives."""
-    consumer = Consumer("shop", world.source.url, world.clock, world.network, world.ledger)
+    consumer = Consumer("shop", world.url, world.clock, world.network, world.ledger)
     world.ledger.consumer("shop")
     Webhook().subscribe(consumer)
     world.http.post("/events", json={"type": "a", "data": {}})
@@ -364,7 +366,11 @@ def test_a_source_is_the_same_for_the_same_seed() -> None:
         clock = VirtualClock(epoch=1_700_000_000)
         network = MemoryNetwork(clock, Ledger())
         source = EventSource(clock, network, random.Random(seed))
-        made = network.client("me", "setup", source.url).post("/subscriptions", json={"url": "http://shop/"}).json()
+        made = (
+            network.client("me", "setup", network.host("source", source.app))
+            .post("/subscriptions", json={"url": "http://shop/"})
+            .json()
+        )
         return [made, source.emit("a", {}), source.store.cursor(1)]
 
     assert story(1) == story(1)

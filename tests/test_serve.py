@@ -651,7 +651,8 @@ def make_source():
     """A source with three events, and the network that it is on; always the same."""
     clock, ledger = VirtualClock(epoch=1_517_363_399), Ledger()
     network = MemoryNetwork(clock, ledger)
-    source = EventSource(clock, network, random.Random(1), host="127.0.0.1")
+    source = EventSource(clock, network, random.Random(1))
+    network.host("127.0.0.1", source.app)
     for number in range(3):
         source.emit("earthquake.detected", {"mag": number, "place": "é"})
     return source, network
@@ -663,7 +664,7 @@ def test_the_bytes_on_the_socket_are_those_in_the_virtual_networks_ledger():
 
     def app(environ, start_response):  # one connection, so one thread, which SQLite wants to see all the time
         if environ["PATH_INFO"] == "/close":
-            made.pop().store.close()
+            made.pop().db.close()
             return answering()(environ, start_response)
         if not made:
             made.append(make_source()[0])
@@ -700,7 +701,7 @@ def test_the_bytes_on_the_socket_are_those_in_the_virtual_networks_ledger():
                     )
                     counted[lens].append((method, path, answer.status_code, *crossed))
             real.get("/close")
-        source.store.close()
+        source.db.close()
         network.clock.close()
     assert [row[2] for row in counted["real"]] == [200, 200, 200, 404, 201, 201, 204]
     assert all(row[3] > 100 and row[4] > 60 for row in counted["real"])

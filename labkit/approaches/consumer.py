@@ -1,7 +1,7 @@
 """What every approach is given, and what every approach is."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import flask
@@ -27,6 +27,8 @@ class Consumer:
 
     def client(self, kind: Kind) -> httpx.Client:
         """An httpx client that talks to the source; its exchanges are entered under `kind`."""
+        if kind == "poll":
+            self.ledger.polls(self.name)
         return self.network.client(self.name, kind, self.source_url)
 
     def host(self, app: "WSGIApplication") -> str:
@@ -36,10 +38,16 @@ class Consumer:
     def receive(self, event: Mapping[str, Any], carrier: httpx.Response | flask.Request) -> None:
         """Enter that an event arrived, and by which answer or request. Comes before deduplication."""
         if isinstance(carrier, httpx.Response):
-            exchange = carrier.extensions["labkit.exchange"]
+            exchange, port = carrier.extensions["labkit.exchange"], 0
         else:
-            exchange = carrier.environ["labkit.exchange"]
-        self.ledger.arrived(self.name, event["id"], self.clock.now(), exchange)
+            exchange, port = carrier.environ.get("labkit.exchange", -1), int(carrier.environ.get("REMOTE_PORT", 0))
+        self.ledger.arrived(self.name, event["id"], self.clock.now(), exchange, port)
+
+
+def seconds(default: float) -> float:
+    """A parameter that is a time: shown with its unit, and divided when a real run goes faster."""
+    made: float = field(default=default, metadata={"unit": "s"})
+    return made
 
 
 class Approach(Protocol):

@@ -16,7 +16,7 @@ class Inbox:
     """
 
     def __init__(self, path: str = ":memory:") -> None:
-        self._db = sqlite3.connect(path, isolation_level=None)
+        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._db.executescript(_SCHEMA)
 
     def take(self, id: str, body: bytes) -> bool:

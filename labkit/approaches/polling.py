@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 import httpx
 
-from labkit.approaches.consumer import Consumer
+from labkit.approaches.consumer import Consumer, seconds
 from labkit.clock import Clock
 
 
@@ -21,9 +21,9 @@ class Polling:
     """
 
     name: ClassVar[str] = "polling"
-    interval: float = 60.0
+    interval: float = seconds(60.0)
     fixed: Literal["delay", "rate"] = "delay"
-    first_at: float = 0.0
+    first_at: float = seconds(0.0)
     limit: int = 100
 
     def __post_init__(self) -> None:

@@ -12,7 +12,7 @@ from labkit.clock import Clock
 from labkit.event import from_json, to_json
 from labkit.signature import SignatureError, verify
 
-LARGEST_BODY = 65_536
+LARGEST_BODY = 262_144
 """Bytes of a delivery that a receiver reads; Standard Webhooks advises events under 20 kB."""
 
 

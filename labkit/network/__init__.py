@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import httpx
 
+from labkit.clock import Clock
 from labkit.ledger import Kind
 
 if TYPE_CHECKING:
@@ -36,5 +37,19 @@ class Network(Protocol):
     def host(self, name: str, app: "WSGIApplication") -> str:
         """Put an app on the network under a name; returns its URL."""
 
-    def client(self, sender: str, kind: Kind, base_url: str = "", timeout: float = TIMEOUT) -> Client:
-        """A client of `sender`, whose exchanges are entered in the ledger under `kind`."""
+    def client(
+        self, sender: str, kind: Kind, base_url: str = "", timeout: float = TIMEOUT, deadline: float | None = None
+    ) -> Client:
+        """A client of `sender`, whose exchanges are entered in the ledger under `kind`.
+
+        `timeout` is for each read, as in httpx; `deadline`, where there is one, for the whole exchange.
+        """
+
+    def close(self) -> None:
+        """Cut what is under way, and free every port."""
+
+
+def remaining(clock: Clock, until: float | None, timeout: float | None) -> float | None:
+    """Seconds left of a read's timeout and of an exchange's deadline, whichever is less; None where neither is set."""
+    left = [seconds for seconds in (timeout, None if until is None else until - clock.now()) if seconds is not None]
+    return max(0.0, min(left)) if left else None

@@ -14,7 +14,7 @@ from greenlet import GreenletExit
 
 from labkit.clock import NANO, VirtualClock, nanoseconds
 from labkit.ledger import Kind, Ledger
-from labkit.network import TIMEOUT, Client
+from labkit.network import TIMEOUT, Client, remaining
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -32,22 +32,28 @@ class MemoryNetwork:
     def __init__(self, clock: VirtualClock, ledger: Ledger, delay: float = 0.020) -> None:
         self.clock, self.ledger, self.delay = clock, ledger, delay
         self.hosts: dict[str, WSGIApplication] = {}
+        self.private: set[str] = set()
+        """Hosts behind NAT: they may call, and whoever calls them gets no answer."""
         self.connections = count()
 
     def host(self, name: str, app: "WSGIApplication") -> str:
         self.hosts[name] = app
         return f"http://{name}"
 
-    def client(self, sender: str, kind: Kind, base_url: str = "", timeout: float = TIMEOUT) -> Client:
-        """A client of `sender`, whose exchanges are entered under `kind`. `timeout` is for each read, as in httpx."""
-        return Client(MemoryTransport(self, sender, kind), base_url, timeout)
+    def client(
+        self, sender: str, kind: Kind, base_url: str = "", timeout: float = TIMEOUT, deadline: float | None = None
+    ) -> Client:
+        return Client(MemoryTransport(self, sender, kind, deadline), base_url, timeout)
+
+    def close(self) -> None:
+        """Nothing to free: the tasks end with their clock."""
 
 
 class MemoryTransport(httpx.BaseTransport):
     """Carries one client's requests. The host's side is a task of its own: a client that gives up leaves it running."""
 
-    def __init__(self, network: MemoryNetwork, sender: str, kind: Kind) -> None:
-        self.network, self.sender, self.kind = network, sender, kind
+    def __init__(self, network: MemoryNetwork, sender: str, kind: Kind, deadline: float | None = None) -> None:
+        self.network, self.sender, self.kind, self.deadline = network, sender, kind, deadline
         self._idle: dict[str, list[tuple[int, int]]] = {}  # (connection, since when, in nanoseconds)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
@@ -61,6 +67,11 @@ class MemoryTransport(httpx.BaseTransport):
             ledger.close(exchange, clock.now(), 0, 0, "ConnectError")
             known = ", ".join(sorted(network.hosts)) or "none"
             raise httpx.ConnectError(f"no host is named {host!r}; there are: {known}", request=request)
+        if host in network.private and host != self.sender:
+            patience = request.extensions.get("timeout", {}).get("connect") or TIMEOUT
+            clock.sleep(patience)
+            ledger.close(exchange, clock.now(), 0, 0, "ConnectTimeout")
+            raise httpx.ConnectTimeout(f"{host} may call, but cannot be called: it is behind NAT", request=request)
         pipe = Pipe(clock, network.delay)
         clock.spawn(_serve, app, environ, pipe, after=network.delay)
         answer = Answer(self, request, exchange, pipe)
@@ -89,6 +100,8 @@ class Answer(httpx.SyncByteStream):
     def __init__(self, transport: MemoryTransport, request: httpx.Request, exchange: int, pipe: "Pipe") -> None:
         self._transport, self._request, self._exchange, self._pipe = transport, request, exchange, pipe
         self._timeout: float | None = request.extensions.get("timeout", {}).get("read")
+        clock, deadline = transport.network.clock, transport.deadline
+        self._until = None if deadline is None else clock.now() + deadline
         self._open = True
         self._size = self.status = 0
         self._here = self._arrivals()
@@ -103,13 +116,12 @@ class Answer(httpx.SyncByteStream):
         """The head, and then each chunk, when it is here."""
         while True:
             try:
-                items = self._pipe.get(self._timeout)
+                items = self._pipe.get(remaining(self._transport.network.clock, self._until, self._timeout))
             except TimeoutError:
                 self._end("ReadTimeout")
                 host = self._request.url.host
-                raise httpx.ReadTimeout(
-                    f"nothing came from {host} for {self._timeout} s", request=self._request
-                ) from None
+                patience = self._timeout if self._until is None else self._transport.deadline
+                raise httpx.ReadTimeout(f"nothing came from {host} for {patience} s", request=self._request) from None
             except GreenletExit:  # the run is over: the exchange stays unanswered
                 self._open = False
                 raise

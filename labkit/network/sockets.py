@@ -13,7 +13,7 @@ import httpx
 
 from labkit.clock import Clock
 from labkit.ledger import Kind, Ledger
-from labkit.network import TIMEOUT, Client
+from labkit.network import TIMEOUT, Client, remaining
 from labkit.serve import Server, serve
 
 if TYPE_CHECKING:
@@ -89,7 +89,8 @@ class SocketTransport(httpx.BaseTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         network, clock = self.network, self.network.clock
-        host = network.names.get(request.url.netloc.decode("ascii"), request.url.host)
+        netloc = request.url.netloc.decode("ascii")
+        host = network.names.get(netloc, netloc)
         sent_at = clock.now()
         exchange = network.ledger.open(self.kind, self.sender, host, request.method, request.url.path, sent_at, 0, -1)
         meter = Meter(exchange, None if self.deadline is None else sent_at + self.deadline)
@@ -241,12 +242,6 @@ def resolve(host: str, port: int, anywhere: bool = False) -> str:
     if not anywhere and not ipaddress.ip_address(address).is_loopback:
         raise OSError(f"{host} is {address}, which is not loopback: the lab calls nobody else")
     return address
-
-
-def remaining(clock: Clock, until: float | None, timeout: float | None) -> float | None:
-    """Seconds left of a read's timeout and of an exchange's deadline, whichever is less; None where neither is set."""
-    left = [seconds for seconds in (timeout, None if until is None else until - clock.now()) if seconds is not None]
-    return min(left, default=None)
 
 
 _HTTPCORE = (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError, httpcore.UnsupportedProtocol)

@@ -18,6 +18,7 @@ class Attempt:
     status: int
     error: str = ""
     body: bytes = b""
+    retry_after: str = ""
 
 
 def deliver(client: httpx.Client, url: str, secret: str, id: str, body: bytes, unix: float) -> Attempt:
@@ -27,7 +28,8 @@ def deliver(client: httpx.Client, url: str, secret: str, id: str, body: bytes, u
         answer = client.post(url, content=body, headers=headers)
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:  # a Location with a bad name is a mere ValueError
         return Attempt("failed", 0, f"{type(error).__name__}: {error}")
-    return Attempt(judge(answer.status_code), answer.status_code, body=answer.content)
+    asked = answer.headers.get("Retry-After", "") if answer.status_code in (429, 503) else ""
+    return Attempt(judge(answer.status_code), answer.status_code, body=answer.content, retry_after=asked)
 
 
 def judge(status: int) -> Verdict:

@@ -20,3 +20,27 @@ CREATE TABLE IF NOT EXISTS idempotency (
     request  BLOB NOT NULL,                  -- SHA-256 of the body that first came under the key
     response BLOB NOT NULL
 );
+
+-- The outbox: an event's deliveries are written in the event's own transaction.
+CREATE TABLE IF NOT EXISTS deliveries (
+    subscription TEXT    NOT NULL REFERENCES subscriptions (id) ON DELETE CASCADE,
+    seq          INTEGER NOT NULL REFERENCES events (seq),
+    status       TEXT    NOT NULL DEFAULT 'pending' CHECK (status IN ('pending', 'delivered', 'dead')),
+    attempts     INTEGER NOT NULL DEFAULT 0,
+    due_at       INTEGER NOT NULL,              -- Unix time, in nanoseconds
+    leased_until INTEGER NOT NULL DEFAULT 0,    -- the same; who claims a delivery has so long to finish it
+    PRIMARY KEY (subscription, seq)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS deliveries_pending ON deliveries (due_at) WHERE status = 'pending';
+
+CREATE TABLE IF NOT EXISTS attempts (
+    subscription TEXT    NOT NULL REFERENCES subscriptions (id) ON DELETE CASCADE,
+    seq          INTEGER NOT NULL REFERENCES events (seq),
+    number       INTEGER NOT NULL,              -- from 1
+    at           INTEGER NOT NULL,              -- sent, Unix time in nanoseconds
+    status       INTEGER NOT NULL,              -- of the answer; 0 where there was none
+    error        TEXT    NOT NULL,
+    PRIMARY KEY (subscription, seq, number)
+) WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value BLOB NOT NULL);

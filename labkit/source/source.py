@@ -1,43 +1,71 @@
-"""The source: what happens is stored, and then each active subscription that wants it is told."""
+"""The source: what happens is stored, and with it, in one transaction, that each subscriber is to be told."""
 
 import random
+import sqlite3
 
 from labkit import signature
-from labkit.clock import Clock
+from labkit.clock import NANO, Clock, RealClock
 from labkit.event import ID, timestamp, to_json
+from labkit.ledger import Ledger
 from labkit.network import Network
+from labkit.scenario import RetryProfile
 from labkit.source.app import create_app
+from labkit.source.database import Database
 from labkit.source.deliver import Attempt, deliver
+from labkit.source.dispatcher import Dispatcher
+from labkit.source.outbox import Outbox
 from labkit.source.store import Store, Subscription
 
 VERIFY = "endpoint.verify"
-"""The type of the message that asks an endpoint for a challenge; so no event's."""
+"""The type of the message that asks an endpoint to send a challenge back; no event has it."""
 
 
 class EventSource:
     """A toy event source: `emit` events, and serve `app`, which lists them and takes subscriptions.
 
-    A delivery is one signed attempt per event and endpoint, in a task of its own, so that endpoints do not wait for
-    each other.
+    Every event that `emit` returned is told to each subscriber that wants it, at least once, by the retry schedule of
+    `retries`. Without arguments: in memory, on the machine's clock, delivering to loopback addresses.
     """
 
-    def __init__(self, clock: Clock, network: Network, rng: random.Random, host: str = "source") -> None:
-        self.clock, self.rng = clock, rng
-        self.store = Store(key=rng.randbytes(16))
-        self.pending = 0
+    def __init__(
+        self,
+        clock: Clock | None = None,
+        network: Network | None = None,
+        rng: random.Random | None = None,
+        *,
+        db: Database | None = None,
+        retries: RetryProfile | None = None,
+        name: str = "source",
+    ) -> None:
+        self.clock = clock or RealClock()
+        self.rng = rng or random.SystemRandom()
+        self.db = db or Database()
+        self.store, self.outbox = Store(self.rng.randbytes(16), self.db), Outbox(self.db)
+        self._network = network = network or _sockets(self.clock)
+        retries = retries or RetryProfile()
+        client = network.client(name, "delivery", timeout=retries.timeout, deadline=retries.timeout)
+        self._challenges = network.client(name, "setup", timeout=retries.timeout, deadline=retries.timeout)
+        self.dispatcher = Dispatcher(self.outbox, self.clock, client, retries, self.rng.randbytes(8).hex())
         self.app = create_app(self)
-        self.url = network.host(host, self.app)
-        self._deliveries = network.client(host, "delivery")
-        self._challenges = network.client(host, "setup")
+        self.clock.spawn(self.dispatcher.run)
+
+    def close(self) -> None:
+        """End the dispatcher and what it waits for, and close the database: what is pending stays on file."""
+        self._network.close()
+        self.clock.close()
+        self.db.close()
 
     def unix(self) -> float:
-        return self.clock.epoch + self.clock.now()
+        return self.clock.unix_nanoseconds() / NANO
 
-    def emit(self, type: str, data: object, id: str = "", occurred: str = "") -> bytes:
-        """Store an event and tell the subscribers; returns it as it goes on the wire.
+    def emit(
+        self, type: str, data: object, id: str = "", occurred: str = "", key: str = "", body: bytes = b""
+    ) -> bytes:
+        """Store an event, and that its subscribers are to be told; returns it as it goes on the wire.
 
-        `id` is made here unless it is given, and `occurred`, RFC 3339, is now. Raises ValueError, and stores nothing,
-        if the id could not be signed or is taken, the type is the verification's, or the data is not JSON.
+        `id` is made here unless it is given, and `occurred`, RFC 3339, is now. With an idempotency `key`, `body` again
+        gives the first answer. Raises ValueError, and stores nothing, if the id could not be signed or is taken, the
+        type is the verification's, or the data is not JSON.
         """
         id = id or f"evt_{self.rng.randbytes(12).hex()}"
         if not ID.fullmatch(id):
@@ -45,18 +73,18 @@ class EventSource:
         if type == VERIFY:
             raise ValueError(f"type {VERIFY!r} is kept for the verification of endpoints")
         document = to_json({"id": id, "type": type, "timestamp": occurred or timestamp(self.unix()), "data": data})
-        self.store.add(id, type, document)
-        for subscription in self.store.subscriptions():
-            if subscription.wants(type):
-                self.pending += 1
-                self.clock.spawn(self._deliver, subscription, id, document)
+        try:
+            self.store.add(id, type, document, self.clock.unix_nanoseconds(), key, body)
+        except sqlite3.IntegrityError:  # another request under the same key was quicker
+            return self.store.remembered(key, body) or document
+        self.dispatcher.notice()
         return document
 
-    def _deliver(self, subscription: Subscription, id: str, document: bytes) -> None:
-        attempt = deliver(self._deliveries, subscription.url, subscription.secret, id, document, self.unix())
-        if attempt.verdict == "gone":
-            self.store.set_status(subscription.id, "gone")
-        self.pending -= 1
+    def redeliver(self, subscription: Subscription, after: int) -> int:
+        """Tell a subscriber again all it wants that came after a place in the order; returns how many that is."""
+        count = self.outbox.redeliver(subscription, after, self.clock.unix_nanoseconds())
+        self.dispatcher.notice()
+        return count
 
     def subscribe(self, url: str, types: list[str], secret: str = "") -> tuple[Subscription, bool]:
         """Enter a pending subscription, with a secret of the subscriber's own or a new one. True: it is new.
@@ -70,7 +98,20 @@ class EventSource:
 
     def challenge(self, subscription: Subscription) -> tuple[str, Attempt]:
         """Ask an endpoint, signed like any delivery, to send a challenge back: that proves that it wants this."""
-        challenge, id = self.rng.randbytes(16).hex(), f"msg_{self.rng.randbytes(12).hex()}"
-        message = {"type": VERIFY, "timestamp": timestamp(self.unix()), "data": {"challenge": challenge}}
-        body, unix = to_json(message), self.unix()
-        return challenge, deliver(self._challenges, subscription.url, subscription.secret, id, body, unix)
+        challenge = self.rng.randbytes(16).hex()
+        return challenge, self._send(subscription, VERIFY, {"challenge": challenge})
+
+    def test(self, subscription: Subscription) -> Attempt:
+        """Send an endpoint a message that is no event, once: it may answer as it likes."""
+        return self._send(subscription, "endpoint.test", {})
+
+    def _send(self, subscription: Subscription, type: str, data: dict[str, str]) -> Attempt:
+        id, unix = f"msg_{self.rng.randbytes(12).hex()}", self.unix()
+        message = to_json({"type": type, "timestamp": timestamp(unix), "data": data})
+        return deliver(self._challenges, subscription.url, subscription.secret, id, message, unix)
+
+
+def _sockets(clock: Clock) -> Network:
+    from labkit.network.sockets import SocketNetwork
+
+    return SocketNetwork(clock, Ledger())

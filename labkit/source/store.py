@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from hashlib import sha256
-from importlib.resources import files
 
 from labkit.event import to_json
+from labkit.source.database import Database
+
+_ALL = "SELECT id, url, types, status, secret FROM subscriptions ORDER BY rowid"
 
 
 @dataclass(frozen=True)
@@ -33,32 +35,45 @@ class Store:
     `key` signs the cursors, so that a forged one, or one of another store, is told from a real one.
     """
 
-    def __init__(self, key: bytes, path: str = ":memory:") -> None:
-        self._tag = lru_cache(maxsize=256)(partial(_tag, key))  # the same few cursors come again and again
-        self._db = sqlite3.connect(path, isolation_level=None)
-        self._db.executescript(files("labkit.source").joinpath("schema.sql").read_text())
+    def __init__(self, key: bytes, db: Database | None = None) -> None:
+        self._db = db = db or Database()
+        with db.transaction() as sql:  # a file keeps the key that it was made with
+            sql.execute("INSERT OR IGNORE INTO meta VALUES ('cursor key', ?)", (key,))
+            (kept,) = sql.execute("SELECT value FROM meta WHERE name = 'cursor key'").fetchone()
+        self._tag = lru_cache(maxsize=256)(partial(_tag, kept))  # the same few cursors come again and again
 
     # events
 
-    def add(self, id: str, type: str, document: bytes) -> int:
-        """Store an event and return its place in the order, from 1; ValueError if its id is taken."""
-        try:
-            inserted = self._db.execute("INSERT INTO events (id, type, json) VALUES (?, ?, ?)", (id, type, document))
-        except sqlite3.IntegrityError:
-            raise ValueError(f"there is an event {id!r} already; ids must be unique") from None
-        assert inserted.lastrowid is not None
-        return inserted.lastrowid
+    def add(self, id: str, type: str, document: bytes, now: int, key: str = "", body: bytes = b"") -> None:
+        """Store an event and, in the same transaction, a delivery for each endpoint that wants it, due `now` (Unix ns).
+
+        With an idempotency `key`, the answer to `body` is remembered too. ValueError if the id is taken.
+        """
+        with self._db.transaction() as sql:
+            try:
+                seq = sql.execute(
+                    "INSERT INTO events (id, type, json) VALUES (?, ?, ?)", (id, type, document)
+                ).lastrowid
+            except sqlite3.IntegrityError:
+                raise ValueError(f"there is an event {id!r} already; ids must be unique") from None
+            wanting = [each.id for each in _subscriptions(sql) if each.wants(type)]
+            sql.executemany(
+                "INSERT INTO deliveries (subscription, seq, due_at) VALUES (?, ?, ?)",
+                [(subscription, seq, now) for subscription in wanting],
+            )
+            if key:  # taken since it was looked up: all of this is rolled back
+                sql.execute("INSERT INTO idempotency VALUES (?, ?, ?)", (key, sha256(body).digest(), document))
 
     def event(self, id: str) -> bytes | None:
-        row = self._db.execute("SELECT json FROM events WHERE id = ?", (id,)).fetchone()
-        return None if row is None else row[0]
+        rows = self._db.read("SELECT json FROM events WHERE id = ?", (id,))
+        return rows[0][0] if rows else None
 
     def page(self, after: int, limit: int, types: Sequence[str] = ()) -> tuple[list[bytes], int, bool]:
         """Up to `limit` events after a place in the order; the place of the last one; whether there are more."""
         chosen = f"AND type IN ({', '.join('?' * len(types))})" if types else ""
-        rows = self._db.execute(
+        rows = self._db.read(
             f"SELECT seq, json FROM events WHERE seq > ? {chosen} ORDER BY seq LIMIT ?", (after, *types, limit + 1)
-        ).fetchall()
+        )
         page = rows[:limit]
         return [json for _, json in page], page[-1][0] if page else after, len(rows) > limit
 
@@ -82,43 +97,45 @@ class Store:
 
     def remembered(self, key: str, body: bytes) -> bytes | None:
         """The answer first given under a key; ValueError if it was for another body."""
-        row = self._db.execute("SELECT request, response FROM idempotency WHERE key = ?", (key,)).fetchone()
-        if row is None:
+        rows = self._db.read("SELECT request, response FROM idempotency WHERE key = ?", (key,))
+        if not rows:
             return None
-        if row[0] != sha256(body).digest():
+        if rows[0][0] != sha256(body).digest():
             raise ValueError(f"Idempotency-Key {key!r} was used for another body: use a new key for a new event")
-        response: bytes = row[1]
+        response: bytes = rows[0][1]
         return response
-
-    def remember(self, key: str, body: bytes, response: bytes) -> None:
-        self._db.execute("INSERT INTO idempotency VALUES (?, ?, ?)", (key, sha256(body).digest(), response))
 
     # subscriptions
 
     def subscribe(self, id: str, url: str, types: Sequence[str], secret: str) -> tuple[Subscription, bool]:
         """Enter a pending subscription; the same URL and types again give the one there is. True: it is new."""
         listed = to_json(sorted(set(types))).decode()
-        new = self._db.execute(
-            "INSERT OR IGNORE INTO subscriptions VALUES (?, ?, ?, 'pending', ?)", (id, url, listed, secret)
-        ).rowcount
-        row = self._db.execute("SELECT * FROM subscriptions WHERE url = ? AND types = ?", (url, listed)).fetchone()
+        with self._db.transaction() as sql:
+            new = sql.execute(
+                "INSERT OR IGNORE INTO subscriptions VALUES (?, ?, ?, 'pending', ?)", (id, url, listed, secret)
+            ).rowcount
+            row = sql.execute("SELECT * FROM subscriptions WHERE url = ? AND types = ?", (url, listed)).fetchone()
         return _subscription(row), new == 1
 
     def subscription(self, id: str) -> Subscription | None:
-        row = self._db.execute("SELECT * FROM subscriptions WHERE id = ?", (id,)).fetchone()
-        return None if row is None else _subscription(row)
+        rows = self._db.read("SELECT * FROM subscriptions WHERE id = ?", (id,))
+        return _subscription(rows[0]) if rows else None
 
     def subscriptions(self) -> list[Subscription]:
-        return [_subscription(row) for row in self._db.execute("SELECT * FROM subscriptions ORDER BY rowid")]
+        return [_subscription(row) for row in self._db.read(_ALL)]
 
-    def set_status(self, id: str, status: str) -> None:
-        self._db.execute("UPDATE subscriptions SET status = ? WHERE id = ?", (status, id))
+    def activate(self, id: str) -> None:
+        with self._db.transaction() as sql:
+            sql.execute("UPDATE subscriptions SET status = 'active' WHERE id = ?", (id,))
 
     def unsubscribe(self, id: str) -> None:
-        self._db.execute("DELETE FROM subscriptions WHERE id = ?", (id,))
+        """Forget a subscription, and what it had still to be told."""
+        with self._db.transaction() as sql:
+            sql.execute("DELETE FROM subscriptions WHERE id = ?", (id,))
 
-    def close(self) -> None:
-        self._db.close()
+
+def _subscriptions(sql: sqlite3.Connection) -> list[Subscription]:
+    return [_subscription(row) for row in sql.execute(_ALL)]
 
 
 def _tag(key: bytes, place: bytes) -> bytes:

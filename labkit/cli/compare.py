@@ -1,13 +1,12 @@
-"""The command line: `labkit compare`, `labkit approaches`, `labkit doctor`."""
+"""`labkit compare`: approaches over the same events, side by side."""
 
 import json
 import platform
 import sys
 from collections.abc import Sequence
 from dataclasses import fields
-from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 import msgspec
@@ -16,6 +15,7 @@ import labkit
 from labkit import arrivals, trace
 from labkit.approaches import APPROACHES, Approach, Polling, Webhook
 from labkit.arrivals import Arrivals
+from labkit.cli.terminal import terminal
 from labkit.experiment import Comparison, compare
 from labkit.plots.figure import FORMATS
 from labkit.scenario import Scenario
@@ -33,13 +33,7 @@ DEFAULT: tuple[Approach, ...] = (Polling(interval=10), Polling(interval=60), Pol
 PLOT = "labkit-compare.png"
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(labkit.__version__, prog_name="labkit")
-def cli() -> None:
-    """Measure what it costs to know that something happened, and how late you know."""
-
-
-@cli.command("compare")
+@click.command("compare")
 @click.option(
     "--trace",
     "what",
@@ -52,11 +46,16 @@ def cli() -> None:
 @click.option("--min-magnitude", type=float, metavar="M", help="Only events of this magnitude and more.")
 @click.option("--rate", type=float, metavar="EVENTS_PER_HOUR", help="Mean rate of made events. [default: 10]")
 @click.option("--duration", type=float, metavar="SECONDS", help="Events end here. [default: a week, or FILE.csv's own]")
-@click.option(
-    "--delay", type=float, default=0.020, metavar="SECONDS", show_default=True, help="Of the network, each way."
-)
+@click.option("--delay", type=float, metavar="SECONDS", help="Of the network, each way. [default: 0.02; real: none]")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of all chance.")
-@click.option("--lens", type=click.Choice(["virtual"]), default="virtual", show_default=True, help="How time runs.")
+@click.option(
+    "--lens",
+    type=click.Choice(["virtual", "real"]),
+    default="virtual",
+    show_default=True,
+    help="How time runs: simulated, or the machine's, on loopback sockets.",
+)
+@click.option("--speed", type=float, default=1.0, metavar="X", help="Real lens: divide every time by X.")
 @click.option(
     "--approach",
     "chosen",
@@ -70,8 +69,9 @@ def cli() -> None:
     "--plot", "plot_path", metavar="PATH", help=f"Where the figure goes: .png, .svg or .pdf. [default: {PLOT}]"
 )
 def compare_command(what: str, time_column: str | None, min_magnitude: float | None, rate: float | None,
-                    duration: float | None, delay: float, seed: int, lens: str, chosen: tuple[str, ...],
-                    json_path: str | None, csv_folder: str | None, plot_path: str | None) -> None:  # fmt: skip
+                    duration: float | None, delay: float | None, seed: int, lens: Literal["virtual", "real"],
+                    speed: float, chosen: tuple[str, ...], json_path: str | None, csv_folder: str | None,
+                    plot_path: str | None) -> None:  # fmt: skip
     """Run approaches over the same events, side by side, and show what each cost and how late it was.
 
     With no option: a real week of earthquakes, 20 ms each way, polled every 10, 60 and 300 s, and told by webhook.
@@ -82,10 +82,12 @@ def compare_command(what: str, time_column: str | None, min_magnitude: float | N
     if plot_path and Path(plot_path).suffix.lower() not in FORMATS:
         raise click.UsageError(f"--plot {plot_path}: a figure's path ends in {', '.join(FORMATS)}")
     approaches = tuple(parse_approach(text) for text in chosen) or DEFAULT
+    if delay is None:
+        delay = Scenario.delay if lens == "virtual" else 0.0
     scenario = Scenario(_arrivals(what, time_column, min_magnitude, rate, duration, seed), delay, seed)
-    comparison = _with_progress(scenario, approaches, lens)
+    comparison = _with_progress(scenario, approaches, lens, speed)
     to_stdout = json_path == "-"
-    console = _console(stderr=to_stdout)
+    console = terminal(stderr=to_stdout)
     for note in scenario.arrivals.notes:
         console.print(f"Note: {note}", highlight=False, markup=False)
     if json_path is not None:
@@ -102,46 +104,6 @@ def compare_command(what: str, time_column: str | None, min_magnitude: float | N
     if len(comparison) < len(approaches):
         console.print(f"Interrupted: {len(comparison)} of {len(approaches)} approaches were finished.", highlight=False)
         raise SystemExit(130)
-
-
-@cli.command("approaches")
-def approaches_command() -> None:
-    """List the approaches, with their parameters and defaults."""
-    console = _console()
-    for name, approach in APPROACHES.items():
-        sentence = " ".join((approach.__doc__ or "").split("\n\n")[0].split())
-        console.print(f"[bold]{name}[/]  {sentence}", highlight=False)
-        for field in fields(approach):
-            console.print(f"    {field.name}={field.default}", highlight=False, markup=False)
-
-
-@cli.command("doctor")
-def doctor_command() -> None:
-    """Say what this machine has: versions, the clock's resolution, and what is missing."""
-    import sqlite3
-
-    from labkit.clock import resolution
-
-    console = _console()
-    rows = [("labkit", labkit.__version__), ("Python", platform.python_version()), ("platform", platform.platform())]
-    missing = []
-    for name in ("flask", "werkzeug", "httpx", "greenlet", "numpy", "pandas", "matplotlib", "click", "rich", "loky",
-                 "msgspec", "jupyterlab", "ipykernel", "nbval", "pytest"):  # fmt: skip
-        try:
-            rows.append((name, metadata.version(name)))
-        except metadata.PackageNotFoundError:
-            extra = {"jupyterlab": "lab", "ipykernel": "lab"}.get(name, "test")
-            missing.append(
-                f"{name}: pip install 'webhook-lab[{extra}]'" if name in _EXTRAS else f"{name}: reinstall labkit"
-            )
-    rows += [("SQLite", sqlite3.sqlite_version), ("clock's resolution", f"{resolution() * 1e9:,.0f} ns")]
-    for name, value in rows:
-        console.print(f"{name:<20}{value}", highlight=False, markup=False)
-    for line in missing or ["nothing"]:
-        console.print(f"{'missing':<20}{line}", highlight=False, markup=False)
-
-
-_EXTRAS = ("jupyterlab", "ipykernel", "nbval", "pytest")
 
 
 def parse_approach(text: str) -> Approach:
@@ -201,14 +163,16 @@ def _arrivals(what: str, time_column: str | None, min_magnitude: float | None, r
     return made
 
 
-def _with_progress(scenario: Scenario, approaches: Sequence[Approach], lens: str) -> Comparison:
+def _with_progress(
+    scenario: Scenario, approaches: Sequence[Approach], lens: Literal["virtual", "real"], speed: float
+) -> Comparison:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    console = _console(stderr=True)
+    console = terminal(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("approaches", total=len(approaches))
-        return compare(scenario, approaches, lens=lens, done=lambda result: progress.advance(task))
+        return compare(scenario, approaches, lens=lens, speed=speed, done=lambda result: progress.advance(task))
 
 
 def _print_table(comparison: Comparison, lens: str, console: "Console") -> None:
@@ -260,30 +224,3 @@ def _write_csv(comparison: Comparison, folder: Path) -> None:
         result.receipts.to_csv(
             folder / f"{number}-{result.approach.name}-receipts.csv", index=False, lineterminator="\n"
         )
-
-
-def _console(stderr: bool = False) -> "Console":
-    """A terminal's own width; wide enough to cut nothing where the output is a file or a pipe."""
-    from rich.console import Console
-
-    console = Console(stderr=stderr)
-    return console if console.is_terminal else Console(stderr=stderr, width=200)
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a command. A usage error is one line on standard error, and exit status 2."""
-    try:
-        cli.main(arguments, prog_name="labkit", standalone_mode=False)
-    except click.Abort:
-        sys.exit(130)
-    except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.ctx.get_help())
-    except click.ClickException as error:
-        _complain(error.format_message())
-    except (ValueError, OSError) as error:
-        _complain(str(error))
-
-
-def _complain(message: str) -> None:
-    click.echo(f"labkit: {' '.join(message.split())}", err=True)
-    sys.exit(2)

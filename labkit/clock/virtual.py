@@ -1,38 +1,14 @@
-"""Time, as everything in labkit is told it.
-
-A clock gives `now`, `sleep`, `sleep_until`, `spawn` and `condition`; whoever is handed one does not care which it is.
-"""
+"""Simulated time, and cooperative tasks: a heap of what is due, and a clock that jumps to it."""
 
 import heapq
-import time
 from collections.abc import Callable
 from itertools import count
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 from greenlet import GreenletExit, getcurrent, greenlet
 
 NANO = 1_000_000_000
-
-
-class Condition(Protocol):
-    """Somewhere to wait until another task says that something has changed."""
-
-    def wait(self, timeout: float | None = None) -> bool: ...
-    def notify_all(self) -> None: ...
-
-
-class Clock(Protocol):
-    """What client, source and receiver code sees of time. Instants are float seconds since t = 0."""
-
-    epoch: float
-    """The Unix time of t = 0."""
-
-    def now(self) -> float: ...
-    def sleep(self, seconds: float) -> None: ...
-    def sleep_until(self, instant: float) -> None: ...
-    def spawn(self, function: Callable[..., object], *args: Any) -> object: ...
-    def condition(self) -> Condition: ...
 
 
 class _Task(greenlet):
@@ -97,6 +73,10 @@ class VirtualClock:
 
     def condition(self) -> "VirtualCondition":
         return VirtualCondition(self)
+
+    def unix_nanoseconds(self) -> int:
+        """The Unix time of now, exactly: for what is kept in a file."""
+        return nanoseconds(self.epoch) + self.nanoseconds
 
     def run(self, until: float | None = None, done: Callable[[], bool] | None = None) -> None:
         """Let the tasks run until `until` (half-open: what is due then stays), `done()`, or nothing is due any more.
@@ -225,6 +205,12 @@ class VirtualCondition:
         self._clock = clock
         self._waiting: dict[_Task, None] = {}
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Nothing to unlock."""
+
     def wait(self, timeout: float | None = None) -> bool:
         """Wait for `notify_all`: True; or until `timeout` seconds have passed: False."""
         clock = self._clock
@@ -251,18 +237,3 @@ def nanoseconds(seconds: float) -> int:
         return round(seconds * NANO)
     except (OverflowError, ValueError):
         raise ValueError(f"seconds must be finite, got {seconds}") from None
-
-
-def resolution() -> float:
-    """The smallest step that the machine's clock was seen to take, in seconds."""
-    steps = []
-    for _ in range(1000):
-        start = time.perf_counter_ns()
-        while (end := time.perf_counter_ns()) == start:
-            pass
-        steps.append(end - start)
-    return min(steps) / NANO
-
-
-monotonic = time.perf_counter
-"""Seconds that only rise, for deadlines on real sockets; the same for every process of a machine."""

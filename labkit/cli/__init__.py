@@ -1,0 +1,42 @@
+"""The command line: `labkit compare`, `labkit serve`, `labkit approaches`, `labkit doctor`."""
+
+import sys
+from collections.abc import Sequence
+
+import click
+
+import labkit
+from labkit.cli.about import approaches_command, doctor_command
+from labkit.cli.compare import compare_command
+from labkit.cli.serve import serve_group
+
+__all__ = ["cli", "main"]
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(labkit.__version__, prog_name="labkit")
+def cli() -> None:
+    """Measure what it costs to know that something happened, and how late you know."""
+
+
+for command in (compare_command, serve_group, approaches_command, doctor_command):
+    cli.add_command(command)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command. A usage error is one line on standard error, and exit status 2."""
+    try:
+        cli.main(arguments, prog_name="labkit", standalone_mode=False)
+    except click.Abort:
+        sys.exit(130)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.ctx.get_help())
+    except click.ClickException as error:
+        _complain(error.format_message())
+    except (ValueError, OSError) as error:
+        _complain(str(error))
+
+
+def _complain(message: str) -> None:
+    click.echo(f"labkit: {' '.join(message.split())}", err=True)
+    sys.exit(2)

@@ -1,0 +1,51 @@
+"""`labkit approaches` and `labkit doctor`: what there is."""
+
+import platform
+from dataclasses import fields
+from importlib import metadata
+
+import click
+
+import labkit
+from labkit.approaches import APPROACHES
+from labkit.cli.terminal import terminal
+
+
+@click.command("approaches")
+def approaches_command() -> None:
+    """List the approaches, with their parameters and defaults."""
+    console = terminal()
+    for name, approach in APPROACHES.items():
+        sentence = " ".join((approach.__doc__ or "").split("\n\n")[0].split())
+        console.print(f"[bold]{name}[/]  {sentence}", highlight=False)
+        for field in fields(approach):
+            console.print(f"    {field.name}={field.default}", highlight=False, markup=False)
+
+
+@click.command("doctor")
+def doctor_command() -> None:
+    """Say what this machine has: versions, the clock's resolution, and what is missing."""
+    import sqlite3
+
+    from labkit.clock import resolution
+
+    console = terminal()
+    rows = [("labkit", labkit.__version__), ("Python", platform.python_version()), ("platform", platform.platform())]
+    missing = []
+    for name in ("flask", "werkzeug", "httpx", "greenlet", "numpy", "pandas", "matplotlib", "click", "rich", "loky",
+                 "msgspec", "jupyterlab", "ipykernel", "nbval", "pytest"):  # fmt: skip
+        try:
+            rows.append((name, metadata.version(name)))
+        except metadata.PackageNotFoundError:
+            extra = {"jupyterlab": "lab", "ipykernel": "lab"}.get(name, "test")
+            missing.append(
+                f"{name}: pip install 'webhook-lab[{extra}]'" if name in _EXTRAS else f"{name}: reinstall labkit"
+            )
+    rows += [("SQLite", sqlite3.sqlite_version), ("clock's resolution", f"{resolution() * 1e9:,.0f} ns")]
+    for name, value in rows:
+        console.print(f"{name:<20}{value}", highlight=False, markup=False)
+    for line in missing or ["nothing"]:
+        console.print(f"{'missing':<20}{line}", highlight=False, markup=False)
+
+
+_EXTRAS = ("jupyterlab", "ipykernel", "nbval", "pytest")

@@ -1,0 +1,91 @@
+"""`labkit serve`: a source or a receiver on a real port, for hands-on work with curl."""
+
+import json
+import os
+import signal
+import stat
+import sys
+from collections.abc import Callable
+from threading import Event, Thread
+from typing import Any
+
+import click
+
+
+@click.group("serve")
+def serve_group() -> None:
+    """Serve an event source, or a webhook receiver, on 127.0.0.1.
+
+    The first line on standard output is one JSON object with its `url`. Ends on Ctrl-C or SIGTERM, and, where standard
+    input is a pipe, when that closes.
+    """
+
+
+@serve_group.command("source")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="[default: one that is free]")
+@click.option("--db", metavar="FILE", default=":memory:", help="Keep events and deliveries in a SQLite file.")
+def serve_source(port: int, db: str) -> None:
+    """An event source: POST /events, GET /events, POST /subscriptions."""
+    from labkit.serve import serve
+    from labkit.source import EventSource
+    from labkit.source.database import Database
+
+    source = EventSource(db=Database(db))
+    server = serve(source.app, port)
+
+    def close() -> None:
+        server.stop()
+        source.close()
+
+    _until_ended({"url": server.url, "db": db, "pid": os.getpid()}, close)
+
+
+@serve_group.command("receiver")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="[default: one that is free]")
+@click.option("--secret", metavar="whsec_…", help="What the source signs with. [default: a new one, printed]")
+@click.option("--db", metavar="FILE", default=":memory:", help="Keep what was received in a SQLite file.")
+def serve_receiver(port: int, secret: str | None, db: str) -> None:
+    """A webhook receiver, POST /hook: it verifies, deduplicates, and prints a line for each event."""
+    import random
+
+    from labkit.approaches.inbox import Inbox
+    from labkit.approaches.webhook import receiver
+    from labkit.clock import RealClock
+    from labkit.serve import serve
+    from labkit.signature import key, new_secret
+
+    given = secret or new_secret(random.SystemRandom())
+    key(given)
+    app = receiver([given], lambda message, request: _say(message), RealClock(), Inbox(db))
+    server = serve(app, port)
+    _until_ended({"url": server.url, "hook": f"{server.url}/hook", "secret": given, "pid": os.getpid()}, server.stop)
+
+
+def _say(document: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(document) + "\n")
+    sys.stdout.flush()
+
+
+def _until_ended(first_line: dict[str, Any], close: Callable[[], None]) -> None:
+    ended = Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ended.set())
+    _say(first_line)
+    if _is_pipe():
+        Thread(target=_read_to_the_end, args=(ended,), daemon=True).start()
+    while not ended.wait(0.2):  # in pieces, so that Windows delivers signals
+        pass
+    close()
+
+
+def _read_to_the_end(ended: Event) -> None:
+    sys.stdin.buffer.read()
+    ended.set()
+
+
+def _is_pipe() -> bool:
+    try:
+        mode = os.fstat(sys.stdin.fileno()).st_mode
+    except (OSError, ValueError, AttributeError):
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)

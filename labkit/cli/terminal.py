@@ -1,0 +1,14 @@
+"""Where the commands print."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def terminal(stderr: bool = False) -> "Console":
+    """A terminal's own width; wide enough to cut nothing where the output is a file or a pipe."""
+    from rich.console import Console
+
+    console = Console(stderr=stderr)
+    return console if console.is_terminal else Console(stderr=stderr, width=200)

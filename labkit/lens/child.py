@@ -1,0 +1,123 @@
+"""The source in a process of its own: started by `labkit.lens.real`, told in pickles what to do, gone with it."""
+
+import os
+import pickle
+import random
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from threading import Thread
+from typing import Any
+
+from labkit.clock import RealClock, Stopped
+from labkit.event import Event
+from labkit.ledger import Ledger
+from labkit.lens.rest import emit_all
+from labkit.network.sockets import SocketNetwork
+from labkit.scenario import RetryProfile
+from labkit.source import EventSource
+from labkit.source.database import Database, Synchronous
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What the source's process is told at its start."""
+
+    origin: float
+    epoch: float
+    seed: int
+    retries: RetryProfile
+    path: str
+    synchronous: Synchronous
+
+
+@dataclass(frozen=True)
+class Account:
+    """What the source's process says at its end."""
+
+    ledger: Ledger
+    ports: list[int]
+    slips: list[float]
+    """For each event, how many seconds after its moment it was in the store."""
+    cpu_seconds: float
+    requests_served: int
+
+
+class Child:
+    """One source, and the commands that its parent may send: (name, arguments)."""
+
+    def __init__(self, setting: Setting) -> None:
+        self.clock = RealClock(setting.origin, setting.epoch)
+        self.ledger = Ledger()
+        self.network = SocketNetwork(self.clock, self.ledger)
+        self.source = EventSource(
+            self.clock,
+            self.network,
+            random.Random(setting.seed),
+            db=Database(setting.path, setting.synchronous),
+            retries=setting.retries,
+        )
+        self.url = self.network.host("source", self.source.app)
+        self.slips: list[float] = []
+
+    def now(self) -> float:
+        return self.clock.now()
+
+    def emit(self, events: tuple[Event, ...]) -> None:
+        """Start the emitter."""
+
+        def happened(event: Event) -> None:
+            self.slips.append(self.clock.now() - event.occurred_at)
+
+        self.clock.spawn(emit_all, self.source, events, happened)
+
+    def pending(self) -> int:
+        """Deliveries that are due now or later, and events that are still to come; raises what a task raised."""
+        self.clock.run(done=lambda: True)
+        return self.source.outbox.counts()["pending"]
+
+    def finish(self) -> Account:
+        served = self.network.requests_served()
+        self.network.close()
+        self.clock.close()
+        self.source.db.close()
+        times = os.times()
+        return Account(self.ledger, self.network.ports, self.slips, times.user + times.system, served)
+
+
+def main() -> None:
+    """Answer each command on standard input with a pickle on standard output, until either ends."""
+    commands, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what is printed by mistake goes to standard error, and not between the pickles
+    Thread(target=_watch, args=(os.getppid(),), daemon=True).start()
+    child: Child | None = None
+    with suppress(EOFError, BrokenPipeError):
+        while True:
+            name, arguments = pickle.load(commands)
+            answer: Any
+            try:
+                if child is None:
+                    child = Child(*arguments)
+                    answer = child.url
+                else:
+                    answer = getattr(child, name)(*arguments)
+            except Exception as error:
+                answer = error
+            pickle.dump(answer, answers)
+            answers.flush()
+    os._exit(0)  # the parent has gone: nobody is left to be told, and no thread is waited for
+
+
+def _watch(parent: int) -> None:
+    """End with the parent, also when somebody it forked holds the other end of our standard input."""
+    clock = RealClock()
+    with suppress(Stopped):
+        while os.getppid() == parent:
+            clock.sleep(0.2)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    from labkit.lens import child as module  # under its own name, so that its records can be unpickled by it
+
+    module.main()

@@ -1,0 +1,119 @@
+"""What a request may say: its body's shape, its query; what does not fit is refused with the member and the value."""
+
+import re
+from datetime import datetime
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+from flask import abort, request
+
+from labkit.event import from_json
+
+LARGEST_BODY = 262_144
+"""Bytes of a request's body; Standard Webhooks advises events under 20 kB."""
+PAGE, LARGEST_PAGE = 100, 1000
+MOST_TYPES = 100
+LONGEST_KEY = 255
+
+Type = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*\Z", max_length=128)]
+Types = Annotated[list[Type], msgspec.Meta(max_length=MOST_TYPES)]
+Instant = Annotated[str, msgspec.Meta(pattern=r"^\d{4}-\d\d-\d\dT([01]\d|2[0-3]):\d\d:\d\d(\.\d{1,6})?Z\Z")]
+
+
+class Emit(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of POST /events."""
+
+    type: Type
+    data: dict[str, Any]
+    timestamp: Instant = ""
+
+
+class Redeliver(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of POST /subscriptions/ID/redeliver."""
+
+    since: str
+
+
+class Subscribe(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of POST /subscriptions."""
+
+    url: Annotated[str, msgspec.Meta(max_length=2048)]
+    types: Types = []
+    secret: str = ""
+
+
+Body = TypeVar("Body", bound=msgspec.Struct)
+
+
+def body(shape: type[Body]) -> Body:
+    """The request's JSON body in a shape: 415 if it is no JSON, 400 if it is malformed, 422 if it has another shape."""
+    size = request.content_length or 0  # 0 if it comes in chunks
+    if size > LARGEST_BODY or len(request.get_data()) > LARGEST_BODY:
+        abort(413, f"the body must be at most {LARGEST_BODY} bytes, got {size or 'more'}")
+    if request.mimetype != "application/json":
+        abort(415, f"send Content-Type: application/json, got {request.mimetype[:80]!r}")
+    try:
+        document = from_json(request.get_data())
+    except ValueError as error:
+        abort(400, f"the body is not JSON as RFC 8259 has it: {error}")
+    try:
+        _check_integers(document)
+        return msgspec.convert(document, shape, strict=True)
+    except msgspec.ValidationError as error:
+        abort(422, f"{str(error)[:400]}{_got(document, str(error))}")
+    except ValueError as error:
+        abort(422, str(error))
+
+
+def _got(document: Any, complaint: str) -> str:
+    """The value that a complaint of msgspec is about, which it names by its path alone; never a secret."""
+    _, found, path = complaint.partition(" - at `$")
+    if not found or path.startswith(".secret"):
+        return ""
+    for name, number in re.findall(r"\.(\w+)|\[(\d+)\]", path):
+        document = document[name or int(number)]
+    return f", got {document!r:.80}"
+
+
+def _check_integers(document: object, where: str = "$") -> None:
+    """Refuse integers beyond 64 bits, which not every reader of the event could hold."""
+    if isinstance(document, dict):
+        for name, child in document.items():
+            _check_integers(child, f"{where}.{name[:40]}")
+    elif isinstance(document, list):
+        for number, child in enumerate(document):
+            _check_integers(child, f"{where}[{number}]")
+    elif isinstance(document, int) and not -(2**63) <= document < 2**63:
+        raise ValueError(f"Expected an integer of 64 bits - at `{where}`, got {document!s:.40}")
+
+
+def check_instant(text: str) -> None:
+    """Whether a text of an Instant's form is on the calendar: 2018-02-30 is not."""
+    try:
+        datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ValueError(f"timestamp {text!r} is no instant: {error}") from None
+
+
+def types(listed: str) -> list[str]:
+    """The types of a query, between commas."""
+    try:
+        return msgspec.convert(listed.split(","), Types)
+    except msgspec.ValidationError:
+        raise ValueError(f"type must be 1 to {MOST_TYPES} event types between commas, got {listed[:80]!r}") from None
+
+
+def query(*known: str) -> dict[str, str]:
+    """The query's parameters, each known and given once; otherwise 400."""
+    for name, values in request.args.lists():
+        if name not in known:
+            abort(400, f"there is no parameter {name[:80]!r}; there are: {', '.join(known)}")
+        if len(values) > 1:
+            abort(400, f"{name} is given {len(values)} times; once is enough")
+    return request.args.to_dict()
+
+
+def whole_number(name: str, text: str, least: int, most: int) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 10 and least <= int(text) <= most):
+        abort(400, f"{name} must be a whole number from {least} to {most}, got {text[:40]!r}")
+    return int(text)
