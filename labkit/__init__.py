@@ -1,6 +1,6 @@
 """The Webhook Lab: learn by measurement when to ask an API, when to be told, and everything between."""
 
-from labkit.approaches import APPROACHES, Polling, Webhook
+from labkit.approaches import APPROACHES, Polling, Relay, Webhook
 from labkit.arrivals import Arrivals, bursty, daily, poisson, switching
 from labkit.event import Event
 from labkit.experiment import Comparison, compare, sweep
@@ -16,6 +16,7 @@ __all__ = [
     "Comparison",
     "Event",
     "Polling",
+    "Relay",
     "Result",
     "Scenario",
     "Webhook",

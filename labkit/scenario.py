@@ -54,6 +54,8 @@ class Scenario:
     delay: float = 0.020
     seed: int = 0
     consumers: int = 1
+    nat: bool = False
+    """Whether the consumers are behind NAT: they can call, and cannot be called. In the virtual lens."""
     retries: RetryProfile = field(default_factory=RetryProfile)
 
     def __post_init__(self) -> None:
@@ -81,6 +83,7 @@ class Scenario:
             "delay": self.delay,
             "seed": self.seed,
             "consumers": self.consumers,
+            "nat": self.nat,
             "retries": asdict(self.retries),
             "notes": list(self.arrivals.notes),
         }

@@ -9,7 +9,7 @@ import httpx
 
 from labkit.clock import Clock
 from labkit.ledger import Kind, Ledger
-from labkit.network import Network
+from labkit.network import TIMEOUT, Network
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -24,12 +24,15 @@ class Consumer:
     clock: Clock
     network: Network
     ledger: Ledger
+    found: dict[str, str] = field(default_factory=dict)
+    """What `subscribe` arranged and `run` needs, such as a URL."""
 
     def client(self, kind: Kind) -> httpx.Client:
         """An httpx client that talks to the source; its exchanges are entered under `kind`."""
         if kind == "poll":
             self.ledger.polls(self.name)
-        return self.network.client(self.name, kind, self.source_url)
+        patience = 2 * TIMEOUT if kind == "setup" else TIMEOUT  # the source may wait for an endpoint meanwhile
+        return self.network.client(self.name, kind, self.source_url, patience)
 
     def host(self, app: "WSGIApplication") -> str:
         """Make an app callable under this consumer's name; returns its URL."""

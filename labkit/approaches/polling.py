@@ -25,6 +25,10 @@ class Polling:
     fixed: Literal["delay", "rate"] = "delay"
     first_at: float = seconds(0.0)
     limit: int = 100
+    types: tuple[str, ...] = ()
+    """Only events of these types; all if empty."""
+    filtered: Literal["source", "client"] = "source"
+    """Who leaves the others out: the source, or the client that has been sent them."""
 
     def __post_init__(self) -> None:
         if not 0 < self.interval < float("inf"):
@@ -35,23 +39,29 @@ class Polling:
             raise ValueError(f"first_at must be >= 0 seconds, got {self.first_at}")
         if not 1 <= self.limit <= 1000:
             raise ValueError(f"limit must be from 1 to 1000 events a page, got {self.limit}")
+        if self.filtered not in ("source", "client"):
+            raise ValueError(f"filtered must be 'source' or 'client', got {self.filtered!r}")
 
     def subscribe(self, consumer: Consumer) -> None:
         """Nothing to arrange: whoever asks needs no introduction."""
 
     def run(self, consumer: Consumer) -> None:
         """Poll until ended. A poll that fails moves no cursor, so the next one brings what it did not."""
-        client, url, cursor = consumer.client("poll"), f"{consumer.source_url}/events", ""
+        client, cursor = consumer.client("poll"), ""
+        url = f"{consumer.source_url}/events?limit={self.limit}"
+        if self.types and self.filtered == "source":
+            url += f"&type={','.join(self.types)}"
         for _ in self.moments(consumer.clock):
             more = True
             while more:
                 try:
-                    answer = client.get(f"{url}?limit={self.limit}&after={cursor}").raise_for_status()
+                    answer = client.get(f"{url}&after={cursor}").raise_for_status()
                 except httpx.HTTPError:
                     break
                 page = answer.json()
                 for event in page["events"]:
-                    consumer.receive(event, answer)
+                    if not self.types or event["type"] in self.types:
+                        consumer.receive(event, answer)
                 cursor, more = page["next"], page["has_more"]
 
     def moments(self, clock: Clock) -> Iterator[None]:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import httpx
 from flask import Flask, Request, Response, request
 
 from labkit.approaches.consumer import Consumer
@@ -21,18 +22,35 @@ class Webhook:
     """Give the source a URL, prove that it is yours, and be called at each event: one request an event."""
 
     name: ClassVar[str] = "webhook"
+    types: tuple[str, ...] = ()
+    """Only events of these types; all if empty."""
 
     def subscribe(self, consumer: Consumer) -> None:
         """Host a receiver, subscribe its URL, and ask for the challenge that it answers."""
         secrets: list[str] = []
         url = consumer.host(receiver(secrets, consumer.receive, consumer.clock, Inbox()))
-        client = consumer.client("setup")
-        subscription = client.post("/subscriptions", json={"url": f"{url}/hook"}).raise_for_status().json()
-        secrets.append(subscription["secret"])
-        client.post(f"/subscriptions/{subscription['id']}/verify").raise_for_status()
+        register(consumer.client("setup"), f"{url}/hook", secrets, self.types)
 
     def run(self, consumer: Consumer) -> None:
         """Nothing to do but to be there."""
+
+
+def register(client: httpx.Client, url: str, secrets: list[str], types: tuple[str, ...] = ()) -> None:
+    """Subscribe a URL, hand the receiver behind it the secret that the source made, and have the URL verified.
+
+    Raises RuntimeError with the source's own words if it refuses.
+    """
+    wanted: dict[str, Any] = {"types": list(types)} if types else {}
+    subscription = _accepted(client.post("/subscriptions", json={"url": url, **wanted}))
+    secrets.append(subscription["secret"])
+    _accepted(client.post(f"/subscriptions/{subscription['id']}/verify"))
+
+
+def _accepted(answer: httpx.Response) -> dict[str, Any]:
+    document: dict[str, Any] = answer.json()
+    if answer.is_error:
+        raise RuntimeError(f"the source refused: {document['detail']}")
+    return document
 
 
 def receiver(

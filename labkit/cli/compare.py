@@ -110,7 +110,7 @@ def parse_approach(text: str) -> Approach:
     """An approach as the command line writes it.
 
     >>> parse_approach("polling:interval=30,fixed=rate")
-    Polling(interval=30.0, fixed='rate', first_at=0.0, limit=100)
+    Polling(interval=30.0, fixed='rate', first_at=0.0, limit=100, types=(), filtered='source')
 
     Raises click.UsageError that names the word that is wrong.
     """
@@ -119,7 +119,7 @@ def parse_approach(text: str) -> Approach:
     if approach is None:
         raise click.UsageError(f"--approach {text}: there is no approach {name!r}; there are: {', '.join(APPROACHES)}")
     known = [field.name for field in fields(approach)]
-    values: dict[str, str] = {}
+    values: dict[str, str | list[str]] = {}
     for setting in settings.split(",") if settings else []:
         key, equals, value = setting.partition("=")
         if not equals or key not in known or key in values:
@@ -127,7 +127,7 @@ def parse_approach(text: str) -> Approach:
                 "is given twice" if key in values else f"is not key=value with a key of: {', '.join(known) or 'none'}"
             )
             raise click.UsageError(f"--approach {text}: {setting!r} {reason}")
-        values[key] = value
+        values[key] = value.split("+") if key == "types" else value
     try:
         made: Approach = msgspec.convert(values, approach, strict=False)
     except msgspec.ValidationError as error:

@@ -16,7 +16,7 @@ from labkit.approaches import Approach, Consumer
 from labkit.clock import RealClock, monotonic
 from labkit.ledger import Ledger
 from labkit.lens.child import Account, Setting
-from labkit.lens.rest import at_rest, subscribe_all
+from labkit.lens.rest import at_rest, subscribe_all, wants
 from labkit.network.sockets import SocketNetwork
 from labkit.result import Result
 from labkit.scenario import Scenario
@@ -56,9 +56,12 @@ def run_real(
             f"a real run of {scenario.duration:g} s would take longer than {LONGEST:g} s:"
             f" use --speed {scenario.duration / LONGEST:.3g} or more, or a shorter --duration"
         )
+    if scenario.nat:
+        raise ValueError("nat is for the virtual lens: on one machine's loopback everybody can be called")
     ledger, own_cpu = Ledger(), sum(os.times()[:2])
     for event in scenario.arrivals.events:
-        ledger.happened(event.id, event.occurred_at)
+        if wants(approach, event):
+            ledger.happened(event.id, event.occurred_at)
     with TemporaryDirectory(prefix="labkit-", ignore_cleanup_errors=True) as folder, SourceProcess() as process:
         clock = RealClock(monotonic() + LEAD)
         network = SocketNetwork(clock, ledger)

@@ -23,6 +23,12 @@ def subscribe_all(
     return consumers
 
 
+def wants(approach: Approach, event: Event) -> bool:
+    """Whether an approach should hear of an event: of every one, unless it names `types`."""
+    types = getattr(approach, "types", ())
+    return not types or event.type in types
+
+
 def emit_all(source: EventSource, events: Iterable[Event], happened: Callable[[Event], object]) -> None:
     """The emitter: each event enters the source's store at its moment, with no exchange and no delay."""
     clock = source.clock

@@ -7,12 +7,14 @@ from labkit.approaches import Approach
 from labkit.clock import VirtualClock
 from labkit.event import Event
 from labkit.ledger import Ledger
-from labkit.lens.rest import at_rest, emit_all, subscribe_all
+from labkit.lens.rest import at_rest, emit_all, subscribe_all, wants
 from labkit.network.memory import MemoryNetwork
 from labkit.result import Result
 from labkit.scenario import Scenario
 from labkit.source import EventSource
 
+LEAD = 90.0
+"""Seconds of set-up before t = 0, and some round trips: longer than anybody waits for an answer."""
 LONGEST_DRAIN = 7 * 86_400.0
 """Seconds after which a run that does not come to rest is ended: twice as long as any retry schedule."""
 
@@ -20,19 +22,22 @@ LONGEST_DRAIN = 7 * 86_400.0
 def run_virtual(scenario: Scenario, approach: Approach) -> Result:
     """Run one approach in simulated time: set-up before t = 0, events up to the horizon, then on until all rests."""
     ledger = Ledger()
-    clock = VirtualClock(start=-1 - 20 * scenario.delay, epoch=scenario.arrivals.epoch)
+    clock = VirtualClock(start=-LEAD - 20 * scenario.delay, epoch=scenario.arrivals.epoch)
     network = MemoryNetwork(clock, ledger, scenario.delay)
     source = EventSource(clock, network, random.Random(scenario.seed), retries=scenario.retries)
     source.app.config["PROPAGATE_EXCEPTIONS"] = True  # a bug in a view comes out of the run
     with closing(source.db), clock:
         url = network.host("source", source.app)
         consumers = subscribe_all(scenario, approach, clock, network, ledger, url)
+        if scenario.nat:
+            network.private.update(consumer.name for consumer in consumers)
         clock.run(until=0)
         if ledger.in_flight:
             raise RuntimeError(f"set-up of {approach} was not done by t = 0")
 
         def happened(event: Event) -> None:
-            ledger.happened(event.id, event.occurred_at)
+            if wants(approach, event):
+                ledger.happened(event.id, event.occurred_at)
 
         clock.spawn(emit_all, source, scenario.arrivals.events, happened, urgent=True)
         for consumer in consumers:
