@@ -24,6 +24,8 @@ quick: .venv/test.stamp        ## under a minute: lint, types, and the tests tha
 
 bench: .venv/test.stamp        ## speed and memory, as ratios against a floor in the same run
 	$(BIN)/python benchmarks/virtual.py
+	$(BIN)/python benchmarks/real.py
+	$(BIN)/python benchmarks/observer.py
 
 mutations: .venv/test.stamp    ## break the code on purpose: each mutation must turn its test red
 	$(BIN)/python tests/mutations.py
