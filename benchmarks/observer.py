@@ -1,4 +1,4 @@
-"""What observing costs: the ledger on and off, FULL and NORMAL, approaches alone and together, CPU-seconds of each side."""
+"""What observing costs: the ledger on and off, FULL and NORMAL, approaches alone and together, CPU-seconds."""
 
 import statistics
 from collections.abc import Callable
@@ -32,9 +32,8 @@ def ledger_on_and_off() -> None:
             median_post(client, server.url)
         ratios = [median_post(on, server.url) / median_post(off, server.url) for _ in range(ROUNDS)]
         network.close()
-    print(
-        f"ledger on / off, median POST       {statistics.median(ratios):.2f} (from {min(ratios):.2f} to {max(ratios):.2f})"
-    )
+    spread = f"from {min(ratios):.2f} to {max(ratios):.2f}"
+    print(f"ledger on / off, median POST       {statistics.median(ratios):.2f} ({spread})")
 
 
 def median_post(client: httpx.Client, url: str) -> float:
@@ -49,10 +48,12 @@ def median_post(client: httpx.Client, url: str) -> float:
 def show(name: str, result: Result) -> None:
     row, machine = result.row(), result.machine
     assert machine is not None
-    print(
-        f"{name:<34} median latency {row['latency']['p50'] * 1e3:7.2f} ms   emitter's slip {machine.emitter_slip_mean * 1e3:5.2f} ms"
-        f"   CPU-seconds: source {machine.source_cpu:.2f}, consumers {machine.consumer_cpu:.2f}"
+    figures = (
+        f"median latency {row['latency']['p50'] * 1e3:7.2f} ms",
+        f"emitter's slip {machine.emitter_slip_mean * 1e3:5.2f} ms",
+        f"CPU-seconds: source {machine.source_cpu:.2f}, consumers {machine.consumer_cpu:.2f}",
     )
+    print(f"{name:<34}", "   ".join(figures))
 
 
 def main() -> None:

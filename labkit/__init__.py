@@ -2,10 +2,13 @@
 
 from labkit.approaches import APPROACHES, Polling, Relay, Webhook
 from labkit.arrivals import Arrivals, bursty, daily, poisson, switching
+from labkit.clock import RealClock, VirtualClock
 from labkit.event import Event
 from labkit.experiment import Comparison, compare, sweep
 from labkit.result import Result
 from labkit.scenario import Scenario
+from labkit.serve import serve
+from labkit.source import EventSource
 from labkit.trace import earthquakes, from_csv
 
 __version__ = "0.1.0"
@@ -15,10 +18,13 @@ __all__ = [
     "Arrivals",
     "Comparison",
     "Event",
+    "EventSource",
     "Polling",
+    "RealClock",
     "Relay",
     "Result",
     "Scenario",
+    "VirtualClock",
     "Webhook",
     "bursty",
     "compare",
@@ -26,6 +32,7 @@ __all__ = [
     "earthquakes",
     "from_csv",
     "poisson",
+    "serve",
     "sweep",
     "switching",
 ]

@@ -16,6 +16,9 @@ DAY = 86_400.0
 WEEK = 604_800.0
 EPOCH = 1_767_225_600.0
 """The Unix time of t = 0 for made arrivals: 2026-01-01T00:00:00Z, a midnight."""
+EARLIEST, LATEST = 86_400.0, 221_845_392_000.0
+"""Unix times of 1970-01-02 and of the year 9000. Webhooks are signed with a Unix time, so a run that would start
+earlier has its t = 0 at the first; it must end before the second."""
 MOST_EVENTS = 2_000_000
 TICK = "tick.happened"
 
@@ -40,6 +43,9 @@ class Arrivals:
 
     def __post_init__(self) -> None:
         number("duration", self.duration, "seconds", above=0)
+        if max(self.epoch, EARLIEST) + self.duration > LATEST:
+            years = self.duration / (365.25 * DAY)
+            raise ValueError(f"events must end before the year 9000, got {years:,.0f} years from {self.epoch:.0f} s on")
         for earlier, later in pairwise(self.events):
             if later.occurred_at < earlier.occurred_at:
                 raise ValueError(

@@ -1,8 +1,9 @@
 """A scenario and some approaches, compared: each is run under a lens, and the results are set side by side."""
 
+import math
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from labkit.approaches import Approach
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from labkit.plots import Figure
+
+
+MOST_POLLS = 5_000_000
+"""Polls of one approach in one run: about half an hour of work, and 600 MB of rows."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,8 @@ class Comparison:
         """Requests an hour against mean latency, a point an approach."""
         from labkit import plots
 
-        return plots.frontier(self.table(), self.scenario.duration, self.scenario.delay)
+        title = self.scenario.title()
+        return plots.frontier(self.table(), self.scenario.duration, self.scenario.delay, title=title)
 
 
 def compare(
@@ -76,20 +82,17 @@ def compare(
     """
     if lens not in ("virtual", "real"):
         raise ValueError(f"lens must be 'virtual' or 'real', got {lens!r}")
+    if not isinstance(what, Arrivals | Scenario):
+        raise TypeError(f"compare takes arrivals or a Scenario, such as earthquakes(), got {what!r:.80}")
     if isinstance(what, Arrivals):
         usual = Scenario.delay if lens == "virtual" else 0.0
         what = Scenario(what, usual if delay is None else delay, seed or 0)
     elif delay is not None or seed is not None:
         raise ValueError("a Scenario brings its own delay and seed: set them there")
-    if not approaches:
-        raise ValueError("compare needs one approach at least, such as Polling(interval=60)")
+    _check(what, approaches)
     if lens == "virtual" and speed != 1:
         raise ValueError(f"speed is for the real lens, and simulated time is as fast as it can be; got {speed:g}")
     if lens == "real":
-        if what.delay:
-            raise ValueError(
-                f"delay must be 0 in the real lens, which adds none to the machine's own, got {what.delay:g}"
-            )
         pairs = [faster(what, approach, speed) for approach in approaches] if speed != 1 else None
         jobs = pairs or [(what, approach) for approach in approaches]
         what = jobs[0][0]
@@ -112,6 +115,10 @@ def sweep(
     scenarios: Sequence[Scenario], approaches: Sequence[Approach], workers: int | None = None
 ) -> list[Comparison]:
     """Compare the same approaches in each of several scenarios: all runs side by side on all cores."""
+    for scenario in scenarios:
+        _check(scenario, approaches)
+    if not scenarios:
+        return []
     jobs = [(scenario, approach) for scenario in scenarios for approach in approaches]
     results = dict(_run_all(run_virtual, jobs, workers))
     width = len(approaches)
@@ -121,10 +128,31 @@ def sweep(
     ]
 
 
+def _check(scenario: Scenario, approaches: Sequence[Approach]) -> None:
+    """Refuse what would fail or never end, before anything has run."""
+    if isinstance(approaches, str) or not isinstance(approaches, Sequence):
+        raise TypeError(f"approaches must be a list, such as [Polling(interval=60)], got {approaches!r:.80}")
+    if not approaches:
+        raise ValueError("one approach at least is needed, such as Polling(interval=60)")
+    for approach in approaches:
+        if isinstance(approach, type) or not is_dataclass(approach) or not hasattr(approach, "run"):
+            raise TypeError(
+                f"an approach is a dataclass made with its parameters, such as Webhook(), got {approach!r:.80}"
+            )
+        polls = scenario.duration / getattr(approach, "interval", math.inf)
+        if polls > MOST_POLLS:
+            raise ValueError(
+                f"{approach} would poll {polls:,.0f} times in {scenario.duration:g} s, and {MOST_POLLS:,} is the most:"
+                " a longer interval, or a shorter duration"
+            )
+
+
 def _run_all(
     run: Callable[[Scenario, Approach], Result], jobs: Sequence[tuple[Scenario, Approach]], workers: int | None
 ) -> Iterator[tuple[int, Result]]:
     """Each job's number and result, as it comes."""
+    if workers is not None and workers < 1:
+        raise ValueError(f"workers must be >= 1, got {workers}")
     workers = min(workers or os.cpu_count() or 1, len(jobs))
     if workers == 1:
         for number, job in enumerate(jobs):

@@ -87,6 +87,7 @@ class Result:
             "setup_requests": int((self.exchanges.kind == "setup").sum()),
             "empty_requests": empty,
             "empty_share": empty / len(requests) if len(requests) else None,
+            "error_requests": int(requests.outcome.isin(["error", "throttled"]).sum()),
             "requests_per_event": len(requests) / events if events else None,
             "bytes_out": int(requests.bytes_out.sum()),
             "bytes_in": int(requests.bytes_in.sum()),

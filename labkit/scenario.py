@@ -3,7 +3,7 @@
 import random
 from dataclasses import asdict, dataclass, field
 
-from labkit.arrivals import Arrivals
+from labkit.arrivals import Arrivals, number
 
 LONGEST_DELAY = 15.0
 """Half the 30 s that everybody waits for an answer: with more, no answer would ever come in time."""
@@ -59,18 +59,33 @@ class Scenario:
     retries: RetryProfile = field(default_factory=RetryProfile)
 
     def __post_init__(self) -> None:
+        if not isinstance(self.arrivals, Arrivals):
+            raise TypeError(f"a Scenario takes arrivals, such as earthquakes(), got {self.arrivals!r:.80}")
+        number("delay", self.delay, "seconds")
         if not 0 <= self.delay < LONGEST_DELAY:
             raise ValueError(
                 f"delay must be >= 0 and < {LONGEST_DELAY:g} seconds each way (an answer is waited for twice as long),"
                 f" got {self.delay}"
             )
-        if self.consumers < 1:
-            raise ValueError(f"consumers must be >= 1, got {self.consumers}")
+        for name, value, least in (("consumers", self.consumers, 1), ("seed", self.seed, 0)):
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+                raise ValueError(f"{name} must be a whole number >= {least}, got {value!r}")
 
     @property
     def duration(self) -> float:
         """The horizon, in seconds after t = 0; half-open."""
         return self.arrivals.duration
+
+    def title(self) -> str:
+        """The scenario in a line: `earthquakes: 1,707 events in 168 h, 20 ms each way, seed 0`."""
+        events, hours = len(self.arrivals.events), self.duration / 3600
+        length = f"{hours:,.4g} h" if hours >= 1 else f"{self.duration:,.4g} s"
+        parts = [
+            f"{self.arrivals.name}: {events:,} event{'' if events == 1 else 's'} in {length}",
+            f"{self.delay * 1000:g} ms each way",
+            f"seed {self.seed}",
+        ]
+        return ", ".join(parts)
 
     def record(self) -> dict[str, object]:
         """The scenario as plain values, without its events."""

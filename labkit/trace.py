@@ -124,7 +124,7 @@ class _Table:
         if shares[best] == 0:
             self.fail(
                 f"no column holds instants (ISO 8601 or Unix times); the columns are {_list(self.columns)}; "
-                f"row {self.rows[0][0]} is {self.rows[0][1]}; name one with --time-column NAME"
+                f"row {self.rows[0][0]} is {self.rows[0][1]}; write instants as 2026-01-31T12:00:00Z"
             )
         if _unit_of([best]):
             self.fail(f"row 1 must be a header that names the columns, got {best!r}")
@@ -201,8 +201,11 @@ def _recorded(
     ordered = [Event(i, t, (at - first) / 1e6, d) for at, i, t, d in sorted(events, key=lambda row: row[0])]
     within = tuple(event for event in ordered if event.occurred_at < duration)
     if len(within) < len(ordered):
-        notes.append(f"{_rows(len(ordered) - len(within))} fell at or after the end, {duration:g} s.")
-    return Arrivals(name, within, duration, first / 1e6, params, tuple(notes))
+        notes.append(f"The first {len(within):,} of {len(ordered):,} rows fall before the end, {duration:g} s.")
+    try:
+        return Arrivals(name, within, duration, first / 1e6, params, tuple(notes))
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
 
 
 def _at_least(table: _Table, min_magnitude: float | None) -> Sequence[int]:

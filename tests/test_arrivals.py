@@ -129,7 +129,7 @@ def test_the_horizon_is_half_open():
     """The second earthquake happens 616.010 s after the first."""
     assert len(earthquakes(duration=616.010).events) == 1
     assert len(earthquakes(duration=616.010001).events) == 2
-    assert earthquakes(duration=616.010).notes == ("1,706 rows fell at or after the end, 616.01 s.",)
+    assert earthquakes(duration=616.010).notes == ("The first 1 of 1,707 rows fall before the end, 616.01 s.",)
 
 
 def test_a_magnitude_above_all_is_an_error_that_gives_the_largest():
@@ -462,7 +462,7 @@ def test_the_duration_is_at_least_a_second(write, rows):
 def test_a_duration_cuts_half_open_and_says_so(write):
     path = write("time\n0\n10\n20\n")
     assert instants(from_csv(path, duration=20)) == [0.0, 10.0]
-    assert from_csv(path, duration=20).notes[-1] == "1 row fell at or after the end, 20 s."
+    assert from_csv(path, duration=20).notes[-1] == "The first 2 of 3 rows fall before the end, 20 s."
     assert instants(from_csv(path, duration=20.001)) == [0.0, 10.0, 20.0]
     with pytest.raises(ValueError, match="duration must be finite and > 0 seconds, got -1"):
         from_csv(path, duration=-1)
@@ -636,7 +636,7 @@ def test_min_magnitude_filters_before_the_first_event_is_chosen(write):
             {},
             (
                 "no column holds instants (ISO 8601 or Unix times); the columns are 'a', 'b'; "
-                "row 2 is ['1', '2']; name one with --time-column NAME"
+                "row 2 is ['1', '2']; write instants as 2026-01-31T12:00:00Z"
             ),
         ),
         (

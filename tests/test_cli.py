@@ -55,7 +55,8 @@ def test_the_rows_have_the_table_s_keys(capsys: pytest.CaptureFixture[str]) -> N
     (row,) = json.loads(out)["results"]
     assert list(row) == [
         "approach", "params", "lens", "events", "received", "missing", "lost", "duplicates", "requests",
-        "setup_requests", "empty_requests", "empty_share", "requests_per_event", "bytes_out", "bytes_in", "latency", "current_share",
+        "setup_requests", "empty_requests", "empty_share", "error_requests", "requests_per_event",
+        "bytes_out", "bytes_in", "latency", "current_share",
         "staleness", "connections", "connection_seconds",
     ]  # fmt: skip
     assert list(row["latency"]) == ["mean", "p50", "p95", "p99", "max"]
@@ -96,13 +97,13 @@ def test_a_log_of_one_s_own_is_compared(capsys: pytest.CaptureFixture[str]) -> N
     ("arguments", "named"),
     [
         (["--approach", "poling"], "'poling'; there are: polling, webhook"),
-        (["--approach", "polling:interval=-1"], "interval must be > 0 seconds, got -1"),
+        (["--approach", "polling:interval=-1"], "interval must be a number from 0.001 to 1e+09 seconds, got -1"),
         (["--approach", "polling:intervall=1"], "'intervall=1' is not key=value with a key of: interval"),
         (["--approach", "polling:interval=soon"], "polling:interval=soon"),
         (["--approach", "polling:interval=1,interval=2"], "given twice"),
-        (["--approach", "webhook:interval=1"], "none"),
+        (["--approach", "webhook:interval=1"], "with a key of: types"),
         (["--delay", "-1"], "delay must be >= 0"),
-        (["--delay", "nan"], "delay must be >= 0"),
+        (["--delay", "nan"], "delay must be finite"),
         (["--delay", "20"], "got 20"),
         (["--duration", "0"], "duration must be finite and > 0 seconds, got 0"),
         (["--rate", "5"], "--rate 5: a recorded trace has a rate of its own"),
@@ -115,6 +116,17 @@ def test_a_log_of_one_s_own_is_compared(capsys: pytest.CaptureFixture[str]) -> N
         (["--json", "no/such/folder.json"], "no/such"),
         (["--plot", "no/such/plot.png"], "no/such"),
         (["--plot", "plot.txt"], "plot.txt"),
+        (["--approach", "polling:fixed=foo"], "fixed must be delay or rate, got 'foo'"),
+        (["--approach", "polling:interval=0.001", "--duration", "6000"], "would poll 6,000,000 times"),
+        (["--duration", "1e13"], "before the year 9000"),
+        (["--seed", "-1"], "seed must be a whole number >= 0, got -1"),
+        (["--csv", __file__], "give the path of a folder"),
+        (["--json", "."], "give the path of a file"),
+        (["--json", ""], "give the path of a file"),
+        (["--trace", ""], "there are earthquakes"),
+        (["--speed", "2"], "speed is for the real lens"),
+        (["--lens", "real", "--delay", "1"], "delay must be 0 in the real lens"),
+        (["--lens", "real", "--duration", "601"], "use --speed"),
         (["--bogus"], "--bogus"),
         (["--seed", "x"], "'x'"),
     ],
@@ -162,7 +174,7 @@ def test_an_approach_is_read_as_it_is_written() -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="SIGINT to one process is POSIX")
 def test_ctrl_c_gives_what_is_finished() -> None:
-    """The webhook is done in a second or two, polling every 0.01 s for a week is not."""
+    """The webhook is done in a second or two, polling every 0.2 s for a week is not."""
     command = [
         sys.executable,
         "-m",
@@ -171,7 +183,7 @@ def test_ctrl_c_gives_what_is_finished() -> None:
         "--approach",
         "webhook",
         "--approach",
-        "polling:interval=0.01",
+        "polling:interval=0.2",
     ]
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
@@ -182,3 +194,45 @@ def test_ctrl_c_gives_what_is_finished() -> None:
     assert process.returncode == 130, err
     assert "1,707" in out
     assert "1 of 2 approaches were finished" in out
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a pseudo-terminal is POSIX")
+@pytest.mark.parametrize("columns", [80, 100, 200])
+def test_the_table_fits_the_terminal_and_cuts_no_figure(columns: int) -> None:
+    """What there is no room for is left out whole, and that is said."""
+    import pty
+
+    master, terminal = pty.openpty()
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "labkit",
+            "compare",
+            *DAY,
+            "--approach",
+            "polling:interval=600",
+            "--approach",
+            "webhook",
+        ],
+        stdout=terminal,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "COLUMNS": str(columns), "TERM": "dumb"},
+    )
+    os.close(terminal)
+    out = b""
+    while True:
+        try:
+            chunk = os.read(master, 65_536)
+        except OSError:
+            break
+        if not chunk:
+            break
+        out += chunk
+    process.wait(timeout=60)
+    os.close(master)
+    table = [line for line in out.decode().splitlines() if line[:1] in "┏┃┡│└"]
+    assert len(table) > 5
+    assert max(len(line) for line in table) <= columns
+    assert "…" not in "".join(table)
+    assert ("A wider terminal" in out.decode()) == (columns < 200)

@@ -552,6 +552,15 @@ class TestSwimLanes:
         figure = plots.swim_lanes(MINUTE, {"webhook": DELIVERIES.drop(columns="attempt")}, 0, 60)
         assert "5 attempts (3 failed, 0 retried)" in figure.sentence
 
+    def test_less_than_a_minute_is_drawn_in_seconds(self) -> None:
+        figure = plots.swim_lanes(MINUTE, {"polling": POLLS, "webhook": DELIVERIES}, 0, 59)
+        axes = figure.drawing.axes[0]
+        assert figure.sentence.startswith("In 59 seconds from t = 0 s: 3 events occurred; polling asked 2 times")
+        assert axes.get_xlabel() == "seconds after t = 0 s"
+        assert [float(corner[0][0]) for corner in axes.collections[0].get_segments()] == [10, 20, 50]
+        marks = {float(x) for drawn in axes.collections for x, _ in np.asarray(drawn.get_offsets())}
+        assert {0, 30, 56} <= marks and max(marks) == 56
+
     def test_quiet_minutes_are_drawn_too(self) -> None:
         figure = plots.swim_lanes(MINUTE.iloc[:0], {"polling": POLLS, "webhook": DELIVERIES.iloc[:0]}, 100, 160)
         assert (

@@ -14,10 +14,23 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = [ROOT / "README.md", ROOT / "DESIGN.md", *(ROOT / "docs").glob("*.md"), ROOT / "data" / "README.md"]
 
 
-def test_the_example_gives_the_output_that_stands_below_it() -> None:
-    (code, output) = re.search(r"```python\n(.*?)```\s*```\n(.*?)```", README, re.DOTALL).groups()  # type: ignore[union-attr]
+EXAMPLES = [
+    pytest.param(page, code, output, id=f"{page.stem}-{number}")
+    for page in PAGES
+    for number, (code, output) in enumerate(
+        re.findall(r"```python\n(.*?)```\s*```\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    )
+]
+
+
+@pytest.mark.parametrize(("page", "code", "output"), EXAMPLES)
+def test_an_example_gives_the_output_that_stands_below_it(page: Path, code: str, output: str) -> None:
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
     assert [line.split() for line in ran.stdout.splitlines()] == [line.split() for line in output.splitlines()]
+
+
+def test_there_are_examples() -> None:
+    assert {param.values[0].stem for param in EXAMPLES} >= {"README", "your-own-approach"}
 
 
 def test_the_readme_is_short() -> None:

@@ -23,7 +23,7 @@ from labkit.result import Result, _currency
 
 KEYS = (
     "approach params lens events received missing lost duplicates requests setup_requests empty_requests empty_share "
-    "requests_per_event bytes_out bytes_in latency current_share staleness connections connection_seconds"
+    "error_requests requests_per_event bytes_out bytes_in latency current_share staleness connections connection_seconds"
 )
 
 

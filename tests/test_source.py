@@ -801,7 +801,7 @@ def challenge() -> Any:
         (lambda: Response(json.dumps({"challenge": challenge()}), 500), "did not accept the challenge: 500"),
         (lambda: Response(json.dumps({"challenge": challenge()}), 410), "did not accept the challenge: 410"),
         (lambda: Response(json.dumps({"challenge": challenge()}), 302), "did not accept the challenge: 302"),
-        (lambda: Response("no gzip at all", headers={"Content-Encoding": "gzip"}), "DecodingError"),
+        (lambda: Response("no gzip at all", headers={"Content-Encoding": "gzip"}), "with the value it was sent"),
     ],
 )
 def test_an_endpoint_that_does_not_echo_stays_pending(world: World, answer: Any, said: str) -> None:

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 import httpx
 
-from labkit.approaches.consumer import Consumer, seconds
+from labkit.approaches.consumer import LONGEST, SHORTEST, Consumer, between, seconds
 from labkit.clock import Clock
 
 
@@ -31,14 +31,12 @@ class Polling:
     """Who leaves the others out: the source, or the client that has been sent them."""
 
     def __post_init__(self) -> None:
-        if not 0 < self.interval < float("inf"):
-            raise ValueError(f"interval must be > 0 seconds, got {self.interval}")
+        between("interval", self.interval, SHORTEST, LONGEST)
         if self.fixed not in ("delay", "rate"):
             raise ValueError(f"fixed must be 'delay' or 'rate', got {self.fixed!r}")
-        if not 0 <= self.first_at < float("inf"):
-            raise ValueError(f"first_at must be >= 0 seconds, got {self.first_at}")
-        if not 1 <= self.limit <= 1000:
-            raise ValueError(f"limit must be from 1 to 1000 events a page, got {self.limit}")
+        between("first_at", self.first_at, 0, LONGEST)
+        if not isinstance(self.limit, int) or not 1 <= self.limit <= 1000:
+            raise ValueError(f"limit must be a whole number from 1 to 1000 events a page, got {self.limit!r}")
         if self.filtered not in ("source", "client"):
             raise ValueError(f"filtered must be 'source' or 'client', got {self.filtered!r}")
 

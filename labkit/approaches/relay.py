@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import httpx
 from flask import Flask, Response, request
 
-from labkit.approaches.consumer import Consumer, seconds
+from labkit.approaches.consumer import LONGEST, SHORTEST, Consumer, between, seconds
 from labkit.approaches.inbox import Inbox
 from labkit.approaches.webhook import receiver, register
 from labkit.event import to_json
@@ -24,8 +24,7 @@ class Relay:
     interval: float = seconds(10.0)
 
     def __post_init__(self) -> None:
-        if not 0 < self.interval < float("inf"):
-            raise ValueError(f"interval must be > 0 seconds, got {self.interval}")
+        between("interval", self.interval, SHORTEST, LONGEST)
 
     def subscribe(self, consumer: Consumer) -> None:
         """Put the relay on the network, and subscribe its URL."""

@@ -80,6 +80,8 @@ def receiver(
             message = _message(id, body)
             if message["type"] == "endpoint.verify":
                 return Response(to_json({"challenge": message["data"]["challenge"]}), mimetype="application/json")
+            if message["type"] == "endpoint.test":
+                return Response(status=200)
             receive(message, request)
         except ValueError as error:
             inbox.quarantine(id, body)
@@ -91,7 +93,7 @@ def receiver(
 
 
 def _message(id: str, body: bytes) -> dict[str, Any]:
-    """A verified body as a challenge or an event; ValueError if it is neither."""
+    """A verified body as a challenge, a test or an event; ValueError if it is none of them."""
     message = from_json(body)
     if not isinstance(message, dict):
         raise ValueError("a message is a JSON object")
@@ -101,6 +103,6 @@ def _message(id: str, body: bytes) -> dict[str, Any]:
     if message["type"] == "endpoint.verify":
         if not isinstance(message["data"].get("challenge"), str):
             raise ValueError("an endpoint.verify message has a data.challenge, a string")
-    elif message.get("id") != id:
+    elif message["type"] != "endpoint.test" and message.get("id") != id:
         raise ValueError(f"the event's id must be the webhook-id, {id!r}, got {message.get('id')!r:.80}")
     return message

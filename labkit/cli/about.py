@@ -37,10 +37,11 @@ def doctor_command() -> None:
         try:
             rows.append((name, metadata.version(name)))
         except metadata.PackageNotFoundError:
-            extra = {"jupyterlab": "lab", "ipykernel": "lab"}.get(name, "test")
-            missing.append(
-                f"{name}: pip install 'webhook-lab[{extra}]'" if name in _EXTRAS else f"{name}: reinstall labkit"
+            extra = _EXTRAS.get(name, "")
+            remedy = (
+                f"optional; in the checkout: pip install -e '.[{extra}]'" if extra else "needed: install labkit again"
             )
+            missing.append(f"{name} ({remedy})")
     rows += [("SQLite", sqlite3.sqlite_version), ("clock's resolution", f"{resolution() * 1e9:,.0f} ns")]
     for name, value in rows:
         console.print(f"{name:<20}{value}", highlight=False, markup=False)
@@ -48,4 +49,4 @@ def doctor_command() -> None:
         console.print(f"{'missing':<20}{line}", highlight=False, markup=False)
 
 
-_EXTRAS = ("jupyterlab", "ipykernel", "nbval", "pytest")
+_EXTRAS = {"jupyterlab": "lab", "ipykernel": "lab", "nbval": "test", "pytest": "test"}

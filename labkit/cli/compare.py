@@ -1,12 +1,13 @@
 """`labkit compare`: approaches over the same events, side by side."""
 
 import json
+import os
 import platform
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_type_hints
 
 import click
 import msgspec
@@ -22,6 +23,7 @@ from labkit.scenario import Scenario
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
 MADE = {
     "poisson": arrivals.poisson,
@@ -76,17 +78,18 @@ def compare_command(what: str, time_column: str | None, min_magnitude: float | N
 
     With no option: a real week of earthquakes, 20 ms each way, polled every 10, 60 and 300 s, and told by webhook.
     """
-    for option, path in (("--json", json_path), ("--plot", plot_path)):
-        if path not in (None, "-") and not Path(str(path)).absolute().parent.is_dir():
-            raise click.UsageError(f"{option} {path}: there is no folder {Path(str(path)).parent}: make it first")
-    if plot_path and Path(plot_path).suffix.lower() not in FORMATS:
-        raise click.UsageError(f"--plot {plot_path}: a figure's path ends in {', '.join(FORMATS)}")
+    to_stdout = json_path == "-"
+    drawn = plot_path if plot_path is not None or to_stdout else PLOT
+    _check_target("--json", None if to_stdout else json_path)
+    _check_target("--plot", drawn)
+    _check_target("--csv", csv_folder, folder=True)
+    if drawn and Path(drawn).suffix.lower() not in FORMATS:
+        raise click.UsageError(f"--plot {drawn}: a figure's path ends in {', '.join(FORMATS)}")
     approaches = tuple(parse_approach(text) for text in chosen) or DEFAULT
     if delay is None:
         delay = Scenario.delay if lens == "virtual" else 0.0
     scenario = Scenario(_arrivals(what, time_column, min_magnitude, rate, duration, seed), delay, seed)
     comparison = _with_progress(scenario, approaches, lens, speed)
-    to_stdout = json_path == "-"
     console = terminal(stderr=to_stdout)
     for note in scenario.arrivals.notes:
         console.print(f"Note: {note}", highlight=False, markup=False)
@@ -97,10 +100,12 @@ def compare_command(what: str, time_column: str | None, min_magnitude: float | N
         _write_csv(comparison, Path(csv_folder))
     if not to_stdout:
         _print_table(comparison, lens, console)
-    if plot_path or not to_stdout:
-        figure = comparison.plot()
-        figure.save(plot_path or PLOT)
-        console.print(f"Figure: {plot_path or PLOT}", highlight=False, markup=False, soft_wrap=True)
+    if drawn:
+        try:
+            comparison.plot().save(drawn)
+        except OSError as error:
+            raise click.UsageError(f"--plot {drawn}: {error.strerror}: give another path") from None
+        console.print(f"Figure: {drawn}", highlight=False, markup=False, soft_wrap=True)
     if len(comparison) < len(approaches):
         console.print(f"Interrupted: {len(comparison)} of {len(approaches)} approaches were finished.", highlight=False)
         raise SystemExit(130)
@@ -131,14 +136,43 @@ def parse_approach(text: str) -> Approach:
     try:
         made: Approach = msgspec.convert(values, approach, strict=False)
     except msgspec.ValidationError as error:
-        raise click.UsageError(f"--approach {text}: {error}") from None
+        raise click.UsageError(f"--approach {text}: {_complaint(approach, values, str(error))}") from None
     return made
+
+
+def _complaint(approach: type[Approach], values: dict[str, str | list[str]], said: str) -> str:
+    """What is wrong with a setting: msgspec names its place, and the approach itself says the rest."""
+    key = said.rpartition("$.")[2].rstrip("`").partition("[")[0]
+    kind = get_type_hints(approach).get(key)
+    if key not in values or kind is None:
+        return said
+    names = {float: "a number", int: "a whole number"}
+    wanted = names.get(kind) or " or ".join(str(choice) for choice in get_args(kind))
+    return f"{key} must be {wanted}, got {values[key]!r}"
+
+
+def _check_target(option: str, path: str | None, folder: bool = False) -> None:
+    """Refuse a place that cannot be written to, before the work is done."""
+    if path is None:
+        return
+    target = Path(path).absolute()
+    home = target if folder and target.exists() else target.parent
+    while folder and not home.exists():
+        home = home.parent
+    if not path or (target.is_dir() if not folder else target.exists() and not target.is_dir()):
+        raise click.UsageError(f"{option} {path!r}: give the path of a {'folder' if folder else 'file'}")
+    if not home.is_dir():
+        raise click.UsageError(f"{option} {path}: there is no folder {home}: make it first")
+    if not os.access(home, os.W_OK):
+        raise click.UsageError(f"{option} {path}: {home} cannot be written to: give another path")
 
 
 def _arrivals(what: str, time_column: str | None, min_magnitude: float | None, rate: float | None,
               duration: float | None, seed: int) -> Arrivals:  # fmt: skip
     """The arrivals that the options name; an option that does not go with them is an error."""
     from_file = what not in MADE and what != "earthquakes"
+    if rate is not None and not 0 < rate < float("inf"):
+        raise click.UsageError(f"--rate must be > 0 events per hour, got {rate:g}")
     if rate is not None and what not in MADE:
         raise click.UsageError(
             f"--rate {rate:g}: a recorded trace has a rate of its own; it goes with {', '.join(MADE)}"
@@ -149,7 +183,7 @@ def _arrivals(what: str, time_column: str | None, min_magnitude: float | None, r
         raise click.UsageError(f"--time-column {time_column}: it goes with --trace FILE.csv, not with {what}")
     length = {} if duration is None else {"duration": duration}
     if from_file:
-        if not what.lower().endswith(".csv") and not Path(what).exists():
+        if not what or (not what.lower().endswith(".csv") and not Path(what).exists()):
             raise click.UsageError(
                 f"--trace {what}: there are earthquakes, {', '.join(MADE)}, or the path of a CSV file"
             )
@@ -175,29 +209,48 @@ def _with_progress(
         return compare(scenario, approaches, lens=lens, speed=speed, done=lambda result: progress.advance(task))
 
 
+COLUMNS: tuple[tuple[str, int, Callable[[dict[str, Any]], str]], ...] = (
+    # heading, how soon it is left out where the terminal is narrow (0: never), the cell
+    ("requests", 0, lambda row: f"{row['requests']:,}"),
+    ("empty", 0, lambda row: _figure(row["empty_share"], ".1%")),
+    ("errors", 0, lambda row: f"{row['error_requests']:,}"),
+    ("per\nevent", 0, lambda row: _figure(row["requests_per_event"], ",.2f")),
+    ("kB", 3, lambda row: f"{(row['bytes_out'] + row['bytes_in']) / 1000:,.0f}"),
+    ("latency, s\nmean", 0, lambda row: _figure(row["latency"]["mean"], ",.3f")),
+    ("\np50", 5, lambda row: _figure(row["latency"]["p50"], ",.3f")),
+    ("\np95", 1, lambda row: _figure(row["latency"]["p95"], ",.3f")),
+    ("\nmax", 4, lambda row: _figure(row["latency"]["max"], ",.3f")),
+    ("current", 2, lambda row: _figure(row["current_share"], ".2%")),
+    ("missing", 6, lambda row: f"{row['missing']:,}"),
+    ("lost", 0, lambda row: f"{row['lost']:,}"),
+    ("twice", 3, lambda row: f"{row['duplicates']:,}"),
+)
+
+
 def _print_table(comparison: Comparison, lens: str, console: "Console") -> None:
+    """The table, with as many columns as the terminal has room for."""
+    rows = [(result.label, row) for result, row in zip(comparison, comparison.rows(), strict=True)]
+    columns = [column for column in COLUMNS if column[0] != "errors" or any(row["error_requests"] for _, row in rows)]
+    for patience in range(6, 0, -1):
+        if console.measure(_table(rows, columns), options=console.options.update(width=1000)).maximum <= console.width:
+            break
+        columns = [column for column in columns if column[1] != patience]
+    console.print(f"{comparison.scenario.title()}, {lens} lens", style="bold", highlight=False, markup=False)
+    console.print(_table(rows, columns))
+    if len(columns) < len(COLUMNS) - 1:
+        console.print("A wider terminal shows more columns; --json and --csv have all of them.", highlight=False)
+
+
+def _table(rows: Sequence[tuple[str, dict[str, Any]]], columns: Sequence[tuple[str, int, Any]]) -> "Table":
     from rich.table import Table
 
-    scenario = comparison.scenario
-    count = len(scenario.arrivals.events)
-    made = f"{count:,} event{'' if count == 1 else 's'} in {scenario.duration / 3600:,.6g} h"
-    title = (
-        f"{scenario.arrivals.name}: {made}, {scenario.delay * 1000:g} ms each way, {lens} lens, seed {scenario.seed}"
-    )
-    table = Table(title=title, title_justify="left", title_style="bold")
+    table = Table()
     table.add_column("approach", no_wrap=True)
-    for column in ("requests", "empty", "requests\nper event", "kB", "latency, s\nmean", "\np50", "\np95", "\nmax",
-                   "current", "missing", "lost", "twice"):  # fmt: skip
-        table.add_column(column, justify="right", no_wrap=True)
-    for result, row in zip(comparison, comparison.rows(), strict=True):
-        latency = [_figure(row["latency"][name], ",.3f") for name in ("mean", "p50", "p95", "max")]
-        table.add_row(
-            result.label, f"{row['requests']:,}", _figure(row["empty_share"], ".1%"),
-            _figure(row["requests_per_event"], ",.2f"), f"{(row['bytes_out'] + row['bytes_in']) / 1000:,.0f}",
-            *latency, _figure(row["current_share"], ".2%"), f"{row['missing']:,}", f"{row['lost']:,}",
-            f"{row['duplicates']:,}",
-        )  # fmt: skip
-    console.print(table)
+    for heading, _, _ in columns:
+        table.add_column(heading, justify="right", no_wrap=True)
+    for label, row in rows:
+        table.add_row(label, *(cell(row) for _, _, cell in columns))
+    return table
 
 
 def _figure(value: float | None, form: str) -> str:

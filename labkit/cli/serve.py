@@ -11,6 +11,9 @@ from typing import Any
 
 import click
 
+CLOSE_SECONDS = 4.0
+"""For which an end waits for what is under way; what is committed is safe on file without it."""
+
 
 @click.group("serve")
 def serve_group() -> None:
@@ -56,9 +59,14 @@ def serve_receiver(port: int, secret: str | None, db: str) -> None:
 
     given = secret or new_secret(random.SystemRandom())
     key(given)
-    app = receiver([given], lambda message, request: _say(message), RealClock(), Inbox(db))
-    server = serve(app, port)
-    _until_ended({"url": server.url, "hook": f"{server.url}/hook", "secret": given, "pid": os.getpid()}, server.stop)
+    inbox = Inbox(db)
+    server = serve(receiver([given], lambda message, request: _say(message), RealClock(), inbox), port)
+
+    def close() -> None:
+        server.stop()
+        inbox.close()
+
+    _until_ended({"url": server.url, "hook": f"{server.url}/hook", "secret": given, "pid": os.getpid()}, close)
 
 
 def _say(document: dict[str, Any]) -> None:
@@ -75,7 +83,9 @@ def _until_ended(first_line: dict[str, Any], close: Callable[[], None]) -> None:
         Thread(target=_read_to_the_end, args=(ended,), daemon=True).start()
     while not ended.wait(0.2):  # in pieces, so that Windows delivers signals
         pass
-    close()
+    closing = Thread(target=close, daemon=True)
+    closing.start()
+    closing.join(CLOSE_SECONDS)
 
 
 def _read_to_the_end(ended: Event) -> None:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
+from weakref import WeakSet
 
 from greenlet import GreenletExit
 
@@ -32,7 +33,7 @@ class RealClock:
         self._closing = threading.Event()
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
-        self._conditions: list[threading.Condition] = []
+        self._conditions: WeakSet[threading.Condition] = WeakSet()
         self._error: BaseException | None = None
 
     def now(self) -> float:
@@ -48,9 +49,7 @@ class RealClock:
         return self._closing.is_set()
 
     def sleep(self, seconds: float) -> None:
-        if not seconds >= 0:
-            raise ValueError(f"a time to wait must be >= 0 seconds, got {seconds}")
-        if self._closing.wait(min(seconds, threading.TIMEOUT_MAX)):
+        if self._closing.wait(_wait(seconds)):
             raise Stopped
 
     def sleep_until(self, instant: float) -> None:
@@ -58,6 +57,7 @@ class RealClock:
 
     def spawn(self, function: Callable[..., object], *args: Any, after: float = 0.0, urgent: bool = False) -> object:
         """Start `function(*args)` in a thread, `after` so many seconds. What it raises comes out of `run`."""
+        after = _wait(after)
 
         def work() -> None:
             try:
@@ -73,23 +73,23 @@ class RealClock:
 
         thread = threading.Thread(target=work, daemon=True, name=getattr(function, "__name__", "task"))
         with self._lock:
+            if self.closing:
+                raise Stopped
             self._threads = [other for other in self._threads if other.is_alive()]
             self._threads.append(thread)
-        thread.start()
+            thread.start()
         return thread
 
     def condition(self) -> "RealCondition":
         condition = threading.Condition()
         with self._lock:
-            self._conditions.append(condition)
+            self._conditions.add(condition)
         return RealCondition(self, condition)
 
     def run(self, until: float | None = None, done: Callable[[], bool] | None = None) -> None:
         """Let the tasks run until `until`, `done()`, or none is left. Raises what a task raised, with its traceback."""
         while True:
-            if self._error is not None:
-                error, self._error = self._error, None
-                raise error
+            self._raise()
             if done is not None and done():
                 return
             left = 0.01 if until is None else min(0.01, until - self.now())
@@ -101,18 +101,27 @@ class RealClock:
                 return
             time.sleep(left)
 
-    def close(self) -> None:
-        """End every task where it waits."""
-        self._closing.set()
+    def close(self, patience: float = JOIN_SECONDS) -> None:
+        """End every task where it waits, and wait `patience` seconds for those that do not.
+
+        Raises what a task had raised before.
+        """
         with self._lock:
+            self._closing.set()
             conditions, threads = list(self._conditions), list(self._threads)
         for condition in conditions:
             with condition:
                 condition.notify_all()
-        deadline = monotonic() + JOIN_SECONDS
+        deadline = monotonic() + patience
         for thread in threads:
             if thread is not threading.current_thread():
                 thread.join(max(0.0, deadline - monotonic()))
+        self._raise()
+
+    def _raise(self) -> None:
+        error, self._error = self._error, None
+        if error is not None:
+            raise error
 
     def __enter__(self) -> Self:
         return self
@@ -138,13 +147,21 @@ class RealCondition:
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait for `notify_all`: True; or until `timeout` seconds have passed: False."""
-        notified = self._condition.wait(None if timeout is None else min(timeout, threading.TIMEOUT_MAX))
+        seconds = None if timeout is None else _wait(timeout)
+        notified = self._clock.closing or self._condition.wait(seconds)
         if self._clock.closing:
             raise Stopped
         return notified
 
     def notify_all(self) -> None:
         self._condition.notify_all()
+
+
+def _wait(seconds: float) -> float:
+    """A time to wait, no longer than the system can."""
+    if not seconds >= 0:
+        raise ValueError(f"a time to wait must be >= 0 seconds, got {seconds}")
+    return min(seconds, threading.TIMEOUT_MAX)
 
 
 def resolution() -> float:

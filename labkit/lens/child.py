@@ -3,7 +3,9 @@
 import os
 import pickle
 import random
+import shutil
 import sys
+import traceback
 from contextlib import suppress
 from dataclasses import dataclass
 from threading import Thread
@@ -59,42 +61,47 @@ class Child:
         )
         self.url = self.network.host("source", self.source.app)
         self.slips: list[float] = []
+        self._events: tuple[Event, ...] = ()
 
     def now(self) -> float:
         return self.clock.now()
 
     def emit(self, events: tuple[Event, ...]) -> None:
         """Start the emitter."""
+        self._events = events
 
-        def happened(event: Event) -> None:
+        def stored(event: Event) -> None:
             self.slips.append(self.clock.now() - event.occurred_at)
 
-        self.clock.spawn(emit_all, self.source, events, happened)
+        self.clock.spawn(emit_all, self.source, events, None, stored)
 
     def pending(self) -> int:
         """Deliveries that are due now or later, and events that are still to come; raises what a task raised."""
         self.clock.run(done=lambda: True)
-        return self.source.outbox.counts()["pending"]
+        return len(self._events) - len(self.slips) + self.source.outbox.counts()["pending"]
 
     def finish(self) -> Account:
-        served = self.network.requests_served()
-        self.network.close()
-        self.clock.close()
-        self.source.db.close()
-        times = os.times()
+        self.source.close()
+        served, times = self.network.requests_served(), os.times()
         return Account(self.ledger, self.network.ports, self.slips, times.user + times.system, served)
 
 
-def main() -> None:
-    """Answer each command on standard input with a pickle on standard output, until either ends."""
+def main(parent: int, folder: str) -> None:
+    """Answer each command on standard input with a pickle on standard output, until either ends.
+
+    The first answer, None, is unasked: it says that all is imported.
+    """
     commands, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what is printed by mistake goes to standard error, and not between the pickles
-    Thread(target=_watch, args=(os.getppid(),), daemon=True).start()
+    if os.name == "posix":
+        Thread(target=_watch, args=(parent, folder), daemon=True).start()
     child: Child | None = None
-    with suppress(EOFError, BrokenPipeError):
+    answer: Any = None
+    with suppress(EOFError, OSError, pickle.UnpicklingError):
         while True:
+            pickle.dump(answer, answers)
+            answers.flush()
             name, arguments = pickle.load(commands)
-            answer: Any
             try:
                 if child is None:
                     child = Child(*arguments)
@@ -102,22 +109,27 @@ def main() -> None:
                 else:
                     answer = getattr(child, name)(*arguments)
             except Exception as error:
+                error.add_note(f"In the source's process:\n{traceback.format_exc()}")
                 answer = error
-            pickle.dump(answer, answers)
-            answers.flush()
-    os._exit(0)  # the parent has gone: nobody is left to be told, and no thread is waited for
+    _end(folder)
 
 
-def _watch(parent: int) -> None:
+def _watch(parent: int, folder: str) -> None:
     """End with the parent, also when somebody it forked holds the other end of our standard input."""
     clock = RealClock()
     with suppress(Stopped):
         while os.getppid() == parent:
             clock.sleep(0.2)
-    os._exit(1)
+    _end(folder)
+
+
+def _end(folder: str) -> None:
+    """The parent has gone: nobody is left to be told, or to clear up, and no thread is waited for."""
+    shutil.rmtree(folder, ignore_errors=True)
+    os._exit(0)
 
 
 if __name__ == "__main__":
     from labkit.lens import child as module  # under its own name, so that its records can be unpickled by it
 
-    module.main()
+    module.main(int(sys.argv[1]), sys.argv[2])

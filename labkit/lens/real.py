@@ -1,5 +1,6 @@
 """The real lens: loopback sockets, the source in a process of its own, the machine's clock."""
 
+import math
 import os
 import pickle
 import subprocess
@@ -24,10 +25,12 @@ from labkit.source.database import Synchronous
 
 LONGEST = 600.0
 """Seconds that a real run may take; a longer scenario wants `speed`, or the virtual lens."""
-LEAD, READY = 1.3, 0.3
+LEAD, READY = 1.2, 0.2
 """Seconds before t = 0 at which set-up starts, and at which it must be done."""
 LONGEST_DRAIN = 120.0
 STOP_SECONDS = 5.0
+LAST_POLL_SECONDS = 0.5
+"""For which a poll that is under way at the end is waited for, before it is cut."""
 
 
 @dataclass(frozen=True)
@@ -54,15 +57,19 @@ def run_real(
     if scenario.duration > LONGEST:
         raise ValueError(
             f"a real run of {scenario.duration:g} s would take longer than {LONGEST:g} s:"
-            f" use --speed {scenario.duration / LONGEST:.3g} or more, or a shorter --duration"
+            f" use --speed {math.ceil(scenario.duration / LONGEST)} or more, or a shorter --duration"
         )
     if scenario.nat:
         raise ValueError("nat is for the virtual lens: on one machine's loopback everybody can be called")
+    if scenario.delay:
+        raise ValueError(
+            f"delay must be 0 in the real lens, which adds none to the machine's own, got {scenario.delay:g}"
+        )
     ledger, own_cpu = Ledger(), sum(os.times()[:2])
     for event in scenario.arrivals.events:
         if wants(approach, event):
             ledger.happened(event.id, event.occurred_at)
-    with TemporaryDirectory(prefix="labkit-", ignore_cleanup_errors=True) as folder, SourceProcess() as process:
+    with TemporaryDirectory(prefix="labkit-", ignore_cleanup_errors=True) as folder, SourceProcess(folder) as process:
         clock = RealClock(monotonic() + LEAD)
         network = SocketNetwork(clock, ledger)
         try:
@@ -70,18 +77,20 @@ def run_real(
             setting = Setting(clock.origin, clock.epoch, scenario.seed, scenario.retries, database, synchronous)
             url = process.ask("start", setting)
             network.names[url.removeprefix("http://").partition("/")[0]] = "source"
-            consumers = subscribe_all(scenario, approach, clock, network, ledger, url)
+            consumers, busy = subscribe_all(scenario, approach, clock, network, ledger, url)
             offset, error = clock_offset(clock.now, lambda: process.ask("now"))
             clock.run(until=-READY)
-            if ledger.in_flight:
+            if busy:
                 raise RuntimeError(f"set-up of {approach} took over {LEAD - READY:g} s: the machine is too busy")
             process.ask("emit", scenario.arrivals.events)
             for consumer in consumers:
                 clock.spawn(_from_zero, approach, consumer)
-            clock.run(until=scenario.duration)
+            clock.run(until=scenario.duration, done=process.ended)
             clock.run(
                 until=scenario.duration + LONGEST_DRAIN, done=at_rest(ledger, lambda: int(process.ask("pending")))
             )
+            clock.close(LAST_POLL_SECONDS)  # nobody asks any more, and what is then served is all that was asked
+            network.close()
             account: Account = process.ask("finish")
             served = network.requests_served() + account.requests_served
         finally:
@@ -114,9 +123,11 @@ def faster(scenario: Scenario, approach: Approach, speed: float) -> tuple[Scenar
     if not 0 < speed < float("inf"):
         raise ValueError(f"speed must be > 0, got {speed}")
     arrivals = scenario.arrivals
-    events = tuple(replace(event, occurred_at=round(event.occurred_at / speed, 9)) for event in arrivals.events)
     duration = arrivals.duration / speed
-    events = tuple(event for event in events if event.occurred_at < duration)
+    last = math.nextafter(duration, 0)  # the horizon is half-open, and rounding must not reach it
+    events = tuple(
+        replace(event, occurred_at=min(last, round(event.occurred_at / speed, 9))) for event in arrivals.events
+    )
     waits = tuple(wait / speed for wait in scenario.retries.waits)
     times = {
         field.name: getattr(approach, field.name) / speed
@@ -144,27 +155,45 @@ def clock_offset(ours: Callable[[], float], theirs: Callable[[], float], times: 
 class SourceProcess:
     """The source's process. Nothing of it is left after the `with` block, or once this process has died."""
 
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+        """Which it removes if this process has died."""
+
     def __enter__(self) -> Self:
         self._errors = TemporaryFile()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "labkit.lens.child"],
+            [sys.executable, "-m", "labkit.lens.child", str(os.getpid()), self._folder],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
-            start_new_session=True,
+            start_new_session=True,  # so that Ctrl-C is for us alone
+            creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),  # the same on Windows
         )
+        try:
+            self._answer()
+        except BaseException as error:
+            self.__exit__(type(error), error, None)
+            raise
         return self
+
+    def ended(self) -> bool:
+        return self._process.poll() is not None
 
     def ask(self, name: str, *arguments: Any) -> Any:
         """Send a command and return its answer; raises what the command raised there."""
+        stdin = self._process.stdin
+        assert stdin is not None
+        with suppress(OSError):  # it has ended: _answer says so
+            pickle.dump((name, arguments), stdin)
+            stdin.flush()
+        return self._answer()
+
+    def _answer(self) -> Any:
         process = self._process
-        assert process.stdin is not None
         assert process.stdout is not None
         try:
-            pickle.dump((name, arguments), process.stdin)
-            process.stdin.flush()
             answer = pickle.load(process.stdout)
-        except (EOFError, BrokenPipeError):
+        except (EOFError, OSError, pickle.UnpicklingError):
             self._errors.seek(0)
             said = self._errors.read()[-2000:].decode(errors="replace")
             raise RuntimeError(f"the source's process ended with status {process.wait(STOP_SECONDS)}\n{said}") from None
@@ -178,7 +207,7 @@ class SourceProcess:
         process = self._process
         assert process.stdin is not None
         assert process.stdout is not None
-        with suppress(BrokenPipeError):
+        with suppress(OSError):
             process.stdin.close()
         try:
             process.wait(STOP_SECONDS)

@@ -13,14 +13,20 @@ from labkit.source import EventSource
 
 def subscribe_all(
     scenario: Scenario, approach: Approach, clock: Clock, network: Network, ledger: Ledger, source_url: str
-) -> list[Consumer]:
-    """The scenario's consumers, whose set-up has been started."""
+) -> tuple[list[Consumer], set[str]]:
+    """The scenario's consumers, whose set-up has been started, and the names of those who are still at it."""
     names = [f"consumer-{number}" for number in range(1, scenario.consumers + 1)]
     consumers = [Consumer(name, source_url, clock, network, ledger) for name in names]
+    busy = set(names)
+
+    def subscribe(consumer: Consumer) -> None:
+        approach.subscribe(consumer)
+        busy.remove(consumer.name)
+
     for consumer in consumers:
         ledger.consumer(consumer.name)
-        clock.spawn(approach.subscribe, consumer)
-    return consumers
+        clock.spawn(subscribe, consumer)
+    return consumers, busy
 
 
 def wants(approach: Approach, event: Event) -> bool:
@@ -29,26 +35,38 @@ def wants(approach: Approach, event: Event) -> bool:
     return not types or event.type in types
 
 
-def emit_all(source: EventSource, events: Iterable[Event], happened: Callable[[Event], object]) -> None:
+def emit_all(
+    source: EventSource,
+    events: Iterable[Event],
+    happened: Callable[[Event], object] | None = None,
+    stored: Callable[[Event], object] | None = None,
+) -> None:
     """The emitter: each event enters the source's store at its moment, with no exchange and no delay."""
     clock = source.clock
     for event in events:
         clock.sleep_until(event.occurred_at)
-        happened(event)
+        if happened:
+            happened(event)
         source.emit(event.type, event.data, event.id, timestamp(clock.epoch + event.occurred_at))
+        if stored:
+            stored(event)
 
 
 def at_rest(ledger: Ledger, pending: Callable[[], int]) -> Callable[[], bool]:
     """What it is to be at rest, told at the horizon.
 
-    The exchanges sent before it are answered, no delivery is pending, and each consumer holds every event, or has
-    polled since and found nothing, or does not poll: whatever it still lacks then is lost.
+    The exchanges sent before it are answered, nothing is pending, and each consumer holds every event, or has polled
+    since and found nothing, or does not poll: whatever it still lacks then is lost.
     """
     horizon = seen = len(ledger.status)
     satisfied: set[str] = set()
 
     def resting() -> bool:
         nonlocal seen
+        if pending():  # what comes of it may stay at a relay until somebody polls
+            seen = len(ledger.status)
+            satisfied.clear()
+            return False
         if ledger.in_flight and min(ledger.in_flight) < horizon:
             return False
         while seen < len(ledger.status) and seen not in ledger.in_flight:
@@ -56,6 +74,6 @@ def at_rest(ledger: Ledger, pending: Callable[[], int]) -> Callable[[], bool]:
             if ledger.kind[seen] == "poll" and found_nothing:
                 satisfied.add(ledger.sender[seen])
             seen += 1
-        return (ledger.complete() or satisfied >= ledger.pollers) and not pending()
+        return ledger.complete() or satisfied >= ledger.pollers
 
     return resting

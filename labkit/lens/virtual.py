@@ -4,6 +4,7 @@ import random
 from contextlib import closing
 
 from labkit.approaches import Approach
+from labkit.arrivals import EARLIEST
 from labkit.clock import VirtualClock
 from labkit.event import Event
 from labkit.ledger import Ledger
@@ -22,17 +23,17 @@ LONGEST_DRAIN = 7 * 86_400.0
 def run_virtual(scenario: Scenario, approach: Approach) -> Result:
     """Run one approach in simulated time: set-up before t = 0, events up to the horizon, then on until all rests."""
     ledger = Ledger()
-    clock = VirtualClock(start=-LEAD - 20 * scenario.delay, epoch=scenario.arrivals.epoch)
+    clock = VirtualClock(start=-LEAD - 20 * scenario.delay, epoch=max(scenario.arrivals.epoch, EARLIEST))
     network = MemoryNetwork(clock, ledger, scenario.delay)
     source = EventSource(clock, network, random.Random(scenario.seed), retries=scenario.retries)
     source.app.config["PROPAGATE_EXCEPTIONS"] = True  # a bug in a view comes out of the run
     with closing(source.db), clock:
         url = network.host("source", source.app)
-        consumers = subscribe_all(scenario, approach, clock, network, ledger, url)
+        consumers, busy = subscribe_all(scenario, approach, clock, network, ledger, url)
         if scenario.nat:
             network.private.update(consumer.name for consumer in consumers)
         clock.run(until=0)
-        if ledger.in_flight:
+        if busy:
             raise RuntimeError(f"set-up of {approach} was not done by t = 0")
 
         def happened(event: Event) -> None:

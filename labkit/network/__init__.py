@@ -28,7 +28,9 @@ class Client(httpx.Client):
     cookies = _NoCookies()  # type: ignore[assignment, override, unused-ignore]
 
     def __init__(self, transport: httpx.BaseTransport, base_url: str, timeout: float) -> None:
-        super().__init__(transport=transport, base_url=base_url, headers=CLIENT_HEADERS, timeout=timeout)
+        super().__init__(
+            transport=transport, base_url=base_url, headers=CLIENT_HEADERS, timeout=timeout, trust_env=False
+        )
 
 
 class Network(Protocol):

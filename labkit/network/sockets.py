@@ -38,6 +38,7 @@ class SocketNetwork:
         self._numbers = count()
         self._lock = Lock()
         self._streams: set[_Stream] = set()
+        self._closed = False
 
     def host(self, name: str, app: "WSGIApplication") -> str:
         """Serve an app on a port of its own; returns its URL."""
@@ -49,7 +50,7 @@ class SocketNetwork:
     def client(
         self, sender: str, kind: Kind, base_url: str = "", timeout: float = TIMEOUT, deadline: float | None = None
     ) -> Client:
-        """A client of `sender`; `timeout` is for each read, as in httpx, and `deadline` for the whole exchange."""
+        """A client of `sender`; see `Network.client`."""
         client = Client(SocketTransport(self, sender, kind, deadline), base_url, timeout)
         self._clients.append(client)
         return client
@@ -60,16 +61,19 @@ class SocketNetwork:
 
     def close(self) -> None:
         """Stop the servers and cut every connection: whoever waits for an answer gets an error."""
-        for server in self._servers:
-            server.stop()
         with self._lock:
+            self._closed = True
             for stream in self._streams:
                 stream.cut()
+        for server in self._servers:
+            server.stop()
         for client in self._clients:
             client.close()
 
     def connected(self, stream: "_Stream") -> int:
         with self._lock:
+            if self._closed:
+                stream.cut()
             self._streams.add(stream)
             self.ports.append(stream.port)
             return next(self._numbers)
@@ -97,6 +101,8 @@ class SocketTransport(httpx.BaseTransport):
         self.current.meter = meter
         try:
             with _as_httpx(request):
+                if request.url.scheme == "https":
+                    raise httpcore.UnsupportedProtocol(f"{netloc}: https is not spoken here, http is")
                 answer = self._pool.handle_request(
                     httpcore.Request(
                         method=request.method,
@@ -115,9 +121,9 @@ class SocketTransport(httpx.BaseTransport):
             self.enter(meter, 0, type(error).__name__)
             raise
         stream = _Answer(self, request, meter, answer)
-        return httpx.Response(
-            answer.status, headers=answer.headers, stream=stream, extensions={"labkit.exchange": exchange}
-        )
+        # identity was asked for: what comes packed stays packed, since a few bytes may unpack to any number
+        headers = [(name, value) for name, value in answer.headers if name.lower() != b"content-encoding"]
+        return httpx.Response(answer.status, headers=headers, stream=stream, extensions={"labkit.exchange": exchange})
 
     def enter(self, meter: "Meter", status: int, error: str = "") -> None:
         """Enter an exchange's end in the ledger."""
@@ -185,7 +191,7 @@ class _Backend(httpcore.NetworkBackend):
             address = resolve(host, port, network.anywhere)
         except OSError as error:
             raise httpcore.ConnectError(str(error)) from None
-        left = remaining(network.clock, meter.until, timeout)
+        left = _left(network.clock, meter, timeout, httpcore.ConnectTimeout)
         stream = httpcore.SyncBackend().connect_tcp(address, port, left, local_address, socket_options)
         return _Stream(self._transport, stream)
 
@@ -194,27 +200,31 @@ class _Stream(httpcore.NetworkStream):
     """A connection whose bytes are counted for the exchange that its thread is at."""
 
     def __init__(self, transport: SocketTransport, stream: httpcore.NetworkStream) -> None:
-        self._transport, self._stream = transport, stream
-        self.port: int = stream.get_extra_info("client_addr")[1]
+        self._transport, self._stream, self._clock = transport, stream, transport.network.clock
+        self._socket: socket.socket = stream.get_extra_info("socket")
+        self.port: int = self._socket.getsockname()[1]
         self._number = transport.network.connected(self)
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         meter: Meter = self._transport.current.meter
-        data = self._stream.read(max_bytes, self._left(meter, timeout, httpcore.ReadTimeout))
+        data = self._stream.read(max_bytes, _left(self._clock, meter, timeout, httpcore.ReadTimeout))
         meter.bytes_in += len(data)
         return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         meter: Meter = self._transport.current.meter
         meter.connection = self._number
-        self._stream.write(buffer, self._left(meter, timeout, httpcore.WriteTimeout))
-        meter.bytes_out += len(buffer)
-
-    def _left(self, meter: Meter, timeout: float | None, late: type[Exception]) -> float | None:
-        left = remaining(self._transport.network.clock, meter.until, timeout)
-        if left is not None and left <= 0:
-            raise late("the exchange's deadline has passed")
-        return left
+        rest = memoryview(buffer)
+        while rest:
+            self._socket.settimeout(_left(self._clock, meter, timeout, httpcore.WriteTimeout))
+            try:
+                sent = self._socket.send(rest)
+            except TimeoutError:
+                raise httpcore.WriteTimeout("the peer took no more of the request in time") from None
+            except OSError as error:
+                raise httpcore.WriteError(str(error)) from error
+            meter.bytes_out += sent
+            rest = rest[sent:]
 
     def close(self) -> None:
         self._transport.network.gone(self)
@@ -223,21 +233,34 @@ class _Stream(httpcore.NetworkStream):
     def cut(self) -> None:
         """End whatever waits on this connection, from another thread."""
         with contextlib.suppress(OSError):
-            self._stream.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
+            self._socket.shutdown(socket.SHUT_RDWR)
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)
 
 
+def _left(clock: Clock, meter: Meter, timeout: float | None, late: type[Exception]) -> float | None:
+    """Seconds left for the next step of an exchange; raises `late` if there are none."""
+    left = remaining(clock, meter.until, timeout)
+    if left is not None and left <= 0:
+        raise late("the exchange's deadline has passed")
+    return left
+
+
 def resolve(host: str, port: int, anywhere: bool = False) -> str:
-    """The address that a name stands for, if it may be called: loopback, unless `anywhere`.
+    """The IPv4 address that a name stands for, if it may be called: loopback, unless `anywhere`.
 
     >>> resolve("localhost", 80)
     '127.0.0.1'
 
     Raises OSError that names host and address. What is read is the address, not the name: 0x7f.1 is 127.0.0.1 too.
     """
-    found = socket.getaddrinfo(host, port, family=socket.AF_INET, type=socket.SOCK_STREAM)
+    if ":" in host:
+        raise OSError(f"{host} is an IPv6 address, and the lab calls IPv4 ones")
+    try:
+        found = socket.getaddrinfo(host, port, family=socket.AF_INET, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise OSError(f"{host} stands for no IPv4 address: {error}") from None
     address = str(found[0][4][0])
     if not anywhere and not ipaddress.ip_address(address).is_loopback:
         raise OSError(f"{host} is {address}, which is not loopback: the lab calls nobody else")

@@ -36,7 +36,7 @@ def swim_lanes(receipts: "pd.DataFrame", exchanges: Mapping[str, "pd.DataFrame"]
 
     `receipts` says when the events occurred, whoever received them; `exchanges` are as `Ledger.exchanges`, by label. A
     column `attempt` in these, where there is one, counts a delivery's attempts from 1: later ones are dashed. Set-up is
-    left out.
+    left out. The axis is in minutes, or in seconds where there is less than one.
     """
     require_window(start, end)
     require(receipts, "receipts", ["event_id", "occurred_at"])
@@ -52,15 +52,16 @@ def swim_lanes(receipts: "pd.DataFrame", exchanges: Mapping[str, "pd.DataFrame"]
     drawing = canvas(13, 3.2 + 1.1 * len(shown))
     axes = drawing.add_subplot()
     source = len(shown)
-    at = (events.occurred_at.to_numpy(float) - start) / 60
+    unit, size = ("minute", 60.0) if end - start >= 60 else ("second", 1.0)
+    at = (events.occurred_at.to_numpy(float) - start) / size
     world = axes.vlines(at, source + 0.75, source + 1.25, color="black", linewidth=_width(2.5, len(at)), label="event")
     axes.vlines(at, source, source + 0.75, color="#BBBBBB", linewidth=_width(1, len(at)), zorder=1)
     axes.vlines(at, source - 0.12, source + 0.12, color="black", linewidth=_width(2.5, len(at)))
     lanes = [
-        _Lane(axes, label, _role(exchanges[label]), frame, (start, end), source - 1 - number, source)
+        _Lane(axes, label, _role(exchanges[label]), frame, (start, end, size), source - 1 - number, source)
         for number, (label, frame) in enumerate(shown.items())
     ]
-    dress(axes, "", f"minutes after t = {short(start, 7)} s", "")
+    dress(axes, "", f"{unit}s after t = {short(start, 7)} s", "")
     axes.grid(False, axis="y")
     for y in range(source + 2):
         axes.axhline(y, color="#999999", linewidth=1, zorder=0)
@@ -69,7 +70,7 @@ def swim_lanes(receipts: "pd.DataFrame", exchanges: Mapping[str, "pd.DataFrame"]
     )
     for text in axes.get_yticklabels():
         text.set_parse_math(False)
-    width = (end - start) / 60
+    width = (end - start) / size
     axes.set_xlim(-0.012 * width, 1.012 * width)
     axes.set_ylim(-0.5, source + 1.5)
     axes.spines["left"].set_visible(False)
@@ -79,7 +80,7 @@ def swim_lanes(receipts: "pd.DataFrame", exchanges: Mapping[str, "pd.DataFrame"]
     def sentence() -> str:
         happened = counted(len(world.get_segments()), "event")
         said = [f"{happened} occurred", *(lane.said() for lane in lanes)]
-        return f"In {counted((end - start) / 60, 'minute')} from t = {short(start, 7)} s: {'; '.join(said)}."
+        return f"In {counted(width, unit)} from t = {short(start, 7)} s: {'; '.join(said)}."
 
     return Figure(drawing, sentence, CAPTION)
 
@@ -93,19 +94,19 @@ class _Lane:
         label: str,
         role: str,
         frame: "pd.DataFrame",
-        window: tuple[float, float],
+        window: tuple[float, float, float],
         y: int,
         source: int,
     ) -> None:
         self.axes, self.y, self.source, self.look = axes, float(y), float(source), style(label)
         self.label, self.name = label, f"{role}\n{label}"
-        start, end = window
+        start, end, size = window
         told, hit = frame.kind == "delivery", frame.outcome == "hit"
         failed = frame.outcome.isin(["error", "throttled"])
         later = frame["attempt"] > 1 if "attempt" in frame else told & False
-        sent = (frame.sent_at - start) / 60
-        least = sent + LEAN * (end - start) / 60
-        tip = ((frame.answered_at - start) / 60).fillna(least).clip(lower=least)
+        sent = (frame.sent_at - start) / size
+        least = sent + LEAN * (end - start) / size
+        tip = ((frame.answered_at - start) / size).fillna(least).clip(lower=least)
         self.first = self._shafts(sent[told & ~later], tip[told & ~later], "-")
         self.retries = self._shafts(sent[told & later], tip[told & later], "--")
         axes.vlines(sent[~told], y, source, color=self.look.colour, linewidth=1, alpha=0.45, zorder=1)

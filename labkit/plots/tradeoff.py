@@ -20,7 +20,9 @@ _Row = tuple[str, str, float, float, float]
 """(label, approach, requests an hour, mean latency, its 95th percentile)"""
 
 
-def frontier(table: "pd.DataFrame", duration: float, delay: float, theory: "pd.DataFrame | None" = None) -> Figure:
+def frontier(
+    table: "pd.DataFrame", duration: float, delay: float, theory: "pd.DataFrame | None" = None, title: str = ""
+) -> Figure:
     """A point for each row of a Comparison's table, over `duration` seconds and a network of `delay` seconds one way.
 
     1,440 requests in a day are 60 an hour. Polling gets a line of slope -1, twice the requests for half the wait, where
@@ -42,7 +44,7 @@ def frontier(table: "pd.DataFrame", duration: float, delay: float, theory: "pd.D
     axes = drawing.add_subplot()
     levels = [delay, *(level for point in points for level in point[3:]), *(point[3] for point in expected)]
     logarithmic(axes, [point[2] for point in [*points, *expected]], [level for level in levels if level > 0], 2.5)
-    dress(axes, "", "requests an hour (log scale)", "mean latency, seconds (log scale)")
+    dress(axes, title, "requests an hour (log scale)", "mean latency, seconds (log scale)")
     measured = [_Point(axes, *point) for point in points]
     ideal = [_Point(axes, *point, hollow=True) for point in expected]
     line = _polling_line(axes, measured, ideal)
@@ -65,8 +67,9 @@ def frontier(table: "pd.DataFrame", duration: float, delay: float, theory: "pd.D
 def _points(table: "pd.DataFrame", duration: float) -> tuple[list[_Row], list[str]]:
     """The rows of a table that can be drawn, and those that cannot, with the reason."""
     points, left_out = [], []
-    columns = table.index, table.approach, table.requests, table.latency_mean, table.latency_p95
-    for label, approach, requests, mean, p95 in zip(*columns, strict=True):
+    columns = table.index, table.approach, table.requests, table.latency_mean, table.latency_p95, _losses(table)
+    for name, approach, requests, mean, p95, loss in zip(*columns, strict=True):
+        label = f"{name}{loss}"
         if mean is None or math.isnan(mean):
             left_out.append(f"{label} (it received nothing)")
         elif requests == 0:
@@ -74,6 +77,15 @@ def _points(table: "pd.DataFrame", duration: float) -> tuple[list[_Row], list[st
         else:
             points.append((str(label), str(approach), requests * 3600 / duration, float(mean), float(p95)))
     return points, left_out
+
+
+def _losses(table: "pd.DataFrame") -> list[str]:
+    """What to add to each label: an early approach that loses events is not a good one."""
+    if not {"lost", "events"} <= set(table):
+        return [""] * len(table)
+    return [
+        f" (lost {lost} of {events})" if lost else "" for lost, events in zip(table.lost, table.events, strict=True)
+    ]
 
 
 def _expected(theory: "pd.DataFrame") -> list[_Row]:

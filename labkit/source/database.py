@@ -5,8 +5,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
-from threading import RLock
+from threading import Event, RLock
 from typing import Any, Literal
+
+from labkit.clock import monotonic
 
 Synchronous = Literal["FULL", "NORMAL", "OFF"]
 BUSY_SECONDS = 5.0
@@ -17,20 +19,26 @@ class Database:
     """A SQLite database, in a file or in memory (the default), with the tables of `schema.sql`.
 
     WAL, so that readers of the file do not stop the writer; `synchronous=FULL`, so that what is committed has reached
-    the disk when `transaction` ends. A file can be read by its owner alone: it holds secrets.
+    the disk when `transaction` ends. A file can be read by its owner alone: it holds secrets. For another process's
+    transaction, ours waits `busy` seconds. Raises OSError if the file cannot be opened, or is no database.
     """
 
-    def __init__(self, path: str = ":memory:", synchronous: Synchronous = "FULL") -> None:
+    def __init__(self, path: str = ":memory:", synchronous: Synchronous = "FULL", busy: float = BUSY_SECONDS) -> None:
         if synchronous not in ("FULL", "NORMAL", "OFF"):
             raise ValueError(f"synchronous must be FULL, NORMAL or OFF, got {synchronous!r}")
         if path != ":memory:":
             Path(path).touch(mode=0o600)
-        self._lock = RLock()
-        self._db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute(f"PRAGMA synchronous = {synchronous}")
-        self._db.execute("PRAGMA foreign_keys = ON")
-        self._db.executescript(files("labkit.source").joinpath("schema.sql").read_text(encoding="utf-8"))
+            Path(path).chmod(0o600)
+        self._lock, self._busy = RLock(), busy
+        try:
+            self._db = sqlite3.connect(path, timeout=busy, isolation_level=None, check_same_thread=False)
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute(f"PRAGMA synchronous = {synchronous}")
+            self._db.execute("PRAGMA foreign_keys = ON")
+            self._db.executescript(files("labkit.source").joinpath("schema.sql").read_text(encoding="utf-8"))
+            self._db.execute("PRAGMA busy_timeout = 0")  # from here on, _begin does the waiting
+        except sqlite3.Error as error:
+            raise OSError(f"{path} cannot be used as a database: {error}") from None
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -38,15 +46,30 @@ class Database:
 
         Never sleep inside: another task would find it open.
         """
-        with self._lock:
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._db
-            except BaseException:
-                if self._db.in_transaction:  # a full disk has rolled it back already
-                    self._db.execute("ROLLBACK")
-                raise
+        self._begin()
+        try:
+            yield self._db
             self._db.execute("COMMIT")
+        except BaseException:
+            if self._db.in_transaction:  # a full disk may have rolled it back already
+                self._db.execute("ROLLBACK")
+            raise
+        finally:
+            self._lock.release()
+
+    def _begin(self) -> None:
+        """Take the lock and start a transaction; while another process has one, leave the lock to our readers."""
+        until = monotonic() + self._busy
+        while True:
+            self._lock.acquire()
+            try:
+                self._db.execute("BEGIN IMMEDIATE")
+                return
+            except BaseException as error:
+                self._lock.release()
+                if getattr(error, "sqlite_errorcode", 0) != sqlite3.SQLITE_BUSY or monotonic() >= until:
+                    raise
+            Event().wait(0.01)
 
     def read(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
         """The rows of a SELECT."""

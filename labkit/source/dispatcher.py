@@ -1,7 +1,11 @@
 """The dispatcher: what is due is sent, at once and then by the retry schedule, until it is delivered or dead."""
 
 import random
+import sqlite3
+from collections.abc import Callable
+from datetime import UTC
 from email.utils import parsedate_to_datetime
+from typing import ParamSpec, TypeVar
 
 import httpx
 
@@ -10,6 +14,11 @@ from labkit.crash import crash_point
 from labkit.scenario import RetryProfile
 from labkit.source.deliver import Attempt, deliver
 from labkit.source.outbox import Delivery, Outbox
+
+BREATH = 1.0
+"""Seconds to wait when the outbox cannot be used, before it is tried again."""
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class Dispatcher:
@@ -20,7 +29,7 @@ class Dispatcher:
     ) -> None:
         self.outbox, self.clock, self.client, self.profile, self.seed = outbox, clock, client, profile, seed
         self._changed = clock.condition()
-        self._news = False
+        self._news = self._stopped = False
 
     def notice(self) -> None:
         """Say that the outbox has changed: something may be due, or a place in flight free."""
@@ -28,38 +37,56 @@ class Dispatcher:
             self._news = True
             self._changed.notify_all()
 
+    def stop(self) -> None:
+        """Start no attempt any more. What is cut off from now on was cut by us: it stays pending, and is no attempt."""
+        self._stopped = True
+        self.notice()
+
     def run(self) -> None:
         """Claim what is due, send it, and wait for what comes next, until ended."""
         lease = nanoseconds(2 * self.profile.timeout)
-        while True:
+        while not self._stopped:
             self._news = False
-            for delivery in self.outbox.claim(self.clock.unix_nanoseconds(), lease, self.profile.in_flight):
+            now = self.clock.unix_nanoseconds()
+            for delivery in self._patiently(self.outbox.claim, now, lease, self.profile.in_flight):
                 self.clock.spawn(self._attempt, delivery)
             now = self.clock.unix_nanoseconds()
-            due = self.outbox.next_due(now)
+            due = self._patiently(self.outbox.next_due, now)
             with self._changed:
                 if not self._news:
                     self._changed.wait(None if due is None else (due - now) / NANO)
 
     def _attempt(self, delivery: Delivery) -> None:
+        if self._stopped:
+            return
         sent_at, subscription = self.clock.unix_nanoseconds(), delivery.subscription
         crash_point("before the attempt")
         attempt = deliver(
             self.client, subscription.url, subscription.secret, delivery.event_id, delivery.document, sent_at / NANO
         )
+        if self._stopped and not attempt.status:
+            return
         crash_point("before the mark")
         outcome, again_at = self._judge(delivery, attempt)
-        self.outbox.finish(delivery, sent_at, attempt.status, attempt.error, outcome, again_at)
+        self._patiently(self.outbox.finish, delivery, sent_at, attempt.status, attempt.error, outcome, again_at)
         if attempt.verdict == "gone":
-            self.outbox.end(subscription.id)
+            self._patiently(self.outbox.end, subscription.id)
         self.notice()
+
+    def _patiently(self, use: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Use the outbox; while its file is locked or its disk full, come again."""
+        while True:
+            try:
+                return use(*args, **kwargs)
+            except sqlite3.OperationalError:
+                self.clock.sleep(BREATH)
 
     def _judge(self, delivery: Delivery, attempt: Attempt) -> tuple[str, int | None]:
         """What becomes of a delivery, and when it is due again."""
         if attempt.verdict != "failed":
             return "delivered" if attempt.verdict == "delivered" else "dead", None
         key = (self.seed, delivery.subscription.id, delivery.event_id, delivery.attempt)
-        wait = self.profile.wait(delivery.attempt, random.Random("/".join(map(str, key))))
+        wait = self.profile.wait(delivery.step, random.Random("/".join(map(str, key))))
         if wait is None:
             return "dead", None
         now = self.clock.unix_nanoseconds()
@@ -72,12 +99,13 @@ def retry_after(header: str, unix: float, longest: float) -> float:
 
     >>> retry_after("120", 0, 86_400), retry_after("Thu, 01 Jan 1970 00:01:00 GMT", 0, 86_400)
     (120.0, 60.0)
-    >>> retry_after("-5", 0, 86_400), retry_after("soon", 0, 86_400), retry_after("1000000000", 0, 86_400)
+    >>> retry_after("-5", 0, 86_400), retry_after("soon", 0, 86_400), retry_after("1000000000", 0, 86_400.0)
     (0.0, 0.0, 86400.0)
     """
     if header.isascii() and header.isdigit():
         return min(float(header[:12]), longest)
     try:
-        return min(max(0.0, parsedate_to_datetime(header).timestamp() - unix), longest)
+        date = parsedate_to_datetime(header)
+        return min(max(0.0, date.replace(tzinfo=date.tzinfo or UTC).timestamp() - unix), longest)
     except (ValueError, OverflowError):
         return 0.0

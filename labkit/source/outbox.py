@@ -17,6 +17,8 @@ class Delivery:
     event_id: str
     document: bytes
     attempt: int
+    step: int
+    """Its place in the retry schedule, from 1: `attempt`, unless it is a redelivery."""
 
 
 class Outbox:
@@ -33,57 +35,63 @@ class Outbox:
 
     def claim(self, now: int, lease: int, in_flight: int) -> list[Delivery]:
         """Take what is due, for `lease` nanoseconds: up to `in_flight` at once an endpoint, the longest due first."""
+        due = []
         with self._db.transaction() as sql:
-            rows = sql.execute(
-                f"""
-                SELECT s.id, s.url, s.types, s.status, s.secret, due.seq, e.id, e.json, due.attempts FROM (
-                    SELECT *, row_number() OVER (PARTITION BY subscription ORDER BY due_at, seq) AS place
-                    FROM deliveries WHERE {_PENDING} AND due_at <= :now AND leased_until <= :now
-                ) AS due
-                JOIN subscriptions AS s ON s.id = due.subscription
-                JOIN events AS e ON e.seq = due.seq
-                WHERE place <= :in_flight - (
-                    SELECT count(*) FROM deliveries AS d
-                    WHERE d.{_PENDING} AND d.leased_until > :now AND d.subscription = due.subscription
-                )
-                ORDER BY due.due_at, due.seq, s.rowid
-                """,
-                {"now": now, "in_flight": in_flight},
+            sql.execute(
+                f"UPDATE deliveries SET leased_until = 0 WHERE {_PENDING} AND leased_until BETWEEN 1 AND ?", (now,)
+            )
+            waiting = sql.execute(
+                "SELECT id, url, status, secret FROM subscriptions AS s WHERE EXISTS (SELECT 1 FROM deliveries"
+                f" WHERE subscription = s.id AND {_PENDING} AND leased_until = 0 AND due_at <= ?) ORDER BY rowid",
+                (now,),
             ).fetchall()
+            for id, url, status, secret in waiting:
+                (flying,) = sql.execute(
+                    f"SELECT count(*) FROM deliveries WHERE subscription = ? AND {_PENDING} AND leased_until > 0", (id,)
+                ).fetchone()
+                rows = sql.execute(
+                    "SELECT d.due_at, seq, e.id, e.json, d.attempts, d.earlier"
+                    f" FROM deliveries AS d JOIN events AS e USING (seq) WHERE subscription = ? AND {_PENDING}"
+                    " AND leased_until = 0 AND due_at <= ? ORDER BY due_at, seq LIMIT ?",
+                    (id, now, max(0, in_flight - flying)),
+                )
+                due += [(Subscription(id, url, (), status, secret), *row) for row in rows]
             sql.executemany(
                 "UPDATE deliveries SET leased_until = ? WHERE subscription = ? AND seq = ?",
-                [(now + lease, row[0], row[5]) for row in rows],
+                [(now + lease, subscription.id, seq) for subscription, _, seq, *_ in due],
             )
+        due.sort(key=lambda row: row[1:3])
         return [
-            Delivery(Subscription(id, url, (), status, secret), seq, event_id, document, attempts + 1)
-            for id, url, _, status, secret, seq, event_id, document, attempts in rows
+            Delivery(subscription, seq, event_id, document, attempts + 1, attempts + 1 - earlier)
+            for subscription, _, seq, event_id, document, attempts, earlier in due
         ]
 
     def next_due(self, now: int) -> int | None:
         """When something becomes due, or a lease ends, after now."""
         rows = self._db.read(
-            f"SELECT min(max(due_at, leased_until)) FROM deliveries WHERE {_PENDING} AND max(due_at, leased_until) > ?",
-            (now,),
+            f"SELECT min(due_at) FROM deliveries WHERE {_PENDING} AND due_at > ? UNION ALL"
+            f" SELECT min(leased_until) FROM deliveries WHERE {_PENDING} AND leased_until > ?",
+            (now, now),
         )
-        due: int | None = rows[0][0]
-        return due
+        return min((due for (due,) in rows if due is not None), default=None)
 
     def finish(
         self, delivery: Delivery, sent_at: int, status: int, error: str, outcome: str, again_at: int | None = None
     ) -> None:
-        """Enter how an attempt ended. `outcome` is delivered, dead, or pending: then it is due again at `again_at`."""
+        """Enter how an attempt ended. `outcome` is delivered, dead, or pending: then it is due again at `again_at`.
+
+        What was delivered, or is dead, meanwhile (its lease ran out, or the endpoint said 410) does not become pending
+        again.
+        """
         where = (delivery.subscription.id, delivery.seq)
         with self._db.transaction() as sql:
-            known = sql.execute(
-                "UPDATE deliveries SET status = ?, attempts = ?, due_at = coalesce(?, due_at), leased_until = 0"
-                " WHERE subscription = ? AND seq = ?",
-                (outcome, delivery.attempt, again_at, *where),
-            ).rowcount
-            if known:  # unsubscribed meanwhile: there is nothing to enter
-                sql.execute(
-                    "INSERT OR REPLACE INTO attempts VALUES (?, ?, ?, ?, ?, ?)",
-                    (*where, delivery.attempt, sent_at, status, error),
-                )
+            for (number,) in sql.execute(  # no row: it was unsubscribed meanwhile, and there is nothing to enter
+                "UPDATE deliveries SET attempts = attempts + 1, due_at = coalesce(:again_at, due_at), leased_until = 0,"
+                " status = iif(status = 'pending' OR :outcome = 'delivered', :outcome, status)"
+                " WHERE subscription = :id AND seq = :seq RETURNING attempts",
+                {"again_at": again_at, "outcome": outcome, "id": where[0], "seq": where[1]},
+            ).fetchall():
+                sql.execute("INSERT INTO attempts VALUES (?, ?, ?, ?, ?, ?)", (*where, number, sent_at, status, error))
 
     def end(self, subscription: str) -> None:
         """The endpoint is gone: nothing more is sent to it, and what was pending is dead."""
@@ -92,13 +100,20 @@ class Outbox:
             sql.execute(f"UPDATE deliveries SET status = 'dead' WHERE subscription = ? AND {_PENDING}", (subscription,))
 
     def redeliver(self, subscription: Subscription, after: int, now: int) -> int:
-        """Make every wanted event after a place in the order due again, also what was delivered; returns how many."""
+        """Make every wanted event after a place in the order due now, also what was delivered; returns how many.
+
+        Each starts the retry schedule afresh. One that is under way is left to its attempt.
+        """
         with self._db.transaction() as sql:
+            active = "SELECT 1 FROM subscriptions WHERE id = ? AND status = 'active'"
+            if not sql.execute(active, (subscription.id,)).fetchone():  # it has ended since it was looked up
+                return 0
             rows = sql.execute("SELECT seq, type FROM events WHERE seq > ?", (after,)).fetchall()
             wanted = [seq for seq, type in rows if subscription.wants(type)]
             sql.executemany(
                 "INSERT INTO deliveries (subscription, seq, due_at) VALUES (?, ?, ?) ON CONFLICT DO UPDATE"
-                " SET status = 'pending', due_at = excluded.due_at WHERE status != 'pending'",
+                " SET status = 'pending', due_at = excluded.due_at, earlier = attempts, leased_until = 0"
+                f" WHERE NOT ({_PENDING} AND leased_until > excluded.due_at)",
                 [(subscription.id, seq, now) for seq in wanted],
             )
         return len(wanted)

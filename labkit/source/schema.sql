@@ -27,11 +27,14 @@ CREATE TABLE IF NOT EXISTS deliveries (
     seq          INTEGER NOT NULL REFERENCES events (seq),
     status       TEXT    NOT NULL DEFAULT 'pending' CHECK (status IN ('pending', 'delivered', 'dead')),
     attempts     INTEGER NOT NULL DEFAULT 0,
+    earlier      INTEGER NOT NULL DEFAULT 0,    -- attempts before it was redelivered: the schedule starts again after them
     due_at       INTEGER NOT NULL,              -- Unix time, in nanoseconds
-    leased_until INTEGER NOT NULL DEFAULT 0,    -- the same; who claims a delivery has so long to finish it
+    leased_until INTEGER NOT NULL DEFAULT 0,    -- the same; who claims a delivery has so long; 0: nobody has
     PRIMARY KEY (subscription, seq)
 ) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS deliveries_pending ON deliveries (due_at) WHERE status = 'pending';
+CREATE INDEX IF NOT EXISTS deliveries_due ON deliveries (due_at) WHERE status = 'pending';
+CREATE INDEX IF NOT EXISTS deliveries_leased ON deliveries (leased_until) WHERE status = 'pending';
+CREATE INDEX IF NOT EXISTS deliveries_of ON deliveries (subscription, leased_until, due_at) WHERE status = 'pending';
 
 CREATE TABLE IF NOT EXISTS attempts (
     subscription TEXT    NOT NULL REFERENCES subscriptions (id) ON DELETE CASCADE,

@@ -5,6 +5,7 @@ import sqlite3
 
 from labkit import signature
 from labkit.clock import NANO, Clock, RealClock
+from labkit.crash import crash_point
 from labkit.event import ID, timestamp, to_json
 from labkit.ledger import Ledger
 from labkit.network import Network
@@ -16,8 +17,8 @@ from labkit.source.dispatcher import Dispatcher
 from labkit.source.outbox import Outbox
 from labkit.source.store import Store, Subscription
 
-VERIFY = "endpoint.verify"
-"""The type of the message that asks an endpoint to send a challenge back; no event has it."""
+VERIFY, TEST = "endpoint.verify", "endpoint.test"
+"""The types of the messages that ask an endpoint to send a challenge back, or try it out; no event has them."""
 
 
 class EventSource:
@@ -51,9 +52,12 @@ class EventSource:
 
     def close(self) -> None:
         """End the dispatcher and what it waits for, and close the database: what is pending stays on file."""
+        self.dispatcher.stop()
         self._network.close()
-        self.clock.close()
-        self.db.close()
+        try:
+            self.clock.close()
+        finally:
+            self.db.close()
 
     def unix(self) -> float:
         return self.clock.unix_nanoseconds() / NANO
@@ -65,18 +69,21 @@ class EventSource:
 
         `id` is made here unless it is given, and `occurred`, RFC 3339, is now. With an idempotency `key`, `body` again
         gives the first answer. Raises ValueError, and stores nothing, if the id could not be signed or is taken, the
-        type is the verification's, or the data is not JSON.
+        type is kept for messages that are no events, or the data is not JSON.
         """
         id = id or f"evt_{self.rng.randbytes(12).hex()}"
         if not ID.fullmatch(id):
             raise ValueError(f"id must be 1 to 64 of A-Z, a-z, 0-9, _ and -, got {id[:80]!r}")
-        if type == VERIFY:
-            raise ValueError(f"type {VERIFY!r} is kept for the verification of endpoints")
+        if type in (VERIFY, TEST):
+            raise ValueError(f"type {type!r} is kept for messages to an endpoint that are no events")
         document = to_json({"id": id, "type": type, "timestamp": occurred or timestamp(self.unix()), "data": data})
         try:
             self.store.add(id, type, document, self.clock.unix_nanoseconds(), key, body)
         except sqlite3.IntegrityError:  # another request under the same key was quicker
-            return self.store.remembered(key, body) or document
+            if not key or (first := self.store.remembered(key, body)) is None:
+                raise
+            return first
+        crash_point("after the commit")
         self.dispatcher.notice()
         return document
 
@@ -103,7 +110,7 @@ class EventSource:
 
     def test(self, subscription: Subscription) -> Attempt:
         """Send an endpoint a message that is no event, once: it may answer as it likes."""
-        return self._send(subscription, "endpoint.test", {})
+        return self._send(subscription, TEST, {})
 
     def _send(self, subscription: Subscription, type: str, data: dict[str, str]) -> Attempt:
         id, unix = f"msg_{self.rng.randbytes(12).hex()}", self.unix()
