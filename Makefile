@@ -1,8 +1,9 @@
 # Each target makes .venv and installs what it needs by itself. On Windows: the pip lines of README.md.
 PYTHON ?= python3
 BIN := .venv/bin
+PIP := PYTHONWARNINGS=ignore $(BIN)/pip --disable-pip-version-check install --quiet
 
-.PHONY: compare lab test quick bench mutations notebooks clean
+.PHONY: compare lab test quick soak bench mutations notebooks clean
 
 compare: .venv/base.stamp      ## the main job: a real week of earthquakes, asked for and told (ARGS="…" to change it)
 	$(BIN)/labkit compare $(ARGS)
@@ -22,6 +23,9 @@ quick: .venv/test.stamp        ## under a minute: lint, types, and the tests tha
 	$(BIN)/mypy
 	$(BIN)/pytest -q -n 2 -m "not slow" tests labkit
 
+soak: .venv/test.stamp         ## the long rounds: many SIGKILLs at random moments
+	LABKIT_SOAK=1 $(BIN)/pytest -q -m soak tests
+
 bench: .venv/test.stamp        ## speed and memory, as ratios against a floor in the same run
 	$(BIN)/python benchmarks/virtual.py
 	$(BIN)/python benchmarks/real.py
@@ -38,16 +42,16 @@ clean:
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --upgrade pip
+	$(PIP) --upgrade pip
 
 .venv/base.stamp: pyproject.toml .venv/bin/python
-	$(BIN)/pip install --quiet -e .
+	$(PIP) -e .
 	touch $@
 
 .venv/lab.stamp: pyproject.toml .venv/bin/python
-	$(BIN)/pip install --quiet -e ".[lab]"
+	$(PIP) -e ".[lab]"
 	touch $@ .venv/base.stamp
 
 .venv/test.stamp: pyproject.toml .venv/bin/python
-	$(BIN)/pip install --quiet -e ".[lab,test]"
+	$(PIP) -e ".[lab,test]"
 	touch $@ .venv/lab.stamp .venv/base.stamp
