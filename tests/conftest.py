@@ -14,6 +14,7 @@ SANITIZE = Path(__file__).with_name("nbval_sanitize.cfg")
 def pytest_configure(config: pytest.Config) -> None:
     """Compare every notebook strictly: in this environment, with a time limit, and with the one sanitize rule."""
     config.addinivalue_line("markers", "slow: left out of `make quick`")
+    config.addinivalue_line("markers", "soak: runs when LABKIT_SOAK is set, as `make soak` does")
     if config.getoption("nbval", False):
         config.option.nbval_current_env = True
         config.option.nbval_cell_timeout = 60.0

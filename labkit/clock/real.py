@@ -29,7 +29,8 @@ class RealClock:
 
     def __init__(self, origin: float | None = None, epoch: float | None = None) -> None:
         self.origin = monotonic() if origin is None else origin
-        self.epoch = time.time() - self.now() if epoch is None else epoch
+        # to a millisecond, so that the timestamps of events are no longer than the events' own instants make them
+        self.epoch = round(time.time() - self.now(), 3) if epoch is None else epoch
         self._closing = threading.Event()
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []

@@ -65,9 +65,8 @@ def at_rest(ledger: Ledger, pending: Callable[[], int]) -> Callable[[], bool]:
         nonlocal seen
         if pending():  # what comes of it may stay at a relay until somebody polls
             seen = len(ledger.status)
-            satisfied.clear()
             return False
-        if ledger.in_flight and min(ledger.in_flight) < horizon:
+        if min(ledger.in_flight, default=horizon) < horizon:  # in one step: other threads open and close them
             return False
         while seen < len(ledger.status) and seen not in ledger.in_flight:
             found_nothing = ledger.status[seen] in (200, 304) and not ledger.new_events[seen]

@@ -36,6 +36,7 @@ class Database:
             self._db.execute(f"PRAGMA synchronous = {synchronous}")
             self._db.execute("PRAGMA foreign_keys = ON")
             self._db.executescript(files("labkit.source").joinpath("schema.sql").read_text(encoding="utf-8"))
+            self._db.executescript("BEGIN IMMEDIATE; COMMIT")  # whoever cannot write should know it now
             self._db.execute("PRAGMA busy_timeout = 0")  # from here on, _begin does the waiting
         except sqlite3.Error as error:
             raise OSError(f"{path} cannot be used as a database: {error}") from None

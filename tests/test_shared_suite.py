@@ -1,0 +1,199 @@
+"""What every approach keeps to, on both clocks. A new one joins by being in `labkit.APPROACHES`.
+
+The scenario is ten minutes, and everybody's times are divided by 300: the real lens takes two seconds for it.
+"""
+
+import random
+from functools import cache
+
+import pandas as pd
+import pytest
+
+from labkit import APPROACHES, Scenario, poisson
+from labkit.approaches.inbox import Inbox
+from labkit.ledger import Ledger
+from labkit.lens.real import faster, run_real
+from labkit.lens.virtual import run_virtual
+from labkit.serve import Server
+from labkit.source import dispatcher
+
+SPEED = 300
+IN_ORDER = {"polling"}
+"""Approaches that promise the events' own order; whoever is told by several requests at once cannot."""
+LENSES = {"virtual": run_virtual, "real": run_real}
+
+
+def scenario_of(name, delay=0.0):
+    """A hundred events, about, and an approach with the parameters that it has by default."""
+    scenario, approach = faster(Scenario(poisson(600, 600), delay=0.0), APPROACHES[name](), SPEED)
+    return Scenario(scenario.arrivals, delay, retries=scenario.retries), approach
+
+
+@cache
+def run(lens, name):
+    """A run, the ids that had their effect in it, and how many requests the servers counted."""
+    effects, requests = [], []
+    with pytest.MonkeyPatch.context() as patch:
+        take, count = Inbox.take, Server.count
+
+        def taking(self, id, *args):
+            first = take(self, id, *args)
+            if first:
+                effects.append((self, id))
+            return first
+
+        patch.setattr(Inbox, "take", taking)
+        patch.setattr(Server, "count", lambda self: (requests.append(self), count(self)))
+        result = LENSES[lens](*scenario_of(name))
+    return result, effects, len(requests)
+
+
+@pytest.fixture(params=[(lens, name) for lens in LENSES for name in APPROACHES], ids="-".join, scope="module")
+def ran(request):
+    return run(*request.param)
+
+
+@pytest.fixture
+def result(ran):
+    return ran[0]
+
+
+def test_nothing_is_received_before_it_happened(result):
+    assert len(result.receipts) > 60
+    assert (result.receipts.latency >= 0).all()
+
+
+def test_nothing_is_lost_at_rest(result):
+    row = result.row()
+    assert (row["lost"], row["received"]) == (0, row["events"])
+    assert result.ledger.complete()
+
+
+def test_what_happened_is_what_was_received(result):
+    """By id, each at its instant, as the scenario has them."""
+    expected = [(event.id, event.occurred_at) for event in result.scenario.arrivals.events]
+    assert list(zip(result.receipts.event_id, result.receipts.occurred_at, strict=True)) == expected
+
+
+def test_nothing_is_doubled(ran):
+    """Without a fault nothing arrives twice, and no event has two effects."""
+    result, effects, _ = ran
+    assert set(result.receipts.copies) == {1}
+    assert len(effects) == len(set(effects))
+    if effects:
+        assert {id for _, id in effects} == set(result.receipts.event_id)
+
+
+def test_the_order_is_the_events_where_it_is_promised(result):
+    if result.approach.name in IN_ORDER:
+        assert result.receipts.received_at.is_monotonic_increasing
+        assert result.receipts.exchange.is_monotonic_increasing
+
+
+def test_every_exchange_is_closed_and_is_what_the_servers_saw(ran):
+    """Every exchange was answered, by a server that counted it; in the virtual lens there is no other count."""
+    result, _, here = ran
+    assert not result.ledger.in_flight
+    assert set(result.exchanges.error) == {""}
+    assert result.exchanges.sent_at.is_monotonic_increasing
+    if result.machine is not None:
+        assert result.machine.requests_served == len(result.exchanges)
+        assert here == (result.exchanges.host != "source").sum()
+
+
+def test_requests_are_hits_empties_errors_and_throttled(result):
+    """And what the hits brought is what was received; both with the drain and without."""
+    for rows, received in (
+        (result.exchanges, result.receipts),
+        (result.counted, result.receipts[result.receipts.exchange.isin(result.counted.index)]),
+    ):
+        outcomes = rows.outcome.value_counts()
+        assert sum(outcomes.get(name, 0) for name in ("hit", "empty", "error", "throttled")) == len(rows)
+        assert rows[rows.outcome == "hit"].new_events.sum() == rows.new_events.sum() == len(received)
+    row = result.row()
+    assert row["requests"] == len(result.counted)
+    assert row["empty_requests"] == (result.counted.outcome == "empty").sum()
+
+
+def test_each_event_came_by_an_exchange_that_was_under_way(result):
+    brought = result.exchanges.loc[result.receipts.exchange].reset_index(drop=True)
+    assert (result.receipts.received_at >= brought.sent_at - 0.001).all()
+    assert (brought.answered_at >= result.receipts.occurred_at).all()
+
+
+def test_littles_law_holds(result):
+    """The latencies' sum is the area between the staircases."""
+    by_event, by_instant = result.little()
+    assert by_event == by_instant
+
+
+@pytest.mark.parametrize("name", APPROACHES)
+def test_both_lenses_agree_on_what_was_received(name):
+    """The same events, and in all as many requests, but for the few that a period of the machine's makes."""
+    ours, theirs = (run(lens, name)[0] for lens in ("real", "virtual"))
+    assert ours.receipts.event_id.tolist() == theirs.receipts.event_id.tolist()
+    assert ours.row()["setup_requests"] == theirs.row()["setup_requests"]
+    deliveries = [(result.exchanges.kind == "delivery").sum() for result in (ours, theirs)]
+    assert deliveries[0] == deliveries[1]
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.02])
+@pytest.mark.parametrize("name", APPROACHES)
+def test_the_same_seed_gives_the_same_rows(name, delay):
+    """In simulated time, to the last digit; whatever else has used chance in between."""
+    first = run_virtual(*scenario_of(name, delay))
+    random.random()
+    again = run_virtual(*scenario_of(name, delay))
+    pd.testing.assert_frame_equal(first.exchanges, again.exchanges, check_exact=True)
+    pd.testing.assert_frame_equal(first.receipts, again.receipts, check_exact=True)
+    assert len(first.receipts) > 60
+
+
+@pytest.mark.parametrize("name", APPROACHES)
+def test_a_delivery_that_comes_twice_has_one_effect(name, monkeypatch):
+    """Each acknowledgement is lost once: the copies are counted, and the effects are as many as the events."""
+    lost, effects = set(), []
+    deliver, take = dispatcher.deliver, Inbox.take
+
+    def losing(client, url, secret, id, body, unix):
+        attempt = deliver(client, url, secret, id, body, unix)
+        if id in lost:
+            return attempt
+        lost.add(id)
+        return type(attempt)("failed", 0, "ReadTimeout: lost")
+
+    def taking(self, id, *args):
+        first = take(self, id, *args)
+        effects.append((id, first))
+        return first
+
+    monkeypatch.setattr(dispatcher, "deliver", losing)
+    monkeypatch.setattr(Inbox, "take", taking)
+    result = run_virtual(*scenario_of(name))
+    row = result.row()
+    assert (row["lost"], row["received"]) == (0, row["events"])
+    if lost:
+        assert row["duplicates"] == row["events"]
+        assert [first for _, first in effects].count(True) == row["events"]
+        assert len(effects) == 2 * row["events"]
+
+
+def test_at_rest_waits_for_a_poll_that_came_after_the_last_delivery():
+    """What a relay was told last, its consumer has to ask for once more: the drain is as long as that takes."""
+    from labkit.lens.rest import at_rest
+
+    ledger, pending = Ledger(), [1]
+    ledger.consumer("me")
+    ledger.happened("evt_1", 0.0)
+    ledger.polls("me")
+    resting = at_rest(ledger, lambda: pending[0])
+
+    def poll(at):
+        ledger.close(ledger.open("poll", "me", "relay", "GET", "/", at, 1, 0), at + 0.5, 200, 1)
+
+    poll(1.0)
+    assert not resting()
+    pending[0] = 0
+    assert not resting()
+    poll(2.0)
+    assert resting()
