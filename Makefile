@@ -24,7 +24,7 @@ quick: .venv/test.stamp        ## under a minute: lint, types, and the tests tha
 	$(BIN)/pytest -q -n 2 -m "not slow" tests labkit
 
 soak: .venv/test.stamp         ## the long rounds: many SIGKILLs at random moments
-	LABKIT_SOAK=1 $(BIN)/pytest -q -m soak tests
+	LABKIT_SOAK=1 $(BIN)/pytest -q -n0 -m soak tests
 
 bench: .venv/test.stamp        ## speed and memory, as ratios against a floor in the same run
 	$(BIN)/python benchmarks/virtual.py

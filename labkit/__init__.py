@@ -1,6 +1,21 @@
 """The Webhook Lab: learn by measurement when to ask an API, when to be told, and everything between."""
 
-from labkit.approaches import APPROACHES, Polling, Relay, Webhook
+from labkit.approaches import (
+    APPROACHES,
+    Aimd,
+    Batched,
+    ConditionalFeed,
+    Feed,
+    HalveDouble,
+    Hybrid,
+    LongPolling,
+    OnDemand,
+    Polling,
+    Relay,
+    Stream,
+    Thin,
+    Webhook,
+)
 from labkit.arrivals import Arrivals, bursty, daily, poisson, switching
 from labkit.clock import RealClock, VirtualClock
 from labkit.event import Event
@@ -15,15 +30,25 @@ __version__ = "0.1.0"
 
 __all__ = [
     "APPROACHES",
+    "Aimd",
     "Arrivals",
+    "Batched",
     "Comparison",
+    "ConditionalFeed",
     "Event",
     "EventSource",
+    "Feed",
+    "HalveDouble",
+    "Hybrid",
+    "LongPolling",
+    "OnDemand",
     "Polling",
     "RealClock",
     "Relay",
     "Result",
     "Scenario",
+    "Stream",
+    "Thin",
     "VirtualClock",
     "Webhook",
     "bursty",

@@ -44,6 +44,8 @@ class Ledger:
         self._receipts: dict[str, dict[int, _Receipt]] = {}
         self.received = 0
         self.pollers: set[str] = set()
+        self.standing: set[int] = set()
+        """Exchanges whose answers have no end, such as streams."""
         self._lock = Lock()
 
     def open(
@@ -159,6 +161,7 @@ class Ledger:
                 else array(values.typecode, [values[exchange] for exchange in order])
             )
         self.in_flight = {place[exchange] for exchange in self.in_flight}
+        self.standing = {place[exchange] for exchange in self.standing}
 
     def __getstate__(self) -> dict[str, object]:
         return {name: value for name, value in vars(self).items() if name != "_lock"}

@@ -98,6 +98,14 @@ class Result:
             "connection_seconds": self._connection_seconds(requests),
         }
 
+    def repaired(self, grace: float = 60.0) -> int:
+        """How many events a sweep brought that were more than `grace` seconds late: what a webhook had lost.
+
+        Without the grace, every sweep would repair what was on its way just then.
+        """
+        kinds = self.exchanges.kind.reindex(self.receipts.exchange)
+        return int(((kinds.to_numpy() == "poll") & (self.receipts.latency > grace)).sum())
+
     def little(self) -> tuple[int, int]:
         """Little's law: the total latency, and the area between the two staircases, each in nanoseconds.
 
@@ -128,7 +136,12 @@ class Result:
         return round(sum(shares) / len(shares), 12), round(sum(staleness) / len(staleness), 9)
 
     def _connection_seconds(self, requests: "pd.DataFrame") -> float:
-        held = requests.groupby("connection").agg(opened=("sent_at", "min"), closed=("answered_at", "max"))
+        closed = requests.answered_at.fillna(self.scenario.duration)  # a stream is held to the end
+        held = (
+            requests.assign(closed=closed)
+            .groupby("connection")
+            .agg(opened=("sent_at", "min"), closed=("closed", "max"))
+        )
         return round(float((held.closed - held.opened).sum()), 6)
 
 

@@ -206,7 +206,37 @@ def test_a_crash_point_that_nobody_asked_for_is_none(town: Town) -> None:
     town.subscribe()
     event = town.emit()
     until(lambda: not town.pending())
-    assert town.arrivals() == {event: 1}
+    until(lambda: town.arrivals() == {event: 1})
+
+
+_DELIVERED_WHILE_STARTING = """
+import json, sys, threading, time, httpx
+from labkit.cli import main
+from labkit.signature import headers
+
+def serve_and_be_told(app, port):
+    server = real(app, port)
+    body = json.dumps({"id": "evt_1", "type": "a", "timestamp": "", "data": {}}).encode()
+    signed = {"Content-Type": "application/json", **headers(sys.argv[1], "evt_1", int(time.time()), body)}
+    post = lambda: httpx.post(server.url + "/hook", content=body, headers=signed, trust_env=False)
+    threading.Thread(target=post, daemon=True).start()
+    time.sleep(0.5)
+    return server
+
+module = sys.modules["labkit.serve"]
+real, module.serve = module.serve, serve_and_be_told
+main(["serve", "receiver", "--secret", sys.argv[1]])
+"""
+
+
+def test_an_event_that_arrives_while_a_receiver_starts_is_told_after_its_first_line() -> None:
+    command = [sys.executable, "-c", _DELIVERED_WHILE_STARTING, SECRET]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin and process.stdout
+        first, second = (json.loads(process.stdout.readline()) for _ in range(2))
+        process.stdin.close()
+        assert process.wait(10) == 0
+    assert (first.keys(), second["id"]) == ({"url", "hook", "secret", "pid"}, "evt_1")
 
 
 # --- any moment

@@ -282,6 +282,17 @@ def test_a_transaction_is_all_or_nothing_and_leaves_the_way_free(path: Path) -> 
         assert db.read("SELECT * FROM meta") == [("a", "b")]
 
 
+def test_a_commit_that_fails_leaves_no_transaction_open(path: Path) -> None:
+    with closing(Database(str(path))) as db:
+        with db.transaction() as sql:
+            sql.execute("CREATE TABLE later (n REFERENCES meta (name) DEFERRABLE INITIALLY DEFERRED)")
+        with pytest.raises(sqlite3.IntegrityError, match="FOREIGN KEY"), db.transaction() as sql:
+            sql.execute("INSERT INTO later VALUES ('nothing')")  # found out at the commit
+        assert db.read("SELECT * FROM later") == []
+        with db.transaction() as sql:
+            sql.execute("INSERT INTO meta VALUES ('a', 'b')")
+
+
 def test_a_transaction_holds_the_write_lock_from_its_start(path: Path) -> None:
     with closing(Database(str(path))) as db, closing(sqlite3.connect(path, timeout=0)) as other:
         insert = "INSERT INTO meta VALUES ('a', 'b')"

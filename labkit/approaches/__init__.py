@@ -1,10 +1,50 @@
 """The ways to learn of an event, one a file. `APPROACHES` maps their names on the command line to their classes."""
 
+from labkit.approaches.adaptive import Aimd, HalveDouble
+from labkit.approaches.batched import Batched
 from labkit.approaches.consumer import Approach, Consumer
+from labkit.approaches.feed import ConditionalFeed, Feed
+from labkit.approaches.hybrid import Hybrid
+from labkit.approaches.long_polling import LongPolling
+from labkit.approaches.on_demand import OnDemand
 from labkit.approaches.polling import Polling
 from labkit.approaches.relay import Relay
+from labkit.approaches.stream import Stream
+from labkit.approaches.thin import Thin
 from labkit.approaches.webhook import Webhook
 
-APPROACHES: dict[str, type[Approach]] = {approach.name: approach for approach in (Polling, Webhook, Relay)}
+_ALL: tuple[type[Approach], ...] = (
+    Polling,
+    Feed,
+    ConditionalFeed,
+    Aimd,
+    HalveDouble,
+    LongPolling,
+    Stream,
+    Webhook,
+    Thin,
+    Batched,
+    Hybrid,
+    OnDemand,
+    Relay,
+)
+APPROACHES: dict[str, type[Approach]] = {approach.name: approach for approach in _ALL}
 
-__all__ = ["APPROACHES", "Approach", "Consumer", "Polling", "Relay", "Webhook"]
+__all__ = [
+    "APPROACHES",
+    "Aimd",
+    "Approach",
+    "Batched",
+    "ConditionalFeed",
+    "Consumer",
+    "Feed",
+    "HalveDouble",
+    "Hybrid",
+    "LongPolling",
+    "OnDemand",
+    "Polling",
+    "Relay",
+    "Stream",
+    "Thin",
+    "Webhook",
+]

@@ -38,6 +38,10 @@ class Consumer:
         """Make an app callable under this consumer's name; returns its URL."""
         return self.network.host(self.name, app)
 
+    def stands(self, answer: httpx.Response) -> None:
+        """Say that an answer has no end of its own: a run does not wait for one."""
+        self.ledger.standing.add(answer.extensions["labkit.exchange"])
+
     def receive(self, event: Mapping[str, Any], carrier: httpx.Response | flask.Request) -> None:
         """Enter that an event arrived, and by which answer or request. Comes before deduplication."""
         if isinstance(carrier, httpx.Response):

@@ -35,12 +35,14 @@ class Webhook:
         """Nothing to do but to be there."""
 
 
-def register(client: httpx.Client, url: str, secrets: list[str], types: tuple[str, ...] = ()) -> None:
+def register(
+    client: httpx.Client, url: str, secrets: list[str], types: tuple[str, ...] = (), **options: object
+) -> None:
     """Subscribe a URL, hand the receiver behind it the secret that the source made, and have the URL verified.
 
     Raises RuntimeError with the source's own words if it refuses.
     """
-    wanted: dict[str, Any] = {"types": list(types)} if types else {}
+    wanted = {"types": list(types), **options} if types else options
     subscription = _accepted(client.post("/subscriptions", json={"url": url, **wanted}))
     secrets.append(subscription["secret"])
     _accepted(client.post(f"/subscriptions/{subscription['id']}/verify"))
@@ -82,12 +84,25 @@ def receiver(
                 return Response(to_json({"challenge": message["data"]["challenge"]}), mimetype="application/json")
             if message["type"] == "endpoint.test":
                 return Response(status=200)
-            receive(message, request)
+            if message["type"] == "batch":
+                for event in message["data"]["events"]:
+                    take(event, to_json(event))
+            else:
+                receive(message, request)
         except ValueError as error:
             inbox.quarantine(id, body)
             return Response(f"{error}\n", 422, mimetype="text/plain")
-        inbox.take(id, body)
+        if message["type"] != "batch":
+            inbox.take(id, body)
         return Response(status=200)
+
+    def take(event: dict[str, Any], raw: bytes) -> None:
+        """One event of a batch: deduplicated by its own id; if it is refused, the others are not held up."""
+        try:
+            receive(event, request)
+            inbox.take(event["id"], raw)
+        except ValueError:
+            inbox.quarantine(event["id"], raw)
 
     return app
 
@@ -103,6 +118,12 @@ def _message(id: str, body: bytes) -> dict[str, Any]:
     if message["type"] == "endpoint.verify":
         if not isinstance(message["data"].get("challenge"), str):
             raise ValueError("an endpoint.verify message has a data.challenge, a string")
+    elif message["type"] == "batch":
+        events = message["data"].get("events")
+        if not isinstance(events, list) or not all(
+            isinstance(e, dict) and isinstance(e.get("id"), str) for e in events
+        ):
+            raise ValueError("a batch has data.events, a list of events with ids")
     elif message["type"] != "endpoint.test" and message.get("id") != id:
         raise ValueError(f"the event's id must be the webhook-id, {id!r}, got {message.get('id')!r:.80}")
     return message

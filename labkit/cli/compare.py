@@ -63,7 +63,7 @@ PLOT = "labkit-compare.png"
     "chosen",
     multiple=True,
     metavar="NAME[:key=value,…]",
-    help="Can be given again. [default: polling at 10, 60 and 300 s, and webhook; see `labkit approaches`]",
+    help="Can be given again; `all`: every one. [default: polling at 10, 60, 300 s, webhook; see labkit approaches]",
 )
 @click.option("--json", "json_path", metavar="PATH|-", help="Write scenario and results as JSON; - is standard output.")
 @click.option("--csv", "csv_folder", metavar="DIR", help="Write every exchange and every receipt, and the table.")
@@ -85,7 +85,7 @@ def compare_command(what: str, time_column: str | None, min_magnitude: float | N
     _check_target("--csv", csv_folder, folder=True)
     if drawn and Path(drawn).suffix.lower() not in FORMATS:
         raise click.UsageError(f"--plot {drawn}: a figure's path ends in {', '.join(FORMATS)}")
-    approaches = tuple(parse_approach(text) for text in chosen) or DEFAULT
+    approaches = tuple(approach for text in chosen for approach in _parsed(text)) or DEFAULT
     if delay is None:
         delay = Scenario.delay if lens == "virtual" else 0.0
     scenario = Scenario(_arrivals(what, time_column, min_magnitude, rate, duration, seed), delay, seed)
@@ -109,6 +109,11 @@ def compare_command(what: str, time_column: str | None, min_magnitude: float | N
     if len(comparison) < len(approaches):
         console.print(f"Interrupted: {len(comparison)} of {len(approaches)} approaches were finished.", highlight=False)
         raise SystemExit(130)
+
+
+def _parsed(text: str) -> list[Approach]:
+    """`all` is every approach with its defaults."""
+    return [approach() for approach in APPROACHES.values()] if text == "all" else [parse_approach(text)]
 
 
 def parse_approach(text: str) -> Approach:

@@ -59,14 +59,19 @@ def serve_receiver(port: int, secret: str | None, db: str) -> None:
 
     given = secret or new_secret(random.SystemRandom())
     key(given)
-    inbox = Inbox(db)
-    server = serve(receiver([given], lambda message, request: _say(message), RealClock(), inbox), port)
+    inbox, said = Inbox(db), Event()
+
+    def receive(message: dict[str, Any], request: object) -> None:
+        said.wait()  # what comes while we start is told after the first line
+        _say(message)
+
+    server = serve(receiver([given], receive, RealClock(), inbox), port)
 
     def close() -> None:
         server.stop()
         inbox.close()
 
-    _until_ended({"url": server.url, "hook": f"{server.url}/hook", "secret": given, "pid": os.getpid()}, close)
+    _until_ended({"url": server.url, "hook": f"{server.url}/hook", "secret": given, "pid": os.getpid()}, close, said)
 
 
 def _say(document: dict[str, Any]) -> None:
@@ -74,11 +79,13 @@ def _say(document: dict[str, Any]) -> None:
     sys.stdout.flush()
 
 
-def _until_ended(first_line: dict[str, Any], close: Callable[[], None]) -> None:
+def _until_ended(first_line: dict[str, Any], close: Callable[[], None], said: Event | None = None) -> None:
     ended = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
     _say(first_line)
+    if said:
+        said.set()
     if _is_pipe():
         Thread(target=_read_to_the_end, args=(ended,), daemon=True).start()
     while not ended.wait(0.2):  # in pieces, so that Windows delivers signals

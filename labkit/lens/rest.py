@@ -66,9 +66,10 @@ def at_rest(ledger: Ledger, pending: Callable[[], int]) -> Callable[[], bool]:
         if pending():  # what comes of it may stay at a relay until somebody polls
             seen = len(ledger.status)
             return False
-        if min(ledger.in_flight, default=horizon) < horizon:  # in one step: other threads open and close them
+        # in one step, since other threads open and close them
+        if min(ledger.in_flight - ledger.standing, default=horizon) < horizon:
             return False
-        while seen < len(ledger.status) and seen not in ledger.in_flight:
+        while seen < len(ledger.status) and seen not in ledger.in_flight - ledger.standing:
             found_nothing = ledger.status[seen] in (200, 304) and not ledger.new_events[seen]
             if ledger.kind[seen] == "poll" and found_nothing:
                 satisfied.add(ledger.sender[seen])

@@ -124,6 +124,7 @@ class Answer(httpx.SyncByteStream):
                 raise httpx.ReadTimeout(f"nothing came from {host} for {patience} s", request=self._request) from None
             except GreenletExit:  # the run is over: the exchange stays unanswered
                 self._open = False
+                self._transport.network.ledger.bytes_in[self._exchange] = self._size
                 raise
             for _, item, size in items:
                 self._size += size

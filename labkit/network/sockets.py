@@ -38,7 +38,7 @@ class SocketNetwork:
         self._numbers = count()
         self._lock = Lock()
         self._streams: set[_Stream] = set()
-        self._closed = False
+        self.closed = False
 
     def host(self, name: str, app: "WSGIApplication") -> str:
         """Serve an app on a port of its own; returns its URL."""
@@ -62,7 +62,7 @@ class SocketNetwork:
     def close(self) -> None:
         """Stop the servers and cut every connection: whoever waits for an answer gets an error."""
         with self._lock:
-            self._closed = True
+            self.closed = True
             for stream in self._streams:
                 stream.cut()
         for server in self._servers:
@@ -72,7 +72,7 @@ class SocketNetwork:
 
     def connected(self, stream: "_Stream") -> int:
         with self._lock:
-            if self._closed:
+            if self.closed:
                 stream.cut()
             self._streams.add(stream)
             self.ports.append(stream.port)
@@ -126,11 +126,13 @@ class SocketTransport(httpx.BaseTransport):
         return httpx.Response(answer.status, headers=headers, stream=stream, extensions={"labkit.exchange": exchange})
 
     def enter(self, meter: "Meter", status: int, error: str = "") -> None:
-        """Enter an exchange's end in the ledger."""
-        ledger = self.network.ledger
-        ledger.bytes_out[meter.exchange] = meter.bytes_out
-        ledger.connection[meter.exchange] = meter.connection
-        ledger.close(meter.exchange, self.network.clock.now(), status, meter.bytes_in, error)
+        """Enter an exchange's end in the ledger. One that is cut because the run is over stays unanswered."""
+        network, exchange = self.network, meter.exchange
+        network.ledger.bytes_out[exchange] = meter.bytes_out
+        network.ledger.bytes_in[exchange] = meter.bytes_in
+        network.ledger.connection[exchange] = meter.connection
+        if not (error and network.closed):
+            network.ledger.close(exchange, network.clock.now(), status, meter.bytes_in, error)
 
     def close(self) -> None:
         self._pool.close()

@@ -11,19 +11,15 @@ from labkit.clock import NANO
 from labkit.event import from_json, timestamp, to_json
 from labkit.source.bodies import (
     LARGEST_BODY,
-    LARGEST_PAGE,
     LONGEST_KEY,
-    PAGE,
     Emit,
     Redeliver,
     Subscribe,
     body,
     check_instant,
-    query,
-    types,
-    whole_number,
 )
 from labkit.source.endpoint import check_endpoint
+from labkit.source.listing import add_listing, json_answer
 
 if TYPE_CHECKING:
     from labkit.source.source import EventSource
@@ -39,22 +35,11 @@ def create_app(source: "EventSource") -> Flask:
     app.register_error_handler(sqlite3.OperationalError, _unavailable)
     store = source.store
 
-    @app.get("/events")
-    def list_events() -> Response:
-        asked = query("after", "limit", "type")
-        limit = whole_number("limit", asked.get("limit", str(PAGE)), 1, LARGEST_PAGE)
-        try:
-            wanted = types(asked["type"]) if "type" in asked else []
-            after = store.place(asked["after"]) if asked.get("after") else 0
-        except ValueError as error:
-            abort(400, str(error))
-        documents, last, has_more = store.page(after, limit, wanted)
-        tail = to_json({"next": store.cursor(last), "has_more": has_more})
-        return _json(b'{"events":[' + b",".join(documents) + b"]," + tail[1:])
+    add_listing(app, source)
 
     @app.get("/events/<id>")
     def one_event(id: str) -> Response:
-        return _json(store.event(id) or abort(404, f"there is no event {id[:80]!r}"))
+        return json_answer(store.event(id) or abort(404, f"there is no event {id[:80]!r}"))
 
     @app.post("/events")
     def emit() -> Response:
@@ -70,18 +55,19 @@ def create_app(source: "EventSource") -> Flask:
                 answer = source.emit(emitted.type, emitted.data, occurred=emitted.timestamp, key=key, body=raw)
         except ValueError as error:
             abort(422, str(error))
-        return _json(answer, 201)
+        return json_answer(answer, 201)
 
     @app.post("/subscriptions")
     def subscribe() -> Response:
         asked = body(Subscribe)
         try:
             check_endpoint(asked.url, request.host_url)
-            subscription, new = source.subscribe(asked.url, asked.types, asked.secret)
+            batch = (asked.batch.count, asked.batch.seconds) if asked.batch else (1, 0.0)
+            subscription, new = source.subscribe(asked.url, asked.types, asked.secret, asked.payload, batch)
         except ValueError as error:
             abort(422, str(error))
         shown = {**_shown(subscription), "secret": subscription.secret} if new else _shown(subscription)
-        return _json(to_json(shown), 201 if new else 200)
+        return json_answer(to_json(shown), 201 if new else 200)
 
     @app.post("/subscriptions/<id>/verify")
     def verify(id: str) -> Response:
@@ -96,15 +82,15 @@ def create_app(source: "EventSource") -> Flask:
         if not isinstance(answered, dict) or answered.get("challenge") != challenge:
             abort(422, f'{subscription.url} must answer {{"challenge": "…"}} with the value it was sent')
         store.activate(id)
-        return _json(to_json(_shown(_subscription(id))))
+        return json_answer(to_json(_shown(_subscription(id))))
 
     @app.get("/subscriptions")
     def list_subscriptions() -> Response:
-        return _json(to_json({"subscriptions": [_shown(each) for each in store.subscriptions()]}))
+        return json_answer(to_json({"subscriptions": [_shown(each) for each in store.subscriptions()]}))
 
     @app.get("/subscriptions/<id>")
     def one_subscription(id: str) -> Response:
-        return _json(to_json(_shown(_subscription(id))))
+        return json_answer(to_json(_shown(_subscription(id))))
 
     @app.delete("/subscriptions/<id>")
     def unsubscribe(id: str) -> Response:
@@ -118,13 +104,13 @@ def create_app(source: "EventSource") -> Flask:
             {"event": event, "number": number, "at": timestamp(at / NANO), "status": status, "error": error}
             for event, number, at, status, error in rows
         ]
-        return _json(to_json({"attempts": shown}))
+        return json_answer(to_json({"attempts": shown}))
 
     @app.post("/subscriptions/<id>/test")
     def test(id: str) -> Response:
         subscription = _subscription(id)
         attempt = source.test(subscription)
-        return _json(to_json({"verdict": attempt.verdict, "status": attempt.status, "error": attempt.error}))
+        return json_answer(to_json({"verdict": attempt.verdict, "status": attempt.status, "error": attempt.error}))
 
     @app.post("/subscriptions/<id>/redeliver")
     def redeliver(id: str) -> Response:
@@ -135,11 +121,11 @@ def create_app(source: "EventSource") -> Flask:
             abort(422, str(error))
         if subscription.status != "active":
             abort(422, f"subscription {id} is {subscription.status}: verify it first")
-        return _json(to_json({"redelivered": source.redeliver(subscription, after)}), 202)
+        return json_answer(to_json({"redelivered": source.redeliver(subscription, after)}), 202)
 
     @app.get("/healthz")
     def healthy() -> Response:
-        return _json(b'{"status":"ok"}')
+        return json_answer(b'{"status":"ok"}')
 
     def _subscription(id: str) -> "Subscription":
         return store.subscription(id) or abort(404, f"there is no subscription {id[:80]!r}")
@@ -148,16 +134,15 @@ def create_app(source: "EventSource") -> Flask:
 
 
 def _shown(subscription: "Subscription") -> dict[str, object]:
+    batch = {"count": subscription.batch_count, "seconds": subscription.batch_seconds}
     return {
         "id": subscription.id,
         "url": subscription.url,
         "types": list(subscription.types),
         "status": subscription.status,
+        **({"payload": "thin"} if subscription.payload == "thin" else {}),
+        **({"batch": batch} if subscription.batch_count > 1 else {}),
     }
-
-
-def _json(document: bytes, status: int = 200) -> Response:
-    return Response(document, status, mimetype="application/json")
 
 
 def _problem(error: HTTPException) -> Response:

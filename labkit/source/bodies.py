@@ -2,7 +2,7 @@
 
 import re
 from datetime import datetime
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from flask import abort, request
@@ -34,12 +34,21 @@ class Redeliver(msgspec.Struct, forbid_unknown_fields=True):
     since: str
 
 
+class Batch(msgspec.Struct, forbid_unknown_fields=True):
+    """How many events a delivery may hold, and for how many seconds its first may wait."""
+
+    count: Annotated[int, msgspec.Meta(ge=1, le=1000)]
+    seconds: Annotated[float, msgspec.Meta(ge=0, le=86_400)]
+
+
 class Subscribe(msgspec.Struct, forbid_unknown_fields=True):
     """The body of POST /subscriptions."""
 
     url: Annotated[str, msgspec.Meta(max_length=2048)]
     types: Types = []
     secret: str = ""
+    payload: Literal["full", "thin"] = "full"
+    batch: Batch | None = None
 
 
 Body = TypeVar("Body", bound=msgspec.Struct)
@@ -111,6 +120,12 @@ def query(*known: str) -> dict[str, str]:
         if len(values) > 1:
             abort(400, f"{name} is given {len(values)} times; once is enough")
     return request.args.to_dict()
+
+
+def seconds(name: str, text: str, most: float) -> float:
+    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text) or float(text) > most:
+        abort(400, f"{name} must be a number of seconds from 0 to {most:g}, got {text[:40]!r}")
+    return float(text)
 
 
 def whole_number(name: str, text: str, least: int, most: int) -> int:

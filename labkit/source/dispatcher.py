@@ -5,12 +5,14 @@ import sqlite3
 from collections.abc import Callable
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from hashlib import sha256
 from typing import ParamSpec, TypeVar
 
 import httpx
 
 from labkit.clock import NANO, Clock, nanoseconds
 from labkit.crash import crash_point
+from labkit.event import timestamp, to_json
 from labkit.scenario import RetryProfile
 from labkit.source.deliver import Attempt, deliver
 from labkit.source.outbox import Delivery, Outbox
@@ -48,27 +50,27 @@ class Dispatcher:
         while not self._stopped:
             self._news = False
             now = self.clock.unix_nanoseconds()
-            for delivery in self._patiently(self.outbox.claim, now, lease, self.profile.in_flight):
-                self.clock.spawn(self._attempt, delivery)
+            for group in self._patiently(self.outbox.claim, now, lease, self.profile.in_flight):
+                self.clock.spawn(self._attempt, group)
             now = self.clock.unix_nanoseconds()
             due = self._patiently(self.outbox.next_due, now)
             with self._changed:
                 if not self._news:
                     self._changed.wait(None if due is None else (due - now) / NANO)
 
-    def _attempt(self, delivery: Delivery) -> None:
+    def _attempt(self, group: tuple[Delivery, ...]) -> None:
         if self._stopped:
             return
-        sent_at, subscription = self.clock.unix_nanoseconds(), delivery.subscription
+        sent_at, subscription = self.clock.unix_nanoseconds(), group[0].subscription
+        id, body = message(group, sent_at / NANO)
         crash_point("before the attempt")
-        attempt = deliver(
-            self.client, subscription.url, subscription.secret, delivery.event_id, delivery.document, sent_at / NANO
-        )
+        attempt = deliver(self.client, subscription.url, subscription.secret, id, body, sent_at / NANO)
         if self._stopped and not attempt.status:
             return
         crash_point("before the mark")
-        outcome, again_at = self._judge(delivery, attempt)
-        self._patiently(self.outbox.finish, delivery, sent_at, attempt.status, attempt.error, outcome, again_at)
+        outcome, again_at = self._judge(group[0], attempt)
+        for delivery in group:
+            self._patiently(self.outbox.finish, delivery, sent_at, attempt.status, attempt.error, outcome, again_at)
         if attempt.verdict == "gone":
             self._patiently(self.outbox.end, subscription.id)
         self.notice()
@@ -92,6 +94,15 @@ class Dispatcher:
         now = self.clock.unix_nanoseconds()
         asked = retry_after(attempt.retry_after, now / NANO, self.profile.longest_retry_after)
         return "pending", now + nanoseconds(max(wait, asked))
+
+
+def message(group: tuple[Delivery, ...], unix: float) -> tuple[str, bytes]:
+    """The id and body of what one request carries: an event, or a batch of them under an id of its own."""
+    if group[0].subscription.batch_count == 1:
+        return group[0].event_id, group[0].body
+    id = "bat_" + sha256("/".join(delivery.event_id for delivery in group).encode()).hexdigest()[:24]
+    head = to_json({"type": "batch", "timestamp": timestamp(unix), "data": {"events": []}})
+    return id, head.removesuffix(b"]}}") + b",".join(delivery.body for delivery in group) + b"]}}"
 
 
 def retry_after(header: str, unix: float, longest: float) -> float:

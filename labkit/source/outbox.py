@@ -1,11 +1,18 @@
 """The outbox: which deliveries are due, who has claimed them, and how each attempt ended."""
 
+import json
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
+from labkit.event import to_json
 from labkit.source.database import Database
-from labkit.source.store import Subscription
+from labkit.source.store import COLUMNS, Subscription, from_row
 
 _PENDING = "status = 'pending'"
+_EVER = 2**63 - 1
+LARGEST_BATCH = 200_000
+"""Bytes of the events of a batch that has more than one."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +27,18 @@ class Delivery:
     step: int
     """Its place in the retry schedule, from 1: `attempt`, unless it is a redelivery."""
 
+    @property
+    def body(self) -> bytes:
+        """What is sent: the event as it stands in the list, or without its data if the subscription's payload is thin.
+
+        >>> told = Subscription("sub_1", "http://shop/hook", (), "active", "whsec_", "thin")
+        >>> Delivery(told, 1, "evt_1", b'{"id":"evt_1","type":"a","timestamp":"t","data":{"n":1}}', 1, 1).body
+        b'{"id":"evt_1","type":"a","timestamp":"t","data":{}}'
+        """
+        if self.subscription.payload == "full":
+            return self.document
+        return to_json({**json.loads(self.document), "data": {}})
+
 
 class Outbox:
     """Deliveries on file. Instants are Unix nanoseconds, so that they outlive the process.
@@ -33,37 +52,50 @@ class Outbox:
         with db.transaction() as sql:  # whoever opens the file takes over: the leases of the last owner have ended
             sql.execute(f"UPDATE deliveries SET leased_until = 0 WHERE {_PENDING}")
 
-    def claim(self, now: int, lease: int, in_flight: int) -> list[Delivery]:
-        """Take what is due, for `lease` nanoseconds: up to `in_flight` at once an endpoint, the longest due first."""
+    def claim(self, now: int, lease: int, in_flight: int) -> list[tuple[Delivery, ...]]:
+        """Take what is due, for `lease` nanoseconds: up to `in_flight` at once an endpoint, the longest due first.
+
+        Each item is what goes into one request: one delivery, or up to `batch_count` of a subscription that wants
+        batches, once its first is due or so many wait.
+        """
         due = []
         with self._db.transaction() as sql:
             sql.execute(
                 f"UPDATE deliveries SET leased_until = 0 WHERE {_PENDING} AND leased_until BETWEEN 1 AND ?", (now,)
             )
             waiting = sql.execute(
-                "SELECT id, url, status, secret FROM subscriptions AS s WHERE EXISTS (SELECT 1 FROM deliveries"
-                f" WHERE subscription = s.id AND {_PENDING} AND leased_until = 0 AND due_at <= ?) ORDER BY rowid",
-                (now,),
+                f"SELECT {COLUMNS} FROM subscriptions AS s WHERE EXISTS (SELECT 1 FROM deliveries"
+                f" WHERE subscription = s.id AND {_PENDING} AND leased_until = 0 AND due_at <= :now)"
+                " OR CASE WHEN batch_count > 1 THEN batch_count <= (SELECT count(*) FROM deliveries"
+                f" WHERE subscription = s.id AND {_PENDING} AND leased_until = 0) END ORDER BY rowid",
+                {"now": now},
             ).fetchall()
-            for id, url, status, secret in waiting:
+            for subscription in map(from_row, waiting):
+                due_by = now if subscription.batch_count == 1 else _EVER
                 (flying,) = sql.execute(
-                    f"SELECT count(*) FROM deliveries WHERE subscription = ? AND {_PENDING} AND leased_until > 0", (id,)
+                    f"SELECT count(*) FROM deliveries WHERE subscription = ? AND {_PENDING} AND leased_until > 0",
+                    (subscription.id,),
                 ).fetchone()
                 rows = sql.execute(
                     "SELECT d.due_at, seq, e.id, e.json, d.attempts, d.earlier"
                     f" FROM deliveries AS d JOIN events AS e USING (seq) WHERE subscription = ? AND {_PENDING}"
                     " AND leased_until = 0 AND due_at <= ? ORDER BY due_at, seq LIMIT ?",
-                    (id, now, max(0, in_flight - flying)),
-                )
-                due += [(Subscription(id, url, (), status, secret), *row) for row in rows]
+                    (subscription.id, due_by, max(0, in_flight - flying)),
+                ).fetchall()
+                for group, full in batches(rows, subscription.batch_count):
+                    if group[0][0] <= now or full:
+                        due.append((subscription, group))
             sql.executemany(
                 "UPDATE deliveries SET leased_until = ? WHERE subscription = ? AND seq = ?",
-                [(now + lease, subscription.id, seq) for subscription, _, seq, *_ in due],
+                [(now + lease, subscription.id, row[1]) for subscription, group in due for row in group],
             )
-        due.sort(key=lambda row: row[1:3])
+        due.sort(key=lambda item: item[1][0][:2])
         return [
-            Delivery(subscription, seq, event_id, document, attempts + 1, attempts + 1 - earlier)
-            for subscription, _, seq, event_id, document, attempts, earlier in due
+            tuple(
+                Delivery(subscription, seq, event_id, document, attempts + 1, attempts + 1 - earlier)
+                for _, seq, event_id, document, attempts, earlier in group
+            )
+            for subscription, group in due
         ]
 
     def next_due(self, now: int) -> int | None:
@@ -130,3 +162,20 @@ class Outbox:
             " WHERE subscription = ? ORDER BY at, seq, number",
             (subscription,),
         )
+
+
+def batches(rows: list[Any], count: int) -> Iterator[tuple[list[Any], bool]]:
+    """Rows in groups of up to `count`, and of a size that a receiver takes; whether each is as full as it may be."""
+    group: list[Any] = []
+    size = 0
+    for row in rows:
+        if group and size + len(row[3]) > LARGEST_BATCH:
+            yield group, True
+            group, size = [], 0
+        group.append(row)
+        size += len(row[3])
+        if len(group) == count:
+            yield group, True
+            group, size = [], 0
+    if group:
+        yield group, False

@@ -17,8 +17,8 @@ from labkit.source.dispatcher import Dispatcher
 from labkit.source.outbox import Outbox
 from labkit.source.store import Store, Subscription
 
-VERIFY, TEST = "endpoint.verify", "endpoint.test"
-"""The types of the messages that ask an endpoint to send a challenge back, or try it out; no event has them."""
+VERIFY, TEST, BATCH = "endpoint.verify", "endpoint.test", "batch"
+"""The types of messages that ask for a challenge back, try an endpoint out, or hold several events: none is one."""
 
 
 class EventSource:
@@ -47,6 +47,7 @@ class EventSource:
         client = network.client(name, "delivery", timeout=retries.timeout, deadline=retries.timeout)
         self._challenges = network.client(name, "setup", timeout=retries.timeout, deadline=retries.timeout)
         self.dispatcher = Dispatcher(self.outbox, self.clock, client, retries, self.rng.randbytes(8).hex())
+        self.news = self.clock.condition()
         self.app = create_app(self)
         self.clock.spawn(self.dispatcher.run)
 
@@ -74,7 +75,7 @@ class EventSource:
         id = id or f"evt_{self.rng.randbytes(12).hex()}"
         if not ID.fullmatch(id):
             raise ValueError(f"id must be 1 to 64 of A-Z, a-z, 0-9, _ and -, got {id[:80]!r}")
-        if type in (VERIFY, TEST):
+        if type in (VERIFY, TEST, BATCH):
             raise ValueError(f"type {type!r} is kept for messages to an endpoint that are no events")
         document = to_json({"id": id, "type": type, "timestamp": occurred or timestamp(self.unix()), "data": data})
         try:
@@ -85,6 +86,8 @@ class EventSource:
             return first
         crash_point("after the commit")
         self.dispatcher.notice()
+        with self.news:
+            self.news.notify_all()
         return document
 
     def redeliver(self, subscription: Subscription, after: int) -> int:
@@ -93,7 +96,9 @@ class EventSource:
         self.dispatcher.notice()
         return count
 
-    def subscribe(self, url: str, types: list[str], secret: str = "") -> tuple[Subscription, bool]:
+    def subscribe(
+        self, url: str, types: list[str], secret: str = "", payload: str = "full", batch: tuple[int, float] = (1, 0.0)
+    ) -> tuple[Subscription, bool]:
         """Enter a pending subscription, with a secret of the subscriber's own or a new one. True: it is new.
 
         Raises SignatureError, a ValueError, if their secret could not sign.
@@ -101,7 +106,7 @@ class EventSource:
         if secret:
             signature.key(secret)
         id = f"sub_{self.rng.randbytes(12).hex()}"
-        return self.store.subscribe(id, url, types, secret or signature.new_secret(self.rng))
+        return self.store.subscribe(id, url, types, secret or signature.new_secret(self.rng), payload, batch)
 
     def challenge(self, subscription: Subscription) -> tuple[str, Attempt]:
         """Ask an endpoint, signed like any delivery, to send a challenge back: that proves that it wants this."""

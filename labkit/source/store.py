@@ -8,22 +8,31 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from hashlib import sha256
+from typing import Any
 
+from labkit.clock import nanoseconds
 from labkit.event import to_json
 from labkit.source.database import Database
 
-_ALL = "SELECT id, url, types, status, secret FROM subscriptions ORDER BY rowid"
+COLUMNS = "id, url, types, status, secret, payload, batch_count, batch_seconds"
+_ALL = f"SELECT {COLUMNS} FROM subscriptions ORDER BY rowid"
 
 
 @dataclass(frozen=True)
 class Subscription:
-    """One endpoint that asked to be told. `types` is empty for all types; `secret` stays out of the repr."""
+    """One endpoint that asked to be told. `types` is empty for all types; `secret` stays out of the repr.
+
+    With the payload "thin" it is told an event's id and type, and fetches the rest.
+    """
 
     id: str
     url: str
     types: tuple[str, ...]
     status: str
     secret: str = field(repr=False)
+    payload: str = "full"
+    batch_count: int = 1
+    batch_seconds: float = 0.0
 
     def wants(self, type: str) -> bool:
         return self.status == "active" and (not self.types or type in self.types)
@@ -56,10 +65,10 @@ class Store:
                 ).lastrowid
             except sqlite3.IntegrityError:
                 raise ValueError(f"there is an event {id!r} already; ids must be unique") from None
-            wanting = [each.id for each in _subscriptions(sql) if each.wants(type)]
+            wanting = [each for each in _subscriptions(sql) if each.wants(type)]
             sql.executemany(
                 "INSERT INTO deliveries (subscription, seq, due_at) VALUES (?, ?, ?)",
-                [(subscription, seq, now) for subscription in wanting],
+                [(each.id, seq, now + nanoseconds(each.batch_seconds)) for each in wanting],
             )
             if key:  # taken since it was looked up: all of this is rolled back
                 sql.execute("INSERT INTO idempotency VALUES (?, ?, ?)", (key, sha256(body).digest(), document))
@@ -68,14 +77,23 @@ class Store:
         rows = self._db.read("SELECT json FROM events WHERE id = ?", (id,))
         return rows[0][0] if rows else None
 
+    def after(self, place: int, limit: int, types: Sequence[str] = ()) -> list[tuple[int, bytes]]:
+        """Up to `limit` events after a place in the order, each with its own place."""
+        chosen = f"AND type IN ({', '.join('?' * len(types))})" if types else ""
+        return self._db.read(
+            f"SELECT seq, json FROM events WHERE seq > ? {chosen} ORDER BY seq LIMIT ?", (place, *types, limit)
+        )
+
     def page(self, after: int, limit: int, types: Sequence[str] = ()) -> tuple[list[bytes], int, bool]:
         """Up to `limit` events after a place in the order; the place of the last one; whether there are more."""
-        chosen = f"AND type IN ({', '.join('?' * len(types))})" if types else ""
-        rows = self._db.read(
-            f"SELECT seq, json FROM events WHERE seq > ? {chosen} ORDER BY seq LIMIT ?", (after, *types, limit + 1)
-        )
+        rows = self.after(after, limit + 1, types)
         page = rows[:limit]
-        return [json for _, json in page], page[-1][0] if page else after, len(rows) > limit
+        return [document for _, document in page], page[-1][0] if page else after, len(rows) > limit
+
+    def newest(self, last: int) -> tuple[list[bytes], int]:
+        """The `last` newest events, newest first, and the place of the newest; 0 where there is none."""
+        rows = self._db.read("SELECT seq, json FROM events ORDER BY seq DESC LIMIT ?", (last,))
+        return [document for _, document in rows], rows[0][0] if rows else 0
 
     def cursor(self, seq: int) -> str:
         """A place in the order as an opaque token of 16 characters."""
@@ -107,22 +125,33 @@ class Store:
 
     # subscriptions
 
-    def subscribe(self, id: str, url: str, types: Sequence[str], secret: str) -> tuple[Subscription, bool]:
+    def subscribe(
+        self,
+        id: str,
+        url: str,
+        types: Sequence[str],
+        secret: str,
+        payload: str = "full",
+        batch: tuple[int, float] = (1, 0.0),
+    ) -> tuple[Subscription, bool]:
         """Enter a pending subscription; the same URL and types again give the one there is. True: it is new."""
         listed = to_json(sorted(set(types))).decode()
         with self._db.transaction() as sql:
             new = sql.execute(
-                "INSERT OR IGNORE INTO subscriptions VALUES (?, ?, ?, 'pending', ?)", (id, url, listed, secret)
+                f"INSERT OR IGNORE INTO subscriptions ({COLUMNS}) VALUES (?, ?, ?, 'pending', ?, ?, ?, ?)",
+                (id, url, listed, secret, payload, *batch),
             ).rowcount
-            row = sql.execute("SELECT * FROM subscriptions WHERE url = ? AND types = ?", (url, listed)).fetchone()
-        return _subscription(row), new == 1
+            row = sql.execute(
+                f"SELECT {COLUMNS} FROM subscriptions WHERE url = ? AND types = ?", (url, listed)
+            ).fetchone()
+        return from_row(row), new == 1
 
     def subscription(self, id: str) -> Subscription | None:
-        rows = self._db.read("SELECT * FROM subscriptions WHERE id = ?", (id,))
-        return _subscription(rows[0]) if rows else None
+        rows = self._db.read(f"SELECT {COLUMNS} FROM subscriptions WHERE id = ?", (id,))
+        return from_row(rows[0]) if rows else None
 
     def subscriptions(self) -> list[Subscription]:
-        return [_subscription(row) for row in self._db.read(_ALL)]
+        return [from_row(row) for row in self._db.read(_ALL)]
 
     def activate(self, id: str) -> None:
         with self._db.transaction() as sql:
@@ -135,13 +164,13 @@ class Store:
 
 
 def _subscriptions(sql: sqlite3.Connection) -> list[Subscription]:
-    return [_subscription(row) for row in sql.execute(_ALL)]
+    return [from_row(row) for row in sql.execute(_ALL)]
 
 
 def _tag(key: bytes, place: bytes) -> bytes:
     return hmac.digest(key, place, "sha256")[:6]
 
 
-def _subscription(row: tuple[str, str, str, str, str]) -> Subscription:
-    id, url, types, status, secret = row
-    return Subscription(id, url, tuple(json.loads(types)), status, secret)
+def from_row(row: tuple[Any, ...]) -> Subscription:
+    id, url, types, *rest = row
+    return Subscription(id, url, tuple(json.loads(types)), *rest)

@@ -1,0 +1,92 @@
+"""Adaptive polling: ask more often when asking paid, less often when it did not."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+import httpx
+
+from labkit.approaches.consumer import LONGEST, SHORTEST, Consumer, between, seconds
+
+
+@dataclass(frozen=True)
+class Aimd:
+    """Wait `add` seconds longer after a poll that found nothing, half as long after one that found something.
+
+    Additive increase and multiplicative decrease are of the interval, between `shortest` and `longest`. It settles
+    where add·e^(-λT) = (1 - e^(-λT))·T/2, about √(2·add/λ): 60 s at one event in 360 s and add = 5.
+    """
+
+    name: ClassVar[str] = "aimd"
+    start: float = seconds(60.0)
+    add: float = seconds(5.0)
+    shortest: float = seconds(1.0)
+    longest: float = seconds(3600.0)
+
+    def __post_init__(self) -> None:
+        check(self.start, self.shortest, self.longest)
+        between("add", self.add, SHORTEST, LONGEST)
+
+    def subscribe(self, consumer: Consumer) -> None:
+        """Nothing to arrange."""
+
+    def run(self, consumer: Consumer) -> None:
+        """Poll until ended."""
+
+        def adapt(interval: float, found: bool) -> float:
+            return min(max(interval / 2 if found else interval + self.add, self.shortest), self.longest)
+
+        poll(consumer, self.start, adapt)
+
+
+@dataclass(frozen=True)
+class HalveDouble:
+    """Wait twice as long after a poll that found nothing, half as long after one that found something (MIMD).
+
+    Each step up needs a step down, so half of the polls find nothing, whatever the rate: misses - hits is
+    log2(last interval / first).
+    """
+
+    name: ClassVar[str] = "halve_double"
+    start: float = seconds(60.0)
+    shortest: float = seconds(1.0)
+    longest: float = seconds(3600.0)
+
+    def __post_init__(self) -> None:
+        check(self.start, self.shortest, self.longest)
+
+    def subscribe(self, consumer: Consumer) -> None:
+        """Nothing to arrange."""
+
+    def run(self, consumer: Consumer) -> None:
+        """Poll until ended."""
+
+        def adapt(interval: float, found: bool) -> float:
+            return min(max(interval / 2 if found else interval * 2, self.shortest), self.longest)
+
+        poll(consumer, self.start, adapt)
+
+
+def poll(consumer: Consumer, interval: float, adapt: Callable[[float, bool], float]) -> None:
+    """Poll until ended, each wait being what `adapt` makes of the last one and of whether the poll found something."""
+    client, cursor = consumer.client("poll"), ""
+    while True:
+        found, more = False, True
+        while more:
+            try:
+                answer = client.get(f"/events?limit=100&after={cursor}").raise_for_status()
+            except httpx.HTTPError:
+                break
+            page = answer.json()
+            for event in page["events"]:
+                consumer.receive(event, answer)
+                found = True
+            cursor, more = page["next"], page["has_more"]
+        interval = adapt(interval, found)
+        consumer.clock.sleep(interval)
+
+
+def check(start: float, shortest: float, longest: float) -> None:
+    between("shortest", shortest, SHORTEST, LONGEST)
+    between("longest", longest, shortest, LONGEST)
+    between("start", start, shortest, longest)

@@ -1,0 +1,61 @@
+"""Feed: fetch the whole list of the newest again and again, as RSS readers and many scripts do. There is no cursor."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import httpx
+
+from labkit.approaches.consumer import LONGEST, SHORTEST, Consumer, between, seconds
+
+
+@dataclass(frozen=True)
+class Feed:
+    """Fetch the `last` newest events every `interval` seconds, and keep those not seen before.
+
+    More than `last` events between two polls, and the oldest of them are lost: with one event a second, 100 in the list
+    and an interval of 300 s, two of three.
+    """
+
+    name: ClassVar[str] = "feed"
+    interval: float = seconds(60.0)
+    last: int = 100
+
+    conditional: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        between("interval", self.interval, SHORTEST, LONGEST)
+        if not isinstance(self.last, int) or not 1 <= self.last <= 1000:
+            raise ValueError(f"last must be a whole number from 1 to 1000 events, got {self.last!r}")
+
+    def subscribe(self, consumer: Consumer) -> None:
+        """Nothing to arrange."""
+
+    def run(self, consumer: Consumer) -> None:
+        """Poll until ended."""
+        client, seen = consumer.client("poll"), set[str]()
+        headers: dict[str, str] = {}
+        while True:
+            try:
+                answer = client.get(f"/feed?last={self.last}", headers=headers)
+                if answer.status_code != 304:
+                    answer.raise_for_status()
+                    for event in reversed(answer.json()["events"]):
+                        if event["id"] not in seen:
+                            seen.add(event["id"])
+                            consumer.receive(event, answer)
+                    if self.conditional:
+                        headers["If-None-Match"] = answer.headers["ETag"]
+            except httpx.HTTPError:
+                pass
+            consumer.clock.sleep(self.interval)
+
+
+@dataclass(frozen=True)
+class ConditionalFeed(Feed):
+    """Fetch the newest every `interval` seconds, but only if the list has changed: `ETag`, `If-None-Match`, 304.
+
+    What has not changed weighs little: RFC 9110, 13.1.2.
+    """
+
+    name: ClassVar[str] = "conditional_feed"
+    conditional: ClassVar[bool] = True

@@ -1,0 +1,46 @@
+"""Long polling: ask, and let the source keep the question until it has an answer (RFC 6202, 2)."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import httpx
+
+from labkit.approaches.consumer import Consumer, between, seconds
+from labkit.approaches.page import take
+
+LONGEST_WAIT = 60
+
+
+@dataclass(frozen=True)
+class LongPolling:
+    """Ask for what is new; the source answers when there is something, or after `wait` seconds, and is asked again.
+
+    Holds a connection for each consumer. With rare events an event is a delay late, as by webhook; one that falls into
+    the blind window between an answer and the next question, up to three.
+    """
+
+    name: ClassVar[str] = "long_polling"
+    wait: float = seconds(25.0)
+    pause: float = seconds(0.0)
+    """Seconds between an answer and the next question."""
+    limit: int = 100
+
+    def __post_init__(self) -> None:
+        between("wait", self.wait, 0.001, LONGEST_WAIT)
+        between("pause", self.pause, 0, 1e9)
+
+    def subscribe(self, consumer: Consumer) -> None:
+        """Nothing to arrange."""
+
+    def run(self, consumer: Consumer) -> None:
+        """Ask until ended; after an error, in a second."""
+        client, cursor = consumer.client("poll"), ""
+        while True:
+            try:
+                cursor = take(
+                    consumer, client.get(f"/events?limit={self.limit}&wait={round(self.wait, 6):g}&after={cursor}")
+                )
+            except httpx.HTTPError:
+                consumer.clock.sleep(1)
+            if self.pause:
+                consumer.clock.sleep(self.pause)

@@ -1,0 +1,48 @@
+"""On demand: read only when somebody needs to know. Neither polling nor a webhook."""
+
+import random
+from dataclasses import dataclass
+from typing import ClassVar
+
+import httpx
+
+from labkit.approaches.consumer import LONGEST, SHORTEST, Consumer, between, seconds
+
+
+@dataclass(frozen=True)
+class OnDemand:
+    """Look at moments of the consumer's own choosing, on average every `every` seconds, and ask the source then.
+
+    With a cache of `ttl` seconds, a look that soon after an answer asks nobody. μ looks a second cost μ / (1 + μ·ttl)
+    requests a second, whatever happens at the source; a webhook costs λ. They cross at μ = λ.
+    """
+
+    name: ClassVar[str] = "on_demand"
+    every: float = seconds(600.0)
+    ttl: float = seconds(0.0)
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        between("every", self.every, SHORTEST, LONGEST)
+        between("ttl", self.ttl, 0, LONGEST)
+
+    def subscribe(self, consumer: Consumer) -> None:
+        """Nothing to arrange."""
+
+    def run(self, consumer: Consumer) -> None:
+        """Look until ended, at gaps that are independent of each other (a Poisson process)."""
+        client, clock, chance = consumer.client("poll"), consumer.clock, random.Random(f"{self.seed}/{consumer.name}")
+        cursor, fresh_until = "", 0.0
+        while True:
+            clock.sleep(chance.expovariate(1) * self.every)
+            more = clock.now() >= fresh_until
+            while more:
+                try:
+                    answer = client.get(f"/events?limit=100&after={cursor}").raise_for_status()
+                except httpx.HTTPError:
+                    break
+                page = answer.json()
+                for event in page["events"]:
+                    consumer.receive(event, answer)
+                cursor, more = page["next"], page["has_more"]
+                fresh_until = clock.now() + self.ttl

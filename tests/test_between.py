@@ -1,0 +1,275 @@
+"""Everything between asking and being told: each approach held against its own arithmetic."""
+
+import math
+import random
+
+import pytest
+from flask import Flask, Response, request
+
+from labkit import (
+    Aimd,
+    Batched,
+    ConditionalFeed,
+    Feed,
+    HalveDouble,
+    Hybrid,
+    LongPolling,
+    OnDemand,
+    Polling,
+    Scenario,
+    Stream,
+    Thin,
+    Webhook,
+    bursty,
+    compare,
+    earthquakes,
+    poisson,
+)
+from labkit.approaches import Consumer
+from labkit.clock import VirtualClock
+from labkit.ledger import Ledger
+from labkit.lens.virtual import run_virtual
+from labkit.network.memory import MemoryNetwork
+from labkit.scenario import RetryProfile
+
+DAY = earthquakes(duration=86_400)
+
+
+def row(arrivals, approach, delay=0.02):
+    result = run_virtual(Scenario(arrivals, delay), approach)
+    latency, area = result.little()
+    assert latency == area
+    return result.row()
+
+
+def test_a_long_poll_is_as_early_as_a_webhook_while_events_are_rare():
+    """One in seven minutes: nearly none falls into the blind window of two delays."""
+    told, asked = row(DAY, Webhook()), row(DAY, LongPolling())
+    assert told["latency"]["mean"] == 0.02
+    assert 0.02 <= asked["latency"]["mean"] < 0.0205
+    assert asked["latency"]["max"] <= 3 * 0.02
+    assert asked["lost"] == asked["duplicates"] == 0
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_long_polls_mean_rises_towards_two_delays(seed):
+    """At 20 a second and 50 ms: d + B²/2C with B = 2d and C = B + h, which is 1.94 d."""
+    d, rate, wait = 0.05, 20.0, 25.0
+    blind = 2 * d
+    cycle = blind + math.exp(-rate * blind) * (1 - math.exp(-rate * wait)) / rate
+    ideal = d + blind**2 / (2 * cycle)
+    assert ideal == pytest.approx(1.94 * d, rel=0.01)
+    measured = row(poisson(3600 * rate, 300, seed), LongPolling(wait=wait, limit=1000), d)["latency"]["mean"]
+    assert measured == pytest.approx(ideal, rel=0.02)
+
+
+def test_a_long_poll_that_waits_in_vain_is_empty_after_its_wait():
+    measured = row(poisson(0.001, 1000.0), LongPolling(wait=10))
+    assert measured["requests"] == measured["empty_requests"] == math.ceil(1000 / 10.04)
+    assert measured["connection_seconds"] == pytest.approx(1000, abs=11)
+
+
+def test_a_stream_is_one_request_and_a_delay_late():
+    measured = row(DAY, Stream())
+    assert (measured["requests"], measured["lost"], measured["duplicates"]) == (1, 0, 0)
+    assert 0.02 <= measured["latency"]["mean"] < 0.021
+    assert measured["connection_seconds"] == 86_400
+
+
+def test_a_stream_that_breaks_is_resumed_without_loss_or_repeat():
+    """A source that ends each answer after two events; blocks without data are no events."""
+    clock, ledger = VirtualClock(), Ledger()
+    network, asked = MemoryNetwork(clock, ledger), []
+    app = Flask("breaking")
+
+    @app.get("/stream")
+    def stream():
+        last = int(request.headers.get("Last-Event-ID", "0"))
+        asked.append((clock.now(), last))
+
+        def chunks():
+            yield "retry: 500\n\n: greetings\n\nid: 99\n\n" if last == 0 else "event: nothing\n\n"
+            for number in (last + 1, last + 2):
+                yield f'id: {number}\ndata: {{"id":\ndata: "evt_{number}"}}\n\n'
+            yield 'data: {"id": "cut off'
+
+        return Response(chunks(), mimetype="text/event-stream")
+
+    for number in range(1, 7):
+        ledger.happened(f"evt_{number}", 0.0)
+    ledger.consumer("me")
+    consumer = Consumer("me", network.host("source", app), clock, network, ledger)
+    with clock:
+        clock.spawn(Stream().run, consumer)
+        clock.run(until=1.5)
+    receipts = ledger.receipts()
+    assert asked == [(0.02, 0), (0.56, 2), (1.1, 4)]
+    assert receipts.copies.tolist() == [1] * 6
+
+
+def test_a_feed_that_overflows_loses_events_and_a_cursor_does_not():
+    """Bursts of 30 on average, and 10 in the list."""
+    storms = bursty(per_hour=60, duration=20_000, size=30, spread=0.0)
+    feed, cursor = row(storms, Feed(interval=300, last=10)), row(storms, Polling(interval=300, limit=10))
+    assert feed["lost"] > 0
+    assert feed["lost"] + feed["received"] == feed["events"]
+    assert cursor["lost"] == 0
+    assert row(storms, Feed(interval=300, last=1000))["lost"] == 0
+
+
+@pytest.mark.parametrize(("last", "ratio"), [(10, 0.20), (100, 0.11)])
+def test_an_etag_saves_most_of_a_feed(last, ratio):
+    """At λT = 0.1 nine of ten answers are 304."""
+    arrivals = poisson(per_hour=6, duration=6_000_000 / 20, seed=1)
+    plain, conditional = (row(arrivals, kind(interval=60, last=last)) for kind in (Feed, ConditionalFeed))
+    assert plain["requests"] == conditional["requests"]
+    assert plain["latency"] == conditional["latency"]
+    assert conditional["bytes_in"] / plain["bytes_in"] == pytest.approx(ratio, abs=0.07)
+
+
+@pytest.mark.parametrize("per_hour", [2, 10, 60])
+def test_halving_and_doubling_is_empty_half_of_the_time_whatever_the_rate(per_hour):
+    """Misses - hits = log2(last interval / first), exactly, while no clamp is met; so half are empty."""
+    approach = HalveDouble(start=64, shortest=0.001, longest=1e9)
+    result = run_virtual(Scenario(poisson(per_hour, 200_000, seed=2)), approach)
+    polls = result.exchanges
+    hits, misses = (polls.outcome == "hit").sum(), (polls.outcome == "empty").sum()
+    last = polls.sent_at.diff().iloc[-1] - 0.04
+    assert misses - hits - (1 if polls.outcome.iloc[-1] == "empty" else -1) == round(math.log2(last / 64))
+    assert result.row()["empty_share"] == pytest.approx(0.5, abs=0.05)
+
+
+def test_no_adaptive_rule_beats_fixed_on_a_poisson_source():
+    """At equal requests the adaptive ones are later: by 18 % and more."""
+    arrivals = poisson(per_hour=10, duration=2_000_000, seed=5)
+    for approach in (Aimd(start=60, add=20), HalveDouble(start=300)):
+        adaptive = row(arrivals, approach)
+        fixed = row(arrivals, Polling(interval=arrivals.duration / adaptive["requests"] - 0.04))
+        assert fixed["requests"] == pytest.approx(adaptive["requests"], rel=0.001)
+        assert adaptive["latency"]["mean"] > 1.1 * fixed["latency"]["mean"]
+
+
+def test_exponential_intervals_double_the_wait():
+    """Looks at exponential gaps of mean 60 s wait 60 s, fixed ones 30."""
+    arrivals = poisson(per_hour=36, duration=1_000_000, seed=7)
+    looks, fixed = row(arrivals, OnDemand(every=60), delay=0), row(arrivals, Polling(interval=60), delay=0)
+    events = looks["events"]
+    assert looks["requests"] == pytest.approx(fixed["requests"], rel=0.03)
+    assert abs(looks["latency"]["mean"] - 60) < 4.3 * 60 / math.sqrt(events)
+    assert abs(fixed["latency"]["mean"] - 30) < 4.3 * 60 / math.sqrt(12 * events)
+
+
+@pytest.mark.parametrize(("every", "dearer"), [(100, "asking"), (1000, "being told")])
+def test_reading_on_demand_costs_its_own_rate_and_crosses_the_webhook_there(every, dearer):
+    """μ looks a second against λ = 1/354 events."""
+    asked, told = row(DAY, OnDemand(every=every)), row(DAY, Webhook())
+    assert abs(asked["requests"] - 86_400 / every) < 4.3 * math.sqrt(86_400 / every)
+    assert (asked["requests"] > told["requests"]) == (dearer == "asking")
+
+
+def test_a_cache_answers_the_looks_that_come_soon():
+    """μ / (1 + μ·ttl) requests a second."""
+    quiet = poisson(1, 2_000_000, seed=1)
+    requests = row(quiet, OnDemand(every=60, ttl=120))["requests"]
+    assert requests == pytest.approx(2_000_000 / 60 / (1 + 120 / 60), rel=0.03)
+
+
+def test_a_thin_event_is_two_requests_and_three_delays():
+    measured = row(DAY, Thin())
+    assert measured["requests"] == 2 * measured["events"]
+    assert measured["latency"]["mean"] == measured["latency"]["max"] == 0.06
+    assert measured["lost"] == measured["duplicates"] == 0
+
+
+def test_a_hybrid_repairs_what_its_webhook_lost():
+    """An endpoint that refuses every third event for good: the sweep brings those, and says so."""
+
+    class Careless(Hybrid):
+        def subscribe(self, consumer):
+            refused = set()
+            receive = consumer.receive
+
+            def sometimes(event, carrier):
+                if int(event["data"]["number"]) % 3 == 0 and not hasattr(carrier, "extensions"):
+                    refused.add(event["id"])
+                    raise ValueError("not this one")
+                receive(event, carrier)
+
+            object.__setattr__(consumer, "receive", sometimes)
+            super().subscribe(consumer)
+
+    arrivals = poisson(per_hour=60, duration=36_000, seed=3)
+    scenario = Scenario(arrivals, retries=RetryProfile(waits=()))
+    result = run_virtual(scenario, Careless(sweep=3600))
+    thirds = sum(event.data["number"] % 3 == 0 for event in arrivals.events)
+    assert result.row()["lost"] == 0
+    assert thirds * 0.9 < result.repaired(grace=60) <= thirds
+    assert run_virtual(scenario, Hybrid(sweep=3600)).repaired(grace=60) == 0
+
+
+def test_the_same_seed_gives_the_same_looks_whatever_else_is_random():
+    first = row(DAY, OnDemand(every=600, seed=4))
+    random.seed(99)
+    assert row(DAY, OnDemand(every=600, seed=4)) == first
+    assert row(DAY, OnDemand(every=600, seed=5)) != first
+
+
+def test_all_of_them_can_be_compared_at_once():
+    results = compare(earthquakes(duration=7200), [Stream(), LongPolling(), Feed(), Thin(), Hybrid()], workers=1)
+    assert [result.row()["lost"] for result in results] == [0] * 5
+
+
+@pytest.mark.parametrize("load", [0.1, 1, 3])
+def test_a_batch_by_age_costs_what_theory_says(load):
+    """1/(1 + λA) requests an event, and a wait of A(1 + λA/2)/(1 + λA), plus the delay."""
+    age, events = 60, 3000
+    arrivals = poisson(3600 * load / age, events * age / load, seed=11)
+    measured = row(arrivals, Batched(count=1000, age=age))
+    assert measured["requests"] / measured["events"] == pytest.approx(1 / (1 + load), rel=0.05)
+    ideal = age * (1 + load / 2) / (1 + load) + 0.02
+    assert measured["latency"]["mean"] == pytest.approx(ideal, rel=0.02)
+    assert measured["latency"]["max"] == pytest.approx(age + 0.02)
+    assert measured["lost"] == measured["duplicates"] == 0
+
+
+@pytest.mark.parametrize(("count", "beaten"), [(10, False), (12, True)])
+def test_a_batch_of_10_does_not_beat_polling_at_ten_an_interval_and_one_of_12_does(count, beaten):
+    """A = T and λT = 10: polling sends 0.1 requests an event, a batch of 10 0.109."""
+    age = 60
+    arrivals = poisson(3600 * 10 / age, 600 * age, seed=13)
+    batched, polled = row(arrivals, Batched(count=count, age=age)), row(arrivals, Polling(interval=age, limit=1000))
+    assert (batched["requests"] < polled["requests"]) == beaten
+    if count == 10:
+        assert batched["requests_per_event"] == pytest.approx(0.109, abs=0.003)
+
+
+def test_a_batch_that_is_full_does_not_wait():
+    """Storms of twenty at once, in batches of three: all but the last two of a storm go at once."""
+    storm = bursty(per_hour=600, duration=3600, size=20, spread=0.0, seed=3)
+    result = run_virtual(Scenario(storm), Batched(count=3, age=30))
+    deliveries = result.exchanges[result.exchanges.kind == "delivery"]
+    assert deliveries.new_events.max() == 3
+    at_once = (result.receipts.latency.round(6) == 0.02).mean()
+    assert 0.85 < at_once < 1
+    assert result.receipts.latency.max() <= 30.021
+    assert result.row()["lost"] == result.row()["duplicates"] == 0
+
+
+def test_a_batch_that_fails_comes_again_and_each_event_has_one_effect():
+    class Stumbling(Batched):
+        def subscribe(self, consumer):
+            receive, stumbled = consumer.receive, []
+
+            def once(event, carrier):
+                receive(event, carrier)
+                if not stumbled:
+                    stumbled.append(event)
+                    raise RuntimeError("after the first of the batch")
+
+            object.__setattr__(consumer, "receive", once)
+            super().subscribe(consumer)
+
+    result = run_virtual(Scenario(poisson(360, 3600, seed=3)), Stumbling(count=5, age=60))
+    measured = result.row()
+    assert measured["lost"] == 0
+    assert measured["duplicates"] == 1
