@@ -61,6 +61,10 @@ class Inbox:
         with self._lock:
             self._db.close()
 
+    def __del__(self) -> None:
+        if hasattr(self, "_db"):  # an owner that forgot to close it: the interpreter would complain from 3.13 on
+            self._db.close()
+
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         with self._lock:

@@ -80,3 +80,7 @@ class Database:
     def close(self) -> None:
         with self._lock:
             self._db.close()
+
+    def __del__(self) -> None:
+        if hasattr(self, "_db"):  # an owner that forgot to close it: the interpreter would complain from 3.13 on
+            self._db.close()
