@@ -96,7 +96,7 @@ def test_a_log_of_one_s_own_is_compared(capsys: pytest.CaptureFixture[str]) -> N
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
-        (["--approach", "poling"], "'poling'; there are: polling, webhook"),
+        (["--approach", "poling"], "'poling'; there are: polling, feed"),
         (["--approach", "polling:interval=-1"], "interval must be a number from 0.001 to 1e+09 seconds, got -1"),
         (["--approach", "polling:intervall=1"], "'intervall=1' is not key=value with a key of: interval"),
         (["--approach", "polling:interval=soon"], "polling:interval=soon"),

@@ -5,7 +5,7 @@ import os
 import platform
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_type_hints
 
@@ -242,6 +242,17 @@ def _print_table(comparison: Comparison, lens: str, console: "Console") -> None:
         columns = [column for column in columns if column[1] != patience]
     console.print(f"{comparison.scenario.title()}, {lens} lens", style="bold", highlight=False, markup=False)
     console.print(_table(rows, columns))
+    for result in comparison:
+        if result.machine is not None:
+            console.print(
+                f"{result.label}: the source's clock was {result.machine.clock_offset * 1e6:+.0f} µs off, give or take"
+                f" {result.machine.clock_offset_error * 1e6:.0f}; events were stored"
+                f" {result.machine.emitter_slip_mean * 1e3:.1f} ms after their moment,"
+                f" {result.machine.emitter_slip_max * 1e3:.1f} at the most",
+                highlight=False,
+                markup=False,
+                soft_wrap=True,
+            )
     if len(columns) < len(COLUMNS) - 1:
         console.print("A wider terminal shows more columns; --json and --csv have all of them.", highlight=False)
 
@@ -265,7 +276,10 @@ def _figure(value: float | None, form: str) -> str:
 def _document(comparison: Comparison, lens: str) -> dict[str, Any]:
     return {
         "scenario": comparison.scenario.record() | {"lens": lens},
-        "results": comparison.rows(),
+        "results": [
+            row if result.machine is None else row | {"machine": asdict(result.machine)}
+            for result, row in zip(comparison, comparison.rows(), strict=True)
+        ],
         "seed": comparison.scenario.seed,
         "command": " ".join(["labkit", *sys.argv[1:]]),
         "labkit": labkit.__version__,
