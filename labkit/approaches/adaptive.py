@@ -4,9 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
-import httpx
-
 from labkit.approaches.consumer import LONGEST, SHORTEST, Consumer, between, seconds
+from labkit.approaches.page import pages
 
 
 @dataclass(frozen=True)
@@ -71,17 +70,12 @@ def poll(consumer: Consumer, interval: float, adapt: Callable[[float, bool], flo
     """Poll until ended, each wait being what `adapt` makes of the last one and of whether the poll found something."""
     client, cursor = consumer.client("poll"), ""
     while True:
-        found, more = False, True
-        while more:
-            try:
-                answer = client.get(f"/events?limit=100&after={cursor}").raise_for_status()
-            except httpx.HTTPError:
-                break
-            page = answer.json()
+        found = False
+        for answer, page in pages(client, cursor):
             for event in page["events"]:
                 consumer.receive(event, answer)
                 found = True
-            cursor, more = page["next"], page["has_more"]
+            cursor = page["next"]
         interval = adapt(interval, found)
         consumer.clock.sleep(interval)
 

@@ -4,9 +4,8 @@ import random
 from dataclasses import dataclass
 from typing import ClassVar
 
-import httpx
-
 from labkit.approaches.consumer import LONGEST, SHORTEST, Consumer, between, seconds
+from labkit.approaches.page import pages
 
 
 @dataclass(frozen=True)
@@ -35,14 +34,10 @@ class OnDemand:
         cursor, fresh_until = "", 0.0
         while True:
             clock.sleep(chance.expovariate(1) * self.every)
-            more = clock.now() >= fresh_until
-            while more:
-                try:
-                    answer = client.get(f"/events?limit=100&after={cursor}").raise_for_status()
-                except httpx.HTTPError:
-                    break
-                page = answer.json()
+            if clock.now() < fresh_until:
+                continue
+            for answer, page in pages(client, cursor):
                 for event in page["events"]:
                     consumer.receive(event, answer)
-                cursor, more = page["next"], page["has_more"]
+                cursor = page["next"]
                 fresh_until = clock.now() + self.ttl

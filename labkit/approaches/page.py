@@ -1,5 +1,8 @@
 """A page of the source's list, as every approach that asks takes it."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import httpx
 
 from labkit.approaches.consumer import Consumer
@@ -12,3 +15,16 @@ def take(consumer: Consumer, answer: httpx.Response) -> str:
         consumer.receive(event, answer)
     cursor: str = page["next"]
     return cursor
+
+
+def pages(client: httpx.Client, cursor: str) -> Iterator[tuple[httpx.Response, dict[str, Any]]]:
+    """Ask once, and follow the pages: each answer and what it holds. A failure ends it, and the cursor stands still."""
+    more = True
+    while more:
+        try:
+            answer = client.get(f"/events?limit=100&after={cursor}").raise_for_status()
+        except httpx.HTTPError:
+            return
+        page = answer.json()
+        cursor, more = page["next"], page["has_more"]
+        yield answer, page

@@ -1,7 +1,6 @@
 """Relay: a public host is told for you, and you ask it: for a consumer that can call and cannot be called."""
 
 from dataclasses import dataclass
-from itertools import count
 from typing import Any, ClassVar
 
 import httpx
@@ -39,7 +38,7 @@ class Relay:
     def run(self, consumer: Consumer) -> None:
         """Poll the relay until ended, by the number of events that were had."""
         client, had = consumer.client("poll"), 0
-        for _ in count():
+        while True:
             try:
                 answer = client.get(f"{consumer.found['relay']}/kept?after={had}").raise_for_status()
             except httpx.HTTPError:
