@@ -49,7 +49,7 @@ MUTATIONS = (
     ),
     Mutation(
         "P = T in theory",
-        "labkit/theory.py",
+        "labkit/theory/polling.py",
         'return 2 * delay if fixed == "delay" else 0.0',
         "return 0.0",
         "tests/test_virtual_lens.py::test_the_number_of_polls_is_theorys_exactly",
@@ -91,7 +91,7 @@ MUTATIONS = (
     ),
     Mutation(
         "the standard error is doubled",
-        "labkit/theory.py",
+        "labkit/theory/polling.py",
         "return self.period / math.sqrt(12 * events)",
         "return 2 * self.period / math.sqrt(12 * events)",
         "tests/test_virtual_lens.py::test_the_standard_error_is_neither_too_small_nor_too_large",

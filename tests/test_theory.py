@@ -4,7 +4,9 @@ Statistical checks use the fixed seeds 0..n and a Šidák bound: all of them tog
 """
 
 import doctest
+import importlib
 import math
+import pkgutil
 from decimal import Decimal, localcontext
 
 import numpy as np
@@ -491,6 +493,8 @@ def test_a_refusal_shows_the_rule_and_the_value(call, message):
 
 
 def test_every_docstring_computes_what_it_says():
-    result = doctest.testmod(theory)
-    assert result.attempted > 15
-    assert result.failed == 0
+    """Each file of the package has a worked number at least, but for the one that only refuses."""
+    for module in pkgutil.iter_modules(theory.__path__, "labkit.theory."):
+        result = doctest.testmod(importlib.import_module(module.name))
+        assert result.failed == 0
+        assert result.attempted > 0 or module.name == "labkit.theory.arguments"

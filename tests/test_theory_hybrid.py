@@ -1,0 +1,103 @@
+"""The closed forms of a webhook that is swept after, held against lives that do not know them."""
+
+import random
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from lives import SEEDS, agrees, disagreements, hybrid, poisson_arrivals, wrong_quantiles
+
+from labkit import theory
+
+# rate, delay, sweep, loss, retries: none; two; two of which the second is rarely before the sweep; nearly all lost
+CASES = [
+    (0.1, 2.0, 100.0, 0.3, ()),
+    (0.1, 2.0, 100.0, 0.5, (5.0, 40.0)),
+    (0.5, 1.0, 20.0, 0.4, (3.0, 30.0)),
+    (1.0, 0.0, 10.0, 0.9, (1.0, 2.0, 3.0)),
+]
+NAMES = ("mean_latency", "requests_per_event", "empty_share", "current_share")
+
+
+def lives_of(rate, delay, sweep, loss, retries, events=5000):
+    horizon = events / rate
+    for seed in SEEDS:
+        chance = random.Random(seed)
+        yield hybrid(
+            poisson_arrivals(seed, rate, horizon),
+            horizon,
+            delay,
+            sweep,
+            retries,
+            lambda number, attempt, chance=chance: chance.random() < loss,
+        )
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_hybrid_costs_what_theory_says(case):
+    closed, lives = theory.hybrid(*case), list(lives_of(*case))
+    assert not disagreements(closed, lives, NAMES)
+    assert not wrong_quantiles(closed, lives)
+
+
+@given(rate=st.floats(1e-6, 10), delay=st.floats(0, 10), sweep=st.floats(1, 1e5), loss=st.floats(0, 1))
+def test_without_retries_it_is_a_share_of_half_a_sweep_late(rate, delay, sweep, loss):
+    closed = theory.hybrid(rate, delay, sweep, loss)
+    assert closed.mean_latency == pytest.approx(delay + loss * (sweep + 2 * delay) / 2)
+    assert closed.repaired_share == pytest.approx(loss)
+    assert closed.attempts_per_event == 1
+
+
+def test_what_is_never_lost_is_a_webhook_and_what_always_is_polling():
+    told, polled = theory.webhook(0.1, 0.5), theory.polling(0.1, 60, 0.5)
+    sure, hopeless = theory.hybrid(0.1, 0.5, 60, 0), theory.hybrid(0.1, 0.5, 60, 1)
+    for name in ("mean_latency", "current_share"):
+        assert getattr(sure, name) == pytest.approx(getattr(told, name))
+        assert getattr(hopeless, name) == pytest.approx(getattr(polled, name))
+    assert sure.requests_per_event == pytest.approx(1 + polled.requests_per_event)
+    for q in (0, 0.3, 1):
+        assert hopeless.quantile(q) == pytest.approx(polled.quantile(q))
+        assert sure.quantile(q) == 0.5
+
+
+def test_retries_without_end_and_a_sweep_that_never_comes_make_the_attempts_of_a_webhook():
+    closed = theory.hybrid(0.1, 0, 1e9, 0.2, tuple(range(1, 200)))
+    assert closed.attempts_per_event == pytest.approx(theory.attempts_per_event(0.2))
+
+
+def test_the_mean_is_the_mean_of_the_quantiles():
+    shares = (np.arange(20_000) + 0.5) / 20_000
+    for case in CASES:
+        closed = theory.hybrid(*case)
+        assert np.mean([closed.quantile(q) for q in shares]) == pytest.approx(closed.mean_latency, rel=1e-3)
+
+
+def test_a_share_of_the_events_is_brought_by_a_sweep():
+    """Those whose latency is no attempt's."""
+    rate, delay, sweep, loss, retries = CASES[1]
+    closed = theory.hybrid(rate, delay, sweep, loss, retries)
+    attempts = np.array([0.0, *retries]) + delay
+    shares = []
+    for lived in lives_of(*CASES[1]):
+        told = np.isclose(lived.latency[:, None], attempts, atol=1e-6).any(axis=1)
+        shares.append(1 - told.mean())
+    assert agrees(closed.repaired_share, shares)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: theory.hybrid(1, 0, 0), "sweep must be > 0 seconds, got 0"),
+        (lambda: theory.hybrid(1, 0, 60, 1.1), "loss must be from 0 to 1, got 1.1"),
+        (
+            lambda: theory.hybrid(1, 0, 60, 0.1, (5, 5)),
+            "retries must be seconds after the event, > 0 and increasing, got (5, 5)",
+        ),
+        (lambda: theory.hybrid(1, 0, 60).quantile(-0.1), "q must be from 0 to 1, got -0.1"),
+    ],
+)
+def test_a_refusal_shows_the_rule_and_the_value(call, message):
+    with pytest.raises(ValueError) as refused:
+        call()
+    assert str(refused.value) == message
