@@ -1,10 +1,8 @@
-"""One connection's conversation: HTTP/1.1, strictly and within limits, carried to a WSGI app (PEP 3333)."""
+"""Requests are read whole, the app is called, and its answer sent, until one side has had enough."""
 
 import re
 import socket
 import traceback
-from collections.abc import Callable
-from email.utils import formatdate
 from hmac import compare_digest
 from http import HTTPStatus
 from io import BytesIO
@@ -12,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
 from labkit.clock import monotonic
+from labkit.handler.answer import Answer, ClientLeftError
+from labkit.handler.reader import Reader, RefusedError
 
 if TYPE_CHECKING:
     from labkit.serve import Server
@@ -22,18 +22,6 @@ _REQUEST_LINE = re.compile(rb"(%b) ([!-~]+) HTTP/([0-9.]+)" % _TOKEN)
 _FIELD = re.compile(rb"(%b):([\t -~\x80-\xff]*)" % _TOKEN)
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,8})[ \t]*(?:;[\t -~\x80-\xff]*)?")
 _ONCE = ("host", "content-length", "content-type", "transfer-encoding", "expect")
-_THE_SERVERS = ("connection", "keep-alive", "transfer-encoding")  # to say, though many an app says them
-
-
-class _RefusedError(Exception):
-    """A request that is answered with an error, and the connection closed."""
-
-    def __init__(self, status: int, reason: str) -> None:
-        self.status, self.reason = status, reason
-
-
-class _ClientLeftError(Exception):
-    """Nobody reads the answer any more, or not fast enough."""
 
 
 class Handler:
@@ -41,7 +29,7 @@ class Handler:
 
     def __init__(self, connection: socket.socket, server: "Server") -> None:
         self._connection, self._server, self._limits = connection, server, server.limits
-        self._reader = _Reader(connection)
+        self._reader = Reader(connection)
 
     def run(self) -> None:
         """Answer requests until one side has had enough."""
@@ -52,7 +40,7 @@ class Handler:
             self._reader.deadline = monotonic() + self._limits.goodbye
             while self._reader.receive():  # or the kernel would reset the connection, and the last answer with it
                 pass
-        except (OSError, _ClientLeftError):
+        except (OSError, ClientLeftError):
             pass  # it is gone
 
     def _exchange(self) -> bool:
@@ -66,7 +54,7 @@ class Handler:
         self._reader.deadline = monotonic() + self._limits.request
         try:
             environ, last = self._read()
-        except _RefusedError as refused:
+        except RefusedError as refused:
             return self._refuse(refused.status, refused.reason)
         except TimeoutError:
             return self._refuse(408, f"the request was not here within {self._limits.request} s")
@@ -112,7 +100,7 @@ class Handler:
         line = self._reader.line(self._limits.line, 414) or self._reader.line(self._limits.line, 414)
         parts = _REQUEST_LINE.fullmatch(line)
         if not parts or parts[3] not in (b"1.0", b"1.1"):
-            raise _RefusedError(400, f"a request starts like 'GET / HTTP/1.1', got {line[:80]!r}")
+            raise RefusedError(400, f"a request starts like 'GET / HTTP/1.1', got {line[:80]!r}")
         self._method, target, version = (part.decode() for part in parts.groups())
         return target, version
 
@@ -125,12 +113,12 @@ class Handler:
                 return fields
             field = _FIELD.fullmatch(line)
             if not field:
-                raise _RefusedError(400, f"a header is like 'Name: value', got {line[:80]!r}")
+                raise RefusedError(400, f"a header is like 'Name: value', got {line[:80]!r}")
             name, value = field[1].decode().lower(), field[2].strip(b" \t").decode("latin-1")
             fields.setdefault(name, []).append(value)
             if name in _ONCE and len(fields[name]) > 1:
-                raise _RefusedError(400, f"{field[1].decode()} is given twice: {str(fields[name])[:80]}")
-        raise _RefusedError(431, f"a request may have {self._limits.headers} headers")
+                raise RefusedError(400, f"{field[1].decode()} is given twice: {str(fields[name])[:80]}")
+        raise RefusedError(431, f"a request may have {self._limits.headers} headers")
 
     def _check(self, target: str, path: str, fields: dict[str, list[str]]) -> None:
         """Refuse what is not for this server, or comes from a page of another one."""
@@ -138,27 +126,27 @@ class Handler:
         host = fields.get("host", [""])[0].lower()
         name, _, port = host.partition(":")
         if name not in ("127.0.0.1", "localhost") or (port or "80") != str(server.port):
-            raise _RefusedError(400, f"Host must be 127.0.0.1:{server.port}, got {host[:80]!r}")
+            raise RefusedError(400, f"Host must be 127.0.0.1:{server.port}, got {host[:80]!r}")
         if not target.startswith("/") or "#" in target:
-            raise _RefusedError(400, f"the target must be a path, got {target[:80]!r}")
+            raise RefusedError(400, f"the target must be a path, got {target[:80]!r}")
         origin, site = fields.get("origin", []), fields.get("sec-fetch-site", [])
         if not set(site) <= {"none", "same-origin"} or (origin and origin != [f"http://{host}"]):
-            raise _RefusedError(403, "a page of another site asks: type the URL into the address bar instead")
+            raise RefusedError(403, "a page of another site asks: type the URL into the address bar instead")
         beginning, rest = path[: len(prefix)], path[len(prefix) :]
         if not compare_digest(beginning, prefix) or rest[:1] not in ("", "/") or "%00" in path:
-            raise _RefusedError(404, "there is nothing here")
+            raise RefusedError(404, "there is nothing here")
 
     def _body(self, fields: dict[str, list[str]], version: str) -> bytes:
         """The body, whole (RFC 9112, 6), its size checked before a byte of it is asked for."""
         length, coding = fields.get("content-length"), fields.get("transfer-encoding")
         if coding and (length or version == "1.0" or coding[0].lower() != "chunked"):
-            raise _RefusedError(400, "Transfer-Encoding must be chunked, and without Content-Length")
+            raise RefusedError(400, "Transfer-Encoding must be chunked, and without Content-Length")
         if length and not re.fullmatch("[0-9]{1,18}", length[0]):
-            raise _RefusedError(400, f"Content-Length must be a whole number, got {length[0][:40]!r}")
+            raise RefusedError(400, f"Content-Length must be a whole number, got {length[0][:40]!r}")
         size = self._within(int(length[0])) if length else 0
         if expected := fields.get("expect"):
             if expected[0].lower() != "100-continue":
-                raise _RefusedError(417, f"Expect may be 100-continue, got {expected[0][:80]!r}")
+                raise RefusedError(417, f"Expect may be 100-continue, got {expected[0][:80]!r}")
             if size or coding:
                 self._send(b"HTTP/1.1 100 Continue\r\n\r\n")
         return self._chunks() if coding else self._reader.exactly(size)
@@ -170,7 +158,7 @@ class Handler:
             line = self._reader.line(1024)
             size = _CHUNK_SIZE.fullmatch(line)
             if not size:
-                raise _RefusedError(400, f"a chunk's size must be hexadecimal, got {line[:40]!r}")
+                raise RefusedError(400, f"a chunk's size must be hexadecimal, got {line[:40]!r}")
             length = int(size[1], 16)
             if not length:
                 self._fields()
@@ -178,17 +166,17 @@ class Handler:
             self._within(len(body) + length)
             body += self._reader.exactly(length)
             if self._reader.exactly(2) != b"\r\n":
-                raise _RefusedError(400, f"a chunk is longer than its size, {length}")
+                raise RefusedError(400, f"a chunk is longer than its size, {length}")
 
     def _within(self, size: int) -> int:
         if size > self._limits.body:
-            raise _RefusedError(413, f"a body may have {self._limits.body} bytes, got {size} or more")
+            raise RefusedError(413, f"a body may have {self._limits.body} bytes, got {size} or more")
         return size
 
     def _answer(self, environ: dict[str, Any], last: bool) -> bool:
         """Call the app and send what it yields, as it yields it; False if the connection must end with this."""
         self._server.count()
-        answer = _Answer(self._send, self._method, environ["SERVER_PROTOCOL"], last)
+        answer = Answer(self._send, self._method, environ["SERVER_PROTOCOL"], last)
         try:
             chunks = self._server.app(environ, answer.start)
             try:
@@ -201,7 +189,7 @@ class Handler:
             finally:
                 if hasattr(chunks, "close"):
                     chunks.close()
-        except _ClientLeftError:
+        except ClientLeftError:
             return False
         except BaseException:  # sys.exit() in a view included
             self._server.log.write(traceback.format_exc())
@@ -211,7 +199,7 @@ class Handler:
     def _refuse(self, status: int, reason: str) -> bool:
         """Answer with one line of plain text; False, as the connection ends with it."""
         text = f"{reason}\n".encode()
-        answer = _Answer(self._send, self._method, "HTTP/1.1", last=True)
+        answer = Answer(self._send, self._method, "HTTP/1.1", last=True)
         headers = [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(text)))]
         answer.start(f"{status} {HTTPStatus(status).phrase}", headers)
         answer.write(text)
@@ -222,115 +210,4 @@ class Handler:
             self._connection.settimeout(self._limits.answer)
             self._connection.sendall(data)
         except OSError:
-            raise _ClientLeftError from None
-
-
-class _Reader:
-    """What comes in on a connection, read by a deadline that a drip of bytes does not put off."""
-
-    def __init__(self, connection: socket.socket) -> None:
-        self._connection, self._buffer, self.deadline = connection, bytearray(), 0.0
-
-    def peek(self) -> bool:
-        """Wait for a byte; False if the client closed instead."""
-        if not self._buffer:
-            self._buffer += self.receive()
-        return bool(self._buffer)
-
-    def line(self, limit: int, otherwise: int = 400) -> bytes:
-        """A line of up to `limit` bytes, without its CRLF; `otherwise` is the status of a longer one."""
-        while (end := self._buffer.find(b"\n")) < 0 and len(self._buffer) <= limit:
-            self._more()
-        if not 0 <= end <= limit:
-            raise _RefusedError(otherwise, f"a line may have {limit} bytes here")
-        line = self._take(end + 1)
-        if not line.endswith(b"\r\n"):
-            raise _RefusedError(400, f"a line ends in CR and LF, got {line[-80:]!r}")
-        return line[:-2]
-
-    def exactly(self, size: int) -> bytes:
-        while len(self._buffer) < size:
-            self._more()
-        return self._take(size)
-
-    def receive(self) -> bytes:
-        remaining = self.deadline - monotonic()
-        if remaining <= 0:
-            raise TimeoutError
-        self._connection.settimeout(remaining)
-        return self._connection.recv(65_536)
-
-    def _more(self) -> None:
-        data = self.receive()
-        if not data:
-            raise _RefusedError(400, "the request ends too early")
-        self._buffer += data
-
-    def _take(self, size: int) -> bytes:
-        taken = bytes(self._buffer[:size])
-        del self._buffer[:size]
-        return taken
-
-
-class _Answer:
-    """One answer, sent as the app yields it: in chunks (RFC 9112, 7.1), unless the app gives its length."""
-
-    def __init__(self, send: Callable[[bytes], None], method: str, protocol: str, last: bool) -> None:
-        self._send, self._method, self._protocol = send, method, protocol
-        self.last = last
-        self.begun = self.bodiless = self._chunked = False
-        self._head = b""
-        self._left: int | None = None  # of the Content-Length
-
-    def start(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Callable[[bytes], None]:
-        """WSGI's start_response, held back until there is something to send."""
-        if exc_info and self.begun:
-            raise exc_info[1].with_traceback(exc_info[2])
-        if self._head and not exc_info:
-            raise RuntimeError("start_response was called twice")
-        if not re.fullmatch(r"[2-9]\d\d( .*)?", status):
-            raise ValueError(f"status must be like '200 OK', got {status!r}")
-        given = {name.lower(): value for name, value in headers}
-        self.last = self.last or given.get("connection", "").lower() == "close"
-        empty = status[:3] in ("204", "304")
-        self.bodiless = empty or self._method == "HEAD"
-        self._left = int(given["content-length"]) if "content-length" in given and not empty else None
-        self._chunked = self._left is None and not self.bodiless and self._protocol == "HTTP/1.1"
-        lines = [f"HTTP/1.1 {status}"]
-        if "server" not in given:
-            lines.append("Server: labkit")
-        if "date" not in given:
-            lines.append(f"Date: {formatdate(usegmt=True)}")
-        dropped = (*_THE_SERVERS, "content-length") if empty else _THE_SERVERS
-        lines += [f"{name}: {value}" for name, value in headers if name.lower() not in dropped]
-        if self._chunked:
-            lines.append("Transfer-Encoding: chunked")
-        if self.last:
-            lines.append("Connection: close")
-        if any(re.search(r"[\r\n\0]", line) for line in lines):
-            raise ValueError(f"a status or header has a line break: {headers!r:.200}")
-        self._head = ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
-        return self.write
-
-    def write(self, chunk: bytes) -> None:
-        if not self._head:
-            raise RuntimeError("the app did not call start_response")
-        if self.bodiless:
-            chunk = b""
-        elif self._left is not None:
-            self._left -= len(chunk)
-            if self._left < 0:
-                raise ValueError(f"the app's body is longer than its Content-Length, by {-self._left} bytes or more")
-        elif self._chunked and chunk:
-            chunk = b"%x\r\n%b\r\n" % (len(chunk), chunk)
-        head = b"" if self.begun else self._head
-        self.begun = True
-        self._send(head + chunk)
-
-    def end(self) -> None:
-        if not self.begun:
-            self.write(b"")
-        if self._left and not self.bodiless:
-            raise ValueError(f"the app's body is shorter than its Content-Length, by {self._left} bytes")
-        if self._chunked:
-            self._send(b"0\r\n\r\n")
+            raise ClientLeftError from None
