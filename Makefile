@@ -1,6 +1,7 @@
 # Each target makes .venv and installs what it needs by itself. On Windows: the pip lines of README.md.
 PYTHON ?= python3
 BIN := .venv/bin
+NPM := $(if $(shell command -v npm),tests/node_modules/.stamp)
 PIP := PYTHONWARNINGS=ignore $(BIN)/pip --disable-pip-version-check install --quiet
 
 .PHONY: compare lab test quick soak bench mutations notebooks clean
@@ -11,7 +12,7 @@ compare: .venv/base.stamp      ## the main job: a real week of earthquakes, aske
 lab: .venv/lab.stamp           ## JupyterLab on the notebooks
 	$(BIN)/jupyter lab --notebook-dir notebooks
 
-test: .venv/test.stamp         ## everything: lint, types, import directions, unit and property tests, notebooks
+test: .venv/test.stamp $(NPM)  ## everything: lint, types, import directions, unit and property tests, notebooks
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
@@ -30,6 +31,7 @@ bench: .venv/test.stamp        ## speed and memory, as ratios against a floor in
 	$(BIN)/python benchmarks/virtual.py
 	$(BIN)/python benchmarks/real.py
 	$(BIN)/python benchmarks/observer.py
+	$(BIN)/python benchmarks/streams.py
 
 mutations: .venv/test.stamp    ## break the code on purpose: each mutation must turn its test red
 	$(BIN)/python tests/mutations.py
@@ -38,7 +40,7 @@ notebooks: .venv/test.stamp    ## run the notebooks and store their outputs
 	$(BIN)/jupyter execute --inplace notebooks/*.ipynb
 
 clean:
-	rm -rf .venv build *.egg-info
+	rm -rf .venv tests/node_modules build *.egg-info
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
@@ -55,3 +57,6 @@ clean:
 .venv/test.stamp: pyproject.toml .venv/bin/python
 	$(PIP) -e ".[lab,test]"
 	touch $@ .venv/lab.stamp .venv/base.stamp
+
+tests/node_modules/.stamp: tests/package.json   # without it the tests of npm's clients skip, and say so
+	npm install --prefix tests --no-package-lock --no-audit --no-fund --silent && touch $@ || true
