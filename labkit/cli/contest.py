@@ -1,0 +1,154 @@
+"""`labkit contest`: when would you poll next? A student's strategy, scored on traces that it has not seen."""
+
+import json
+import platform
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+import labkit
+from labkit.cli.compare import _check_target
+from labkit.cli.terminal import terminal
+from labkit.course import Contest, Disqualified, contest
+from labkit.course.judge import LIMIT
+from labkit.plots.figure import FORMATS
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+SHOWN = 10
+"""Lines of what a strategy prints that are shown."""
+
+
+@click.command("contest")
+@click.argument("strategy", type=click.Path(exists=True, dir_okay=False), metavar="STRATEGY.py")
+@click.option(
+    "--seed",
+    default="0",
+    show_default=True,
+    metavar="N|-",
+    help="Of the traces; - reads it from a line of standard input, where no strategy can see it.",
+)
+@click.option(
+    "--limit", type=click.FloatRange(1, 3600), default=LIMIT, show_default=True, help="Seconds that the strategy has."
+)
+@click.option("--json", "json_path", metavar="PATH|-", help="Write scores and outcomes as JSON; - is standard output.")
+@click.option("--plot", "plot_path", metavar="PATH", help="Draw polls against lateness, .png, .svg or .pdf.")
+def contest_command(strategy: str, seed: str, limit: float, json_path: str | None, plot_path: str | None) -> None:
+    """Score a file with `next_delay(history)`: the seconds until the next poll, given what the polls so far brought.
+
+    J = polls + total latency / τ on 15 traces, against the least that anybody could have who knew the events. Seed 0 is
+    for practice; a teacher scores with another. Exit status 1: the strategy has no score, and the last line says why.
+    """
+    to_stdout = json_path == "-"
+    _check_target("--json", None if to_stdout else json_path)
+    _check_target("--plot", plot_path)
+    if plot_path and Path(plot_path).suffix.lower() not in FORMATS:
+        raise click.UsageError(f"--plot {plot_path}: a figure's path ends in {', '.join(FORMATS)}")
+    drawn_from = _seed(seed)
+    console = terminal(stderr=to_stdout)
+    result, reason = None, None
+    try:
+        with console.status(f"{Path(strategy).name} is at work", spinner="line"):
+            result = contest(strategy, drawn_from, limit)
+        printed = result.printed
+    except Disqualified as error:
+        reason, printed = str(error), error.printed
+    if json_path is not None:
+        document = json.dumps(_document(strategy, drawn_from, result, reason), indent=2, allow_nan=False) + "\n"
+        sys.stdout.write(document) if to_stdout else Path(json_path).write_text(document, encoding="utf-8")
+    if result is not None and not to_stdout:
+        _print_table(result, Path(strategy).name, console)
+    if printed:
+        lines = printed.splitlines()
+        more = "; the beginning" if len(lines) > SHOWN else ""
+        console.print(f"{Path(strategy).name} printed{more}:", highlight=False, markup=False)
+        console.print("\n".join(f"    {line}" for line in lines[:SHOWN]), highlight=False, markup=False, style="dim")
+    if result is None:
+        click.echo(f"labkit: {' '.join(str(reason).split())}", err=True)
+        raise SystemExit(1)
+    if plot_path:
+        result.plot().save(plot_path)
+        console.print(f"Figure: {plot_path}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _seed(text: str) -> int:
+    if text == "-":
+        text = sys.stdin.readline().strip()
+    if not text.isdecimal() or len(text) > 30:
+        raise click.UsageError(f"--seed must be a whole number >= 0, got {text!r}")
+    return int(text)
+
+
+COLUMNS: tuple[tuple[str, int, Callable[[dict[str, Any]], str]], ...] = (
+    # heading, how soon it is left out where the terminal is narrow (0: never), the cell
+    ("events", 3, lambda row: f"{row['events']:,}"),
+    ("polls", 2, lambda row: f"{row['polls']:,}"),
+    ("mean\nlatency, s", 1, lambda row: f"{row['mean_latency']:,.1f}"),
+    ("J", 0, lambda row: f"{row['cost']:,.0f}"),
+    ("J_opt", 0, lambda row: f"{row['optimal_cost']:,.0f}"),
+)
+HEADINGS = {"yours": "J/J_opt\nyours", "fixed": "\nfixed", "aimd": "\naimd", "halve_double": "halve/\ndouble"}
+
+
+def _print_table(result: Contest, name: str, console: "Console") -> None:
+    """The table, with as many columns as the terminal has room for."""
+    columns = list(COLUMNS)
+    for patience in range(3, 0, -1):
+        if (
+            console.measure(_table(result, columns), options=console.options.update(width=1000)).maximum
+            <= console.width
+        ):
+            break
+        columns = [column for column in columns if column[1] != patience]
+    console.print(f"{name}, seed {result.seed}", style="bold", highlight=False, markup=False)
+    console.print(_table(result, columns))
+    own, fixed = result.score, result.scores["fixed"]
+    verdict = "better than" if own < fixed else "worse than" if own > fixed else "as good as"
+    console.print(
+        f"Score {own:.3f}, {verdict} the fixed interval √(2τ/λ), which is told λ ({fixed:.3f});"
+        " the optimum knows the events, and has 1.",
+        highlight=False,
+        markup=False,
+    )
+
+
+def _table(result: Contest, columns: Sequence[tuple[str, int, Any]]) -> "Table":
+    from rich.table import Table
+
+    rows = {(row["trace"], row["tau"], row["player"]): row for row in result.rows()}
+    table = Table(show_footer=True)
+    table.add_column("trace", "score", no_wrap=True)
+    table.add_column("τ, s", justify="right", no_wrap=True)
+    for heading, _, _ in columns:
+        table.add_column(heading, justify="right", no_wrap=True)
+    for player, heading in HEADINGS.items():
+        table.add_column(heading, f"{result.scores[player]:.3f}", justify="right", no_wrap=True)
+    previous = None
+    for (trace, tau, player), row in rows.items():
+        if player == "yours":
+            if previous not in (None, tau):
+                table.add_section()
+            previous = tau
+            ratios = [f"{rows[trace, tau, other]['ratio']:.3f}" for other in HEADINGS]
+            table.add_row(trace, f"{tau:,g}", *(cell(row) for _, _, cell in columns), *ratios)
+    return table
+
+
+def _document(strategy: str, seed: int, result: Contest | None, reason: str | None) -> dict[str, Any]:
+    return {
+        "strategy": Path(strategy).name,
+        "verdict": "scored" if reason is None else reason,
+        "score": None if result is None else result.score,
+        "scores": None if result is None else result.scores,
+        "outcomes": [] if result is None else result.rows(),
+        "seed": seed,
+        "command": " ".join(["labkit", *sys.argv[1:]]),
+        "labkit": labkit.__version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+    }

@@ -1,0 +1,168 @@
+"""The judge: holds the traces, and plays them with a strategy that runs in a process of its own."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Thread
+from types import TracebackType
+from typing import IO, Any, Self
+
+from labkit.clock import monotonic
+from labkit.course import player
+from labkit.course.play import Outcome, play
+from labkit.course.player import Poll
+from labkit.course.traces import Trace
+
+LIMIT = 60.0
+"""Seconds that a strategy has for all its traces together."""
+KEPT = 2000
+"""Characters of what a strategy prints that are kept."""
+
+
+class Disqualified(Exception):  # noqa: N818  (a verdict on a strategy, not a failure of the judge)
+    """Why a strategy has no score: the file, the trace, the line or the value, and what to do."""
+
+    def __init__(self, reason: str, printed: str = "") -> None:
+        super().__init__(reason)
+        self.printed = printed
+        """The beginning of what it had printed by then."""
+
+
+@dataclass
+class Moment:
+    """How far a strategy has come."""
+
+    trace: Trace | None = None
+    number: int = 0
+    polls: int = 0
+    at: float = 0.0
+    asked: float = 0.0
+    """The machine's `monotonic()` when it was last asked something."""
+
+    def __str__(self) -> str:
+        if self.trace is None or self.polls == 0:
+            return "as it was loaded"
+        trace = f"trace {self.number} ({self.trace.name}, τ = {self.trace.tau:g} s)"
+        return f"on {trace}, after poll {self.polls:,} at {self.at:,.0f} s"
+
+
+class Player:
+    """A strategy's process, told of its own polls and of nothing else. Nothing of it is left after the `with` block."""
+
+    def __init__(self, path: Path, limit: float) -> None:
+        self.path, self.limit = path, limit
+        self.printed = ""
+        self.moment = Moment(asked=monotonic())
+
+    def __enter__(self) -> Self:
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-u", player.__file__, str(self.path), str(self.limit + 5)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "PYTHONHASHSEED": "0", "PYTHONIOENCODING": "utf-8:backslashreplace"},
+            start_new_session=True,  # so that Ctrl-C is for us alone, and its children end with it
+            creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+        )
+        self._reader = Thread(target=self._keep, args=(self._process.stderr,), daemon=True)
+        self._reader.start()
+        return self
+
+    def begin(self, number: int, trace: Trace) -> Callable[[Poll], object]:
+        """Begin a round; returns whom to ask. The trace stays here: τ goes over."""
+        self.moment = Moment(trace, number)
+        self._answer({"tau": trace.tau})
+        return self.ask
+
+    def ask(self, poll: Poll) -> object:
+        """Tell of a poll; returns the seconds to the next, which nobody has checked."""
+        self.moment.polls, self.moment.at = self.moment.polls + 1, poll.at
+        return self._answer({"at": poll.at, "occurred": poll.occurred}).get("delay")
+
+    def _answer(self, question: dict[str, Any]) -> dict[str, Any]:
+        process, self.moment.asked = self._process, monotonic()
+        assert process.stdin is not None
+        assert process.stdout is not None
+        with suppress(OSError):  # it has ended, which the lack of an answer says
+            process.stdin.write(json.dumps(question).encode() + b"\n")
+            process.stdin.flush()
+        line = process.stdout.readline(10_000)
+        if not line:
+            status = None
+            with suppress(subprocess.TimeoutExpired):
+                status = process.wait(1.0)
+            ended = "closed the file for answers" if status is None else f"ended by itself, with status {status}"
+            raise ValueError(f"its process {ended}: leave out what does that")
+        try:
+            answer = json.loads(line)
+        except ValueError:
+            answer = None
+        if not isinstance(answer, dict):
+            raise ValueError(f"it wrote {line[:40]!r} where only answers belong: leave the process's own files alone")
+        if "fault" in answer:
+            raise ValueError(str(answer["fault"]))
+        return answer
+
+    def _keep(self, stream: IO[bytes]) -> None:
+        """Read what is printed, so that it never fills the pipe; keep the beginning."""
+        with suppress(OSError, ValueError), stream:
+            while piece := os.read(stream.fileno(), 65_536):
+                self.printed += piece.decode(errors="replace")[: KEPT - len(self.printed)]
+
+    def close(self) -> None:
+        """Close our ends of the pipes: by who reads them, lest a close waits for a read."""
+        for pipe in (self._process.stdin, self._process.stdout):
+            assert pipe is not None
+            with suppress(OSError):
+                pipe.close()
+
+    def kill(self) -> None:
+        with suppress(ProcessLookupError, PermissionError):
+            if sys.platform == "win32":
+                self._process.kill()
+            else:
+                os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.kill()
+        self._reader.join(1.0)
+
+
+def judged(path: Path, traces: Sequence[Trace], limit: float = LIMIT) -> tuple[list[Outcome], str]:
+    """Play all traces with the strategy in a file; returns what came of it, and the beginning of what it printed.
+
+    Raises Disqualified with the reason where there is no result, and never takes more than `limit` seconds and a few.
+    """
+    ended: list[list[Outcome] | BaseException] = []
+
+    def work(one: Player) -> None:
+        try:
+            ended.append([play(trace, one.begin(number, trace)) for number, trace in enumerate(traces, start=1)])
+        except BaseException as error:
+            ended.append(error)
+        finally:
+            one.close()
+
+    with Player(path, limit) as one:
+        thread = Thread(target=work, args=(one,), daemon=True)  # whatever it waits for, we do not
+        thread.start()
+        thread.join(limit)
+        moment, waited, over = str(one.moment), monotonic() - one.moment.asked, thread.is_alive()
+    if over:
+        why = f"no answer for {waited:.0f} s: does it loop for ever?" if waited > limit / 2 else "answer sooner"
+        raise Disqualified(f"{path.name}, {moment}: the {limit:g} s for all traces are over; {why}", one.printed)
+    (result,) = ended
+    if isinstance(result, ValueError):
+        raise Disqualified(f"{path.name}, {moment}: {result}", one.printed) from None
+    if isinstance(result, BaseException):
+        raise result
+    return result, one.printed
