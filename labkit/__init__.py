@@ -5,6 +5,7 @@ from labkit.approaches import (
     Aimd,
     Batched,
     ConditionalFeed,
+    FakeStream,
     Feed,
     HalveDouble,
     Hybrid,
@@ -15,13 +16,14 @@ from labkit.approaches import (
     Stream,
     Thin,
     Webhook,
+    WebSocket,
 )
 from labkit.arrivals import Arrivals, bursty, daily, poisson, switching
 from labkit.clock import RealClock, VirtualClock
 from labkit.event import Event
 from labkit.experiment import Comparison, compare, sweep
 from labkit.result import Result
-from labkit.scenario import Scenario
+from labkit.scenario import Limits, Scenario
 from labkit.serve import serve
 from labkit.source import EventSource
 from labkit.trace import earthquakes, from_csv
@@ -37,9 +39,11 @@ __all__ = [
     "ConditionalFeed",
     "Event",
     "EventSource",
+    "FakeStream",
     "Feed",
     "HalveDouble",
     "Hybrid",
+    "Limits",
     "LongPolling",
     "OnDemand",
     "Polling",
@@ -50,6 +54,7 @@ __all__ = [
     "Stream",
     "Thin",
     "VirtualClock",
+    "WebSocket",
     "Webhook",
     "bursty",
     "compare",

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, is_dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from labkit.approaches import Approach
+from labkit.approaches import Approach, lenses
 from labkit.arrivals import Arrivals
 from labkit.lens.real import faster, run_real
 from labkit.lens.virtual import run_virtual
@@ -89,7 +89,7 @@ def compare(
         what = Scenario(what, usual if delay is None else delay, seed or 0)
     elif delay is not None or seed is not None:
         raise ValueError("a Scenario brings its own delay and seed: set them there")
-    _check(what, approaches)
+    _check(what, approaches, lens)
     if lens == "virtual" and speed != 1:
         raise ValueError(f"speed is for the real lens, and simulated time is as fast as it can be; got {speed:g}")
     if lens == "real":
@@ -116,7 +116,7 @@ def sweep(
 ) -> list[Comparison]:
     """Compare the same approaches in each of several scenarios: all runs side by side on all cores."""
     for scenario in scenarios:
-        _check(scenario, approaches)
+        _check(scenario, approaches, "virtual")
     if not scenarios:
         return []
     jobs = [(scenario, approach) for scenario in scenarios for approach in approaches]
@@ -128,7 +128,7 @@ def sweep(
     ]
 
 
-def _check(scenario: Scenario, approaches: Sequence[Approach]) -> None:
+def _check(scenario: Scenario, approaches: Sequence[Approach], lens: str) -> None:
     """Refuse what would fail or never end, before anything has run."""
     if isinstance(approaches, str) or not isinstance(approaches, Sequence):
         raise TypeError(f"approaches must be a list, such as [Polling(interval=60)], got {approaches!r:.80}")
@@ -139,6 +139,8 @@ def _check(scenario: Scenario, approaches: Sequence[Approach]) -> None:
             raise TypeError(
                 f"an approach is a dataclass made with its parameters, such as Webhook(), got {approach!r:.80}"
             )
+        if lens not in lenses(approach):
+            raise ValueError(f"{approach.name} is for the {' or '.join(lenses(approach))} lens, got {lens!r}")
         polls = scenario.duration / getattr(approach, "interval", math.inf)
         if polls > MOST_POLLS:
             raise ValueError(

@@ -185,7 +185,7 @@ class Ledger:
         | method, path | | of the request; without the query |
         | status | | of the answer; 0 where there was none |
         | error | | the exception's name; "" where there was none, "unanswered" where the run ended first |
-        | outcome | | hit (it brought a new event), throttled (429), error (another 4xx or 5xx, or none), or empty |
+        | outcome | | hit (brought a new event), throttled (429), error (4xx, 5xx, none), done (an action), empty |
         | new_events | events | that the consumer first held by this exchange |
         | bytes_out, bytes_in | bytes | of the request and of the answer, headers included |
         | sent_at, answered_at | s after t = 0 | the request's first byte leaves, the answer's last byte arrives |
@@ -199,7 +199,9 @@ class Ledger:
         error = np.array(self.error, dtype=object)
         error[list(self.in_flight)] = "unanswered"
         outcome = np.select(
-            [new_events > 0, status == 429, (error != "") | (status >= 400)], ["hit", "throttled", "error"], "empty"
+            [new_events > 0, status == 429, (error != "") | (status >= 400), np.array(self.kind) == "action"],
+            ["hit", "throttled", "error", "done"],
+            "empty",
         )
         consumer = [s if s in self._receipts else h for s, h in zip(self.sender, self.host, strict=True)]
         frame = pd.DataFrame(

@@ -47,6 +47,29 @@ class RetryProfile:
 
 
 @dataclass(frozen=True)
+class Limits:
+    """What a source asks of those who ask it: at most `requests` in `seconds`, and `poll_interval` seconds between two.
+
+    0 is no limit. GitHub: 5,000 requests in an hour, and 60 s between two polls of its events. Beyond the number it
+    answers 429 and says when to come back; the pause is a hint, in whole seconds, which labkit's own clients keep.
+
+    Source: https://docs.github.com/en/rest/activity/events
+    """
+
+    requests: int = 0
+    seconds: float = 3600.0
+    poll_interval: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.requests, int) or isinstance(self.requests, bool) or self.requests < 0:
+            raise ValueError(f"requests must be a whole number >= 0, got {self.requests!r}")
+        if not 0 < self.seconds < float("inf"):
+            raise ValueError(f"seconds must be > 0, got {self.seconds!r}")
+        if not 0 <= self.poll_interval < float("inf"):
+            raise ValueError(f"poll_interval must be >= 0 seconds, got {self.poll_interval!r}")
+
+
+@dataclass(frozen=True)
 class Scenario:
     """Arrivals, and the world between source and consumers: `delay` seconds each way, a seed, so many consumers."""
 
@@ -57,6 +80,7 @@ class Scenario:
     nat: bool = False
     """Whether the consumers are behind NAT: they can call, and cannot be called. In the virtual lens."""
     retries: RetryProfile = field(default_factory=RetryProfile)
+    limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
         if not isinstance(self.arrivals, Arrivals):
@@ -100,5 +124,6 @@ class Scenario:
             "consumers": self.consumers,
             "nat": self.nat,
             "retries": asdict(self.retries),
+            "limits": asdict(self.limits),
             "notes": list(self.arrivals.notes),
         }

@@ -10,6 +10,7 @@ from labkit import (
     Aimd,
     Batched,
     ConditionalFeed,
+    FakeStream,
     Feed,
     HalveDouble,
     Hybrid,
@@ -20,6 +21,7 @@ from labkit import (
     Stream,
     Thin,
     Webhook,
+    WebSocket,
     bursty,
     compare,
     earthquakes,
@@ -273,3 +275,67 @@ def test_a_batch_that_fails_comes_again_and_each_event_has_one_effect():
     measured = result.row()
     assert measured["lost"] == 0
     assert measured["duplicates"] == 1
+
+
+def test_a_304_saves_next_to_nothing_beside_a_cursor():
+    """No request, no time, and under 90 bytes of an empty answer; of a whole list (above) it saves most."""
+    plain, conditional = (row(DAY, Polling(conditional=choice)) for choice in (False, True))
+    assert plain["requests"] == conditional["requests"]
+    assert plain["latency"] == conditional["latency"]
+    weights = [(each["bytes_out"] + each["bytes_in"]) / each["requests"] for each in (plain, conditional)]
+    assert 0 < weights[0] - weights[1] < 90 < 0.25 * weights[0]
+
+
+def test_a_304_is_an_empty_poll_and_a_new_event_ends_it():
+    result = run_virtual(Scenario(DAY), Polling(conditional=True))
+    polls = result.exchanges
+    assert set(polls.status) == {200, 304}
+    assert set(polls.outcome[polls.status == 304]) == {"empty"}
+    after_a_hit = polls.outcome.shift(fill_value="hit") == "hit"
+    empty = polls.outcome == "empty"
+    assert set(polls.status[empty & after_a_hit]) == {200}  # another cursor is another question
+    assert set(polls.status[empty & ~after_a_hit]) == {304}
+
+
+@pytest.mark.parametrize(("count", "beats"), [(10, False), (12, True)])
+def test_a_batch_of_ten_does_not_beat_polling_at_ten_events_an_interval_and_one_of_twelve_does(count, beats):
+    """With A = T and λT = 10: 0.109 requests an event against polling's 0.100."""
+    arrivals = poisson(per_hour=600, duration=200_000, seed=4)
+    batched, polled = row(arrivals, Batched(count=count, age=60)), row(arrivals, Polling(interval=60), delay=0)
+    assert polled["requests_per_event"] == pytest.approx(0.100, abs=0.002)
+    assert (batched["requests_per_event"] < polled["requests_per_event"]) == beats
+    if count == 10:
+        assert batched["requests_per_event"] == pytest.approx(0.109, abs=0.001)
+
+
+def test_a_fake_push_is_betrayed_by_its_latency():
+    """Uniform between d and every + d, where the stream is d late; what it asks and holds is the same."""
+    fake, true = row(DAY, FakeStream(every=5)), row(DAY, Stream())
+    assert fake["requests"] == true["requests"] == 1
+    assert fake["connection_seconds"] == true["connection_seconds"]
+    assert fake["lost"] == fake["duplicates"] == 0
+    error = 5 / math.sqrt(12 * fake["events"])
+    assert abs(fake["latency"]["mean"] - (2.5 + 0.02)) < 4 * error
+    assert 4 < fake["latency"]["max"] <= 5.04  # the first event happens before the connection is there
+    assert true["latency"]["max"] <= 0.04
+
+
+def test_an_action_is_a_post_of_the_consumers_once_an_event():
+    """Counted as what it is: no empty request, no hit. It is done once however often it is asked for."""
+    acting = run_virtual(Scenario(DAY), OnDemand(every=600, act=True))
+    actions = acting.counted[acting.counted.kind == "action"]
+    assert 200 < len(actions) <= acting.row()["events"] == 211
+    assert set(actions.method) == {"POST"}
+    assert set(actions.outcome) == {"done"}
+    polls = acting.counted[acting.counted.kind == "poll"]
+    assert acting.row()["requests"] == len(polls) + len(actions)
+    assert acting.row()["empty_requests"] == (polls.outcome == "empty").sum()
+
+
+def test_a_median_of_a_stream_a_websocket_and_a_long_poll_is_within_three_of_a_webhooks():
+    """One real run each on this machine's sockets, one after another, five events a second."""
+    arrivals = poisson(per_hour=18_000, duration=8, seed=6)
+    results = compare(arrivals, [Webhook(), Stream(), WebSocket(), LongPolling()], lens="real")
+    told, *others = (result.row()["latency"]["p50"] for result in results)
+    assert all(result.row()["lost"] == 0 for result in results)
+    assert max(others) < 3 * told

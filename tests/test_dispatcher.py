@@ -729,8 +729,10 @@ def test_a_poller_beside_a_failing_webhook_sees_every_event_once_and_in_order() 
         it.endpoint("shop", always(500))
         seen: list[str] = []
         consumer = SimpleNamespace(
+            name="me",
             source_url=it.url,
             clock=it.clock,
+            rest=it.clock.sleep,
             client=lambda kind: it.http,
             receive=lambda event, _: seen.append(event["id"]),
         )

@@ -14,7 +14,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.image import imread
 
 from labkit import plots
-from labkit.approaches import Polling, Webhook
+from labkit.approaches import APPROACHES, Polling, Webhook
 from labkit.experiment import Comparison, run_virtual
 from labkit.scenario import Scenario
 from labkit.trace import earthquakes
@@ -176,7 +176,8 @@ class TestStyles:
     def test_no_two_approaches_share_a_hue_a_marker_or_a_hatch(self) -> None:
         for part in ("colour", "marker", "hatch"):
             found = [getattr(style, part) for style in plots.STYLES.values()]
-            assert len(set(found)) == len(found) == 13
+            assert len(set(found)) == len(found)
+        assert set(plots.STYLES) == set(APPROACHES)
         colours = [np.array(to_rgb(style.colour)) for style in plots.STYLES.values()]
         nearest = min(float(abs(a - b).max()) for n, a in enumerate(colours) for b in colours[:n])
         assert nearest > 0.1

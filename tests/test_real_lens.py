@@ -27,7 +27,7 @@ from labkit.lens import real
 from labkit.lens.child import Child, Setting
 from labkit.lens.real import Machine, clock_offset, faster, run_real
 from labkit.lens.virtual import run_virtual
-from labkit.scenario import RetryProfile
+from labkit.scenario import Limits, RetryProfile
 
 INTERVAL = 0.25
 BOUND = 4.3
@@ -243,7 +243,7 @@ def test_another_process_s_exchanges_are_taken_in_by_hand_made_rows():
 def test_events_that_are_still_to_come_are_pending():
     """An emitter that is late must not find the run at rest; and its slip is counted once the event is stored."""
     clock = RealClock()
-    child = Child(Setting(clock.origin, clock.epoch, 0, RetryProfile(), ":memory:", "FULL"))
+    child = Child(Setting(clock.origin, clock.epoch, 0, RetryProfile(), Limits(), ":memory:", "FULL"))
     child.emit(happening([0.0, clock.now() + 0.3], 1).events)
     until = monotonic() + 5
     while child.pending() == 2 and monotonic() < until:

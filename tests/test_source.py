@@ -901,3 +901,40 @@ def test_an_error_of_ours_is_a_problem_too(world: World, caplog: pytest.LogCaptu
     assert "division" not in answer.text
     assert "division" in caplog.text
     caplog.clear()
+
+
+def test_an_event_is_acknowledged_once_however_often_it_is_asked_for():
+    world = World()
+    (id,) = (json.loads(world.source.emit("a.b", {}))["id"],)
+    first = world.http.post(f"/events/{id}/acknowledge")
+    world.clock.sleep(10)
+    again = world.http.post(f"/events/{id}/acknowledge")
+    assert first.status_code == again.status_code == 200
+    assert first.json() == again.json() == {"id": id, "acknowledged_at": "2018-01-31T01:49:59.670Z"}
+    missing = world.http.post("/events/evt_none/acknowledge")
+    assert (missing.status_code, missing.json()["detail"]) == (404, "there is no event 'evt_none'")
+
+
+def test_an_etag_of_the_list_names_the_question_and_its_answer():
+    """The same question again is a 304 until its answer changes; the tag of another question never fits."""
+    world = World()
+    empty = world.http.get("/events")
+    again = {"If-None-Match": empty.headers["ETag"]}
+    unchanged = world.http.get("/events", headers=again)
+    assert (unchanged.status_code, unchanged.content) == (304, b"")
+    assert unchanged.headers["ETag"] == empty.headers["ETag"]
+    world.source.emit("a.b", {})
+    changed = world.http.get("/events", headers=again)
+    assert (changed.status_code, len(changed.json()["events"])) == (200, 1)
+    beyond = world.http.get(
+        f"/events?after={changed.json()['next']}", headers={"If-None-Match": changed.headers["ETag"]}
+    )
+    assert (beyond.status_code, beyond.json()["events"]) == (200, [])
+
+
+@pytest.mark.parametrize("every", ["-1", "61", "often", "1e1"])
+def test_a_fake_stream_that_looks_at_no_sensible_interval_is_refused(every):
+    world = World()
+    answer = world.http.get(f"/fake-stream?every={every}")
+    assert answer.status_code == 400
+    assert f"every must be a number of seconds from 0 to 60, got '{every}'" in answer.json()["detail"]

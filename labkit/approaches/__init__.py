@@ -2,16 +2,17 @@
 
 from labkit.approaches.adaptive import Aimd, HalveDouble
 from labkit.approaches.batched import Batched
-from labkit.approaches.consumer import Approach, Consumer
+from labkit.approaches.consumer import Approach, Consumer, lenses
 from labkit.approaches.feed import ConditionalFeed, Feed
 from labkit.approaches.hybrid import Hybrid
 from labkit.approaches.long_polling import LongPolling
 from labkit.approaches.on_demand import OnDemand
 from labkit.approaches.polling import Polling
 from labkit.approaches.relay import Relay
-from labkit.approaches.stream import Stream
+from labkit.approaches.stream import FakeStream, Stream
 from labkit.approaches.thin import Thin
 from labkit.approaches.webhook import Webhook
+from labkit.approaches.websocket import WebSocket
 
 _ALL: tuple[type[Approach], ...] = (
     Polling,
@@ -21,6 +22,8 @@ _ALL: tuple[type[Approach], ...] = (
     HalveDouble,
     LongPolling,
     Stream,
+    FakeStream,
+    WebSocket,
     Webhook,
     Thin,
     Batched,
@@ -37,6 +40,7 @@ __all__ = [
     "Batched",
     "ConditionalFeed",
     "Consumer",
+    "FakeStream",
     "Feed",
     "HalveDouble",
     "Hybrid",
@@ -46,5 +50,7 @@ __all__ = [
     "Relay",
     "Stream",
     "Thin",
+    "WebSocket",
     "Webhook",
+    "lenses",
 ]

@@ -77,7 +77,7 @@ def poll(consumer: Consumer, interval: float, adapt: Callable[[float, bool], flo
                 found = True
             cursor = page["next"]
         interval = adapt(interval, found)
-        consumer.clock.sleep(interval)
+        consumer.rest(interval)
 
 
 def check(start: float, shortest: float, longest: float) -> None:

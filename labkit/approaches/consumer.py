@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
 
-@dataclass(frozen=True)
+@dataclass
 class Consumer:
     """Somebody who wants to know: a name on the network, a clock, and a ledger in which what arrives is entered."""
 
@@ -26,13 +26,33 @@ class Consumer:
     ledger: Ledger
     found: dict[str, str] = field(default_factory=dict)
     """What `subscribe` arranged and `run` needs, such as a URL."""
+    quiet_until: float = 0.0
+    """The instant up to which the source asked not to be asked."""
 
     def client(self, kind: Kind) -> httpx.Client:
         """An httpx client that talks to the source; its exchanges are entered under `kind`."""
         if kind == "poll":
             self.ledger.polls(self.name)
         patience = 2 * TIMEOUT if kind == "setup" else TIMEOUT  # the source may wait for an endpoint meanwhile
-        return self.network.client(self.name, kind, self.source_url, patience)
+        client = self.network.client(self.name, kind, self.source_url, patience)
+        client.event_hooks = {"response": [self._heed]}
+        return client
+
+    def _heed(self, answer: httpx.Response) -> None:
+        """Note how long the source asks to be left alone: `Retry-After` (RFC 9110, 10.2.3), `X-Poll-Interval`."""
+        for header in ("Retry-After", "X-Poll-Interval"):
+            if (asked := answer.headers.get(header, "")).isdecimal():
+                self.quiet_until = max(self.quiet_until, self.clock.now() + int(asked))
+
+    def rest(self, seconds: float) -> None:
+        """Sleep before asking again; longer where the source's last answer asked for it."""
+        wait = max(seconds, self.quiet_until - self.clock.now())
+        if wait > 0:
+            self.clock.sleep(wait)
+
+    def rest_until(self, at: float) -> None:
+        """Sleep until an instant; longer where the source's last answer asked for it."""
+        self.clock.sleep_until(max(at, self.quiet_until))
 
     def host(self, app: "WSGIApplication") -> str:
         """Make an app callable under this consumer's name; returns its URL."""
@@ -79,3 +99,9 @@ class Approach(Protocol):
 
     def run(self, consumer: Consumer) -> None:
         """The loop, from t = 0 until it is ended."""
+
+
+def lenses(approach: Approach | type[Approach]) -> tuple[str, ...]:
+    """The lenses that an approach is for: both, unless it says otherwise."""
+    named: tuple[str, ...] = getattr(approach, "lenses", ("virtual", "real"))
+    return named

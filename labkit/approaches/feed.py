@@ -47,7 +47,7 @@ class Feed:
                         headers["If-None-Match"] = answer.headers["ETag"]
             except httpx.HTTPError:
                 pass
-            consumer.clock.sleep(self.interval)
+            consumer.rest(self.interval)
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,5 @@ class LongPolling:
                     consumer, client.get(f"/events?limit={self.limit}&wait={round(self.wait, 6):g}&after={cursor}")
                 )
             except httpx.HTTPError:
-                consumer.clock.sleep(1)
-            if self.pause:
-                consumer.clock.sleep(self.pause)
+                consumer.rest(1)
+            consumer.rest(self.pause)

@@ -4,6 +4,8 @@ import random
 from dataclasses import dataclass
 from typing import ClassVar
 
+import httpx
+
 from labkit.approaches.consumer import LONGEST, SHORTEST, Consumer, between, seconds
 from labkit.approaches.page import pages
 
@@ -13,13 +15,15 @@ class OnDemand:
     """Look at moments of the consumer's own choosing, on average every `every` seconds, and ask the source then.
 
     With a cache of `ttl` seconds, a look that soon after an answer asks nobody. μ looks a second cost μ / (1 + μ·ttl)
-    requests a second, whatever happens at the source; a webhook costs λ. They cross at μ = λ.
+    requests a second, whatever happens at the source; a webhook costs λ. They cross at μ = λ. With `act`, each event is
+    answered by an action: a POST of the consumer's to the API.
     """
 
     name: ClassVar[str] = "on_demand"
     every: float = seconds(600.0)
     ttl: float = seconds(0.0)
     seed: int = 0
+    act: bool = False
 
     def __post_init__(self) -> None:
         between("every", self.every, SHORTEST, LONGEST)
@@ -31,13 +35,26 @@ class OnDemand:
     def run(self, consumer: Consumer) -> None:
         """Look until ended, at gaps that are independent of each other (a Poisson process)."""
         client, clock, chance = consumer.client("poll"), consumer.clock, random.Random(f"{self.seed}/{consumer.name}")
+        actions = consumer.client("action")
         cursor, fresh_until = "", 0.0
         while True:
-            clock.sleep(chance.expovariate(1) * self.every)
+            consumer.rest(chance.expovariate(1) * self.every)
             if clock.now() < fresh_until:
                 continue
             for answer, page in pages(client, cursor):
                 for event in page["events"]:
                     consumer.receive(event, answer)
+                    if self.act:
+                        acknowledge(actions, event["id"])
                 cursor = page["next"]
                 fresh_until = clock.now() + self.ttl
+
+
+def acknowledge(client: httpx.Client, id: str) -> None:
+    """Carry out one action: once or often, it has one effect, so that one without an answer may be done again."""
+    for _ in range(3):
+        try:
+            client.post(f"/events/{id}/acknowledge").raise_for_status()
+        except httpx.HTTPError:
+            continue
+        return

@@ -1,5 +1,6 @@
 """Polling: ask again and again, with a cursor."""
 
+import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -7,7 +8,6 @@ from typing import ClassVar, Literal
 import httpx
 
 from labkit.approaches.consumer import LONGEST, SHORTEST, Consumer, between, seconds
-from labkit.clock import Clock
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,8 @@ class Polling:
     With a fixed `"delay"` the interval is slept after each answer, so that polls come every interval + round trip;
     with a fixed `"rate"` they are due at `first_at`, `first_at + interval`, …, and one that is missed is left out.
     A page with more behind it is followed at once, and counts as a request. A week at 60 s, 20 ms each way:
-    10,074 requests, or 10,080.
+    10,074 requests, or 10,080. Where the source names a longer pause (`X-Poll-Interval`; `Retry-After` of a 429), it is
+    kept.
     """
 
     name: ClassVar[str] = "polling"
@@ -29,6 +30,12 @@ class Polling:
     """Only events of these types; all if empty."""
     filtered: Literal["source", "client"] = "source"
     """Who leaves the others out: the source, or the client that has been sent them."""
+    jitter: float = 0.0
+    """A share: each pause is the interval times a number between 1 - jitter and 1 + jitter, all equally likely."""
+    seed: int = 0
+    """Of the jitter."""
+    conditional: bool = False
+    """Whether to send back the last answer's `ETag`; the answer to a question that brings nothing new is a 304."""
 
     def __post_init__(self) -> None:
         between("interval", self.interval, SHORTEST, LONGEST)
@@ -39,21 +46,26 @@ class Polling:
             raise ValueError(f"limit must be a whole number from 1 to 1000 events a page, got {self.limit!r}")
         if self.filtered not in ("source", "client"):
             raise ValueError(f"filtered must be 'source' or 'client', got {self.filtered!r}")
+        if not 0 <= self.jitter <= 1:
+            raise ValueError(f"jitter must be a share from 0 to 1 of the interval, got {self.jitter!r}")
+        if self.jitter and self.fixed == "rate":
+            raise ValueError(f"jitter goes with fixed='delay': a fixed rate has no pauses, got {self.jitter!r}")
 
     def subscribe(self, consumer: Consumer) -> None:
         """Nothing to arrange: whoever asks needs no introduction."""
 
     def run(self, consumer: Consumer) -> None:
         """Poll until ended. A poll that fails moves no cursor, so the next one brings what it did not."""
-        client, cursor = consumer.client("poll"), ""
+        client, cursor, tag = consumer.client("poll"), "", ""
         url = f"{consumer.source_url}/events?limit={self.limit}"
         if self.types and self.filtered == "source":
             url += f"&type={','.join(self.types)}"
-        for _ in self.moments(consumer.clock):
+        for _ in self.moments(consumer):
             more = True
             while more:
                 try:
-                    answer = client.get(f"{url}&after={cursor}").raise_for_status()
+                    answer = client.get(f"{url}&after={cursor}", headers={"If-None-Match": tag} if tag else None)
+                    answer.raise_for_status()  # neither an error nor a 304 has a page
                 except httpx.HTTPError:
                     break
                 page = answer.json()
@@ -61,18 +73,21 @@ class Polling:
                     if not self.types or event["type"] in self.types:
                         consumer.receive(event, answer)
                 cursor, more = page["next"], page["has_more"]
+                if self.conditional:
+                    tag = answer.headers["ETag"]
 
-    def moments(self, clock: Clock) -> Iterator[None]:
+    def moments(self, consumer: Consumer) -> Iterator[None]:
         """Wait for each moment at which to poll."""
+        clock, chance = consumer.clock, random.Random(f"{self.seed}/{consumer.name}")
         clock.sleep_until(self.first_at)
         yield
         number = 0
         while True:
             if self.fixed == "delay":
-                clock.sleep(self.interval)
+                consumer.rest(self.interval * chance.uniform(1 - self.jitter, 1 + self.jitter))
             else:
                 number += 1
                 while (due := round(self.first_at + number * self.interval, 9)) < round(clock.now(), 9):
                     number += 1
-                clock.sleep_until(due)
+                consumer.rest_until(due)
             yield

@@ -47,7 +47,7 @@ class Relay:
                 for event in answer.json()["events"]:
                     consumer.receive(event, answer)
                     had += 1
-            consumer.clock.sleep(self.interval)
+            consumer.rest(self.interval)
 
 
 def serve_kept(app: Flask, kept: list[dict[str, Any]]) -> None:

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import httpx
 
-from labkit.approaches.consumer import Consumer
+from labkit.approaches.consumer import Consumer, between, seconds
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,10 @@ class Stream:
 
     name: ClassVar[str] = "stream"
 
+    @property
+    def path(self) -> str:
+        return "/stream"
+
     def subscribe(self, consumer: Consumer) -> None:
         """Nothing to arrange."""
 
@@ -27,7 +31,7 @@ class Stream:
         client, headers, retry = consumer.client("poll"), {"Accept": "text/event-stream"}, 3.0
         while True:
             try:
-                with client.stream("GET", "/stream", headers=headers) as answer:
+                with client.stream("GET", self.path, headers=headers) as answer:
                     if answer.status_code == 204:
                         return
                     answer.raise_for_status()
@@ -41,7 +45,25 @@ class Stream:
                             consumer.receive(json.loads(block["data"]), answer)
             except httpx.HTTPError:
                 pass
-            consumer.clock.sleep(retry)
+            consumer.rest(retry)
+
+
+@dataclass(frozen=True)
+class FakeStream(Stream):
+    """A push that is none: the same protocol, but behind it the source looks for news every `every` seconds.
+
+    Nothing on the wire tells the two apart, except the latency: every / 2 late on average, as a poller is.
+    """
+
+    name: ClassVar[str] = "fake_stream"
+    every: float = seconds(5.0)
+
+    def __post_init__(self) -> None:
+        between("every", self.every, 0.01, 60)
+
+    @property
+    def path(self) -> str:
+        return f"/fake-stream?every={round(self.every, 6):g}"
 
 
 def blocks(lines: Iterable[str]) -> Iterator[dict[str, str]]:

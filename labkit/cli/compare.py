@@ -14,8 +14,9 @@ import msgspec
 
 import labkit
 from labkit import arrivals, trace
-from labkit.approaches import APPROACHES, Approach, Polling, Webhook
+from labkit.approaches import APPROACHES, Approach, Polling, Webhook, lenses
 from labkit.arrivals import Arrivals
+from labkit.cli.limits import limits, source_options
 from labkit.cli.terminal import terminal
 from labkit.experiment import Comparison, compare
 from labkit.plots.figure import FORMATS
@@ -65,6 +66,7 @@ PLOT = "labkit-compare.png"
     metavar="NAME[:key=value,…]",
     help="Can be given again; `all`: every one. [default: polling at 10, 60, 300 s, webhook; see labkit approaches]",
 )
+@source_options
 @click.option("--json", "json_path", metavar="PATH|-", help="Write scenario and results as JSON; - is standard output.")
 @click.option("--csv", "csv_folder", metavar="DIR", help="Write every exchange and every receipt, and the table.")
 @click.option(
@@ -72,8 +74,8 @@ PLOT = "labkit-compare.png"
 )
 def compare_command(what: str, time_column: str | None, min_magnitude: float | None, rate: float | None,
                     duration: float | None, delay: float | None, seed: int, lens: Literal["virtual", "real"],
-                    speed: float, chosen: tuple[str, ...], json_path: str | None, csv_folder: str | None,
-                    plot_path: str | None) -> None:  # fmt: skip
+                    speed: float, chosen: tuple[str, ...], rate_limit: str, poll_interval: float,
+                    json_path: str | None, csv_folder: str | None, plot_path: str | None) -> None:  # fmt: skip
     """Run approaches over the same events, side by side, and show what each cost and how late it was.
 
     With no option: a real week of earthquakes, 20 ms each way, polled every 10, 60 and 300 s, and told by webhook.
@@ -85,10 +87,11 @@ def compare_command(what: str, time_column: str | None, min_magnitude: float | N
     _check_target("--csv", csv_folder, folder=True)
     if drawn and Path(drawn).suffix.lower() not in FORMATS:
         raise click.UsageError(f"--plot {drawn}: a figure's path ends in {', '.join(FORMATS)}")
-    approaches = tuple(approach for text in chosen for approach in _parsed(text)) or DEFAULT
+    approaches = tuple(approach for text in chosen for approach in _parsed(text, lens)) or DEFAULT
     if delay is None:
         delay = Scenario.delay if lens == "virtual" else 0.0
-    scenario = Scenario(_arrivals(what, time_column, min_magnitude, rate, duration, seed), delay, seed)
+    arrivals = _arrivals(what, time_column, min_magnitude, rate, duration, seed)
+    scenario = Scenario(arrivals, delay, seed, limits=limits(rate_limit, poll_interval))
     comparison = _with_progress(scenario, approaches, lens, speed)
     console = terminal(stderr=to_stdout)
     for note in scenario.arrivals.notes:
@@ -111,16 +114,18 @@ def compare_command(what: str, time_column: str | None, min_magnitude: float | N
         raise SystemExit(130)
 
 
-def _parsed(text: str) -> list[Approach]:
-    """`all` is every approach with its defaults."""
-    return [approach() for approach in APPROACHES.values()] if text == "all" else [parse_approach(text)]
+def _parsed(text: str, lens: str) -> list[Approach]:
+    """`all` is every approach that the lens can run, with its defaults."""
+    if text == "all":
+        return [approach() for approach in APPROACHES.values() if lens in lenses(approach)]
+    return [parse_approach(text)]
 
 
 def parse_approach(text: str) -> Approach:
     """An approach as the command line writes it.
 
-    >>> parse_approach("polling:interval=30,fixed=rate")
-    Polling(interval=30.0, fixed='rate', first_at=0.0, limit=100, types=(), filtered='source')
+    >>> parse_approach("long_polling:wait=10")
+    LongPolling(wait=10.0, pause=0.0, limit=100)
 
     Raises click.UsageError that names the word that is wrong.
     """

@@ -11,6 +11,8 @@ from typing import Any
 
 import click
 
+from labkit.cli.limits import limits, source_options
+
 CLOSE_SECONDS = 4.0
 """For which an end waits for what is under way; what is committed is safe on file without it."""
 
@@ -27,13 +29,14 @@ def serve_group() -> None:
 @serve_group.command("source")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="[default: one that is free]")
 @click.option("--db", metavar="FILE", default=":memory:", help="Keep events and deliveries in a SQLite file.")
-def serve_source(port: int, db: str) -> None:
+@source_options
+def serve_source(port: int, db: str, rate_limit: str, poll_interval: float) -> None:
     """An event source: POST /events, GET /events, POST /subscriptions."""
     from labkit.serve import serve
     from labkit.source import EventSource
     from labkit.source.database import Database
 
-    source = EventSource(db=Database(db))
+    source = EventSource(db=Database(db), limits=limits(rate_limit, poll_interval))
     server = serve(source.app, port)
 
     def close() -> None:
@@ -96,7 +99,8 @@ def _until_ended(first_line: dict[str, Any], close: Callable[[], None], said: Ev
 
 
 def _read_to_the_end(ended: Event) -> None:
-    sys.stdin.buffer.read()
+    while os.read(sys.stdin.fileno(), 65_536):  # without the buffer, whose lock the interpreter wants at its end
+        pass
     ended.set()
 
 

@@ -16,7 +16,7 @@ from labkit.event import Event
 from labkit.ledger import Ledger
 from labkit.lens.rest import emit_all
 from labkit.network.sockets import SocketNetwork
-from labkit.scenario import RetryProfile
+from labkit.scenario import Limits, RetryProfile
 from labkit.source import EventSource
 from labkit.source.database import Database, Synchronous
 
@@ -29,6 +29,7 @@ class Setting:
     epoch: float
     seed: int
     retries: RetryProfile
+    limits: Limits
     path: str
     synchronous: Synchronous
 
@@ -58,6 +59,7 @@ class Child:
             random.Random(setting.seed),
             db=Database(setting.path, setting.synchronous),
             retries=setting.retries,
+            limits=setting.limits,
         )
         self.url = self.network.host("source", self.source.app)
         self.slips: list[float] = []

@@ -74,7 +74,9 @@ def run_real(
         network = SocketNetwork(clock, ledger)
         try:
             database = path or str(Path(folder) / "source.db")
-            setting = Setting(clock.origin, clock.epoch, scenario.seed, scenario.retries, database, synchronous)
+            setting = Setting(
+                clock.origin, clock.epoch, scenario.seed, scenario.retries, scenario.limits, database, synchronous
+            )
             url = process.ask("start", setting)
             network.names[url.removeprefix("http://").partition("/")[0]] = "source"
             consumers, busy = subscribe_all(scenario, approach, clock, network, ledger, url)
@@ -135,7 +137,9 @@ def faster(scenario: Scenario, approach: Approach, speed: float) -> tuple[Scenar
         if field.metadata.get("unit") == "s"
     }
     arrivals = replace(arrivals, events=events, duration=duration, params={**arrivals.params, "speed": speed})
-    scenario = replace(scenario, arrivals=arrivals, retries=replace(scenario.retries, waits=waits))
+    limits = scenario.limits
+    limits = replace(limits, seconds=limits.seconds / speed, poll_interval=limits.poll_interval / speed)
+    scenario = replace(scenario, arrivals=arrivals, retries=replace(scenario.retries, waits=waits), limits=limits)
     return scenario, replace(approach, **times)
 
 

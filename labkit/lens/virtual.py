@@ -25,7 +25,7 @@ def run_virtual(scenario: Scenario, approach: Approach) -> Result:
     ledger = Ledger()
     clock = VirtualClock(start=-LEAD - 20 * scenario.delay, epoch=max(scenario.arrivals.epoch, EARLIEST))
     network = MemoryNetwork(clock, ledger, scenario.delay)
-    source = EventSource(clock, network, random.Random(scenario.seed), retries=scenario.retries)
+    source = EventSource(clock, network, random.Random(scenario.seed), retries=scenario.retries, limits=scenario.limits)
     source.app.config["PROPAGATE_EXCEPTIONS"] = True  # a bug in a view comes out of the run
     with closing(source.db), clock:
         url = network.host("source", source.app)

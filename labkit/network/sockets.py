@@ -123,7 +123,10 @@ class SocketTransport(httpx.BaseTransport):
         stream = _Answer(self, request, meter, answer)
         # identity was asked for: what comes packed stays packed, since a few bytes may unpack to any number
         headers = [(name, value) for name, value in answer.headers if name.lower() != b"content-encoding"]
-        return httpx.Response(answer.status, headers=headers, stream=stream, extensions={"labkit.exchange": exchange})
+        extensions: dict[str, Any] = {"labkit.exchange": exchange}
+        if answer.status == 101:  # what is spoken from here on is not HTTP (RFC 9110, 15.2.2)
+            extensions["network_stream"] = answer.extensions["network_stream"]
+        return httpx.Response(answer.status, headers=headers, stream=stream, extensions=extensions)
 
     def enter(self, meter: "Meter", status: int, error: str = "") -> None:
         """Enter an exchange's end in the ledger. One that is cut because the run is over stays unanswered."""
@@ -131,7 +134,7 @@ class SocketTransport(httpx.BaseTransport):
         network.ledger.bytes_out[exchange] = meter.bytes_out
         network.ledger.bytes_in[exchange] = meter.bytes_in
         network.ledger.connection[exchange] = meter.connection
-        if not (error and network.closed):
+        if not (network.closed and (error or status == 101)):
             network.ledger.close(exchange, network.clock.now(), status, meter.bytes_in, error)
 
     def close(self) -> None:

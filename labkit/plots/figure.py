@@ -46,6 +46,8 @@ STYLES = {
     "batched": Style("#8DA0CB", "P", "/."),
     "hybrid": Style("#CC79A7", "X", "\\."),
     "on_demand": Style("#999999", "*", "|."),
+    "fake_stream": Style("#6A51A3", "H", "*"),
+    "relay": Style("#A6761D", "$R$", "-\\"),
 }
 """By approach: the colours of Okabe and Ito, safe for the colour-blind, and darker and paler ones beside them."""
 OTHER = Style("#555555", "8", "-.")

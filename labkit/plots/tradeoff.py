@@ -173,6 +173,9 @@ def _annotate(
     axes: "Axes", measured: list[_Point], ideal: list[_Point], line: "Line2D | None", floor: "Line2D | None"
 ) -> None:
     """A name beside each point (beside theory's only where nothing measured has it), and one on the floor."""
+    drawing = axes.get_figure(root=True)
+    assert drawing is not None
+    drawing.draw_without_rendering()
     names = {point.label for point in measured}
     points = [*measured, *(point for point in ideal if point.label not in names)]
     labels, bottom = [], axes.get_ylim()[0]
@@ -180,9 +183,7 @@ def _annotate(
         cost, mean = point.at
         zero = "" if mean > 0 else ": 0 s, below the scale"
         labels.append((cost, mean or bottom, f"{point.label}{zero}"))
-    drawing = axes.get_figure(root=True)
-    assert drawing is not None
-    drawing.draw_without_rendering()
+    labels = _gathered(axes, labels)
     taken = [_box(axes, end) for point in measured if point.whisker for end in _between(drawn(point.whisker))]
     taken += [_box(axes, end) for end in _between(drawn(line))] if line else []
     if floor is not None:
@@ -201,6 +202,20 @@ def _annotate(
             text.set(ha="right")
         taken.append(text.get_window_extent())
     place(axes, labels, taken)
+
+
+def _gathered(axes: "Axes", labels: list[tuple[float, float, str]]) -> list[tuple[float, float, str]]:
+    """One text for points that lie on each other, within 3 pixels: a name a line."""
+    gathered: list[tuple[float, float, str]] = []
+    for x, y, text in labels:
+        for number, (at, height, texts) in enumerate(gathered):
+            (left, low), (right, high) = axes.transData.transform([(x, y), (at, height)])
+            if max(abs(left - right), abs(low - high)) < 3:
+                gathered[number] = at, height, f"{texts}\n{text}"
+                break
+        else:
+            gathered.append((x, y, text))
+    return gathered
 
 
 def _between(ends: list[tuple[float, float]]) -> list[tuple[float, float]]:

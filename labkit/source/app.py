@@ -19,7 +19,9 @@ from labkit.source.bodies import (
     check_instant,
 )
 from labkit.source.endpoint import check_endpoint
+from labkit.source.limiter import add_limits
 from labkit.source.listing import add_listing, json_answer
+from labkit.source.websocket import add_websocket
 
 if TYPE_CHECKING:
     from labkit.source.source import EventSource
@@ -36,10 +38,20 @@ def create_app(source: "EventSource") -> Flask:
     store = source.store
 
     add_listing(app, source)
+    add_websocket(app, source)
+    add_limits(app, source.limits, source.clock)
 
     @app.get("/events/<id>")
     def one_event(id: str) -> Response:
         return json_answer(store.event(id) or abort(404, f"there is no event {id[:80]!r}"))
+
+    @app.post("/events/<id>/acknowledge")
+    def acknowledge(id: str) -> Response:
+        """An action: once or often, it has one effect (it is idempotent: RFC 9110, 9.2.2)."""
+        if store.event(id) is None:
+            abort(404, f"there is no event {id[:80]!r}")
+        at = store.acknowledge(id, source.clock.unix_nanoseconds())
+        return json_answer(to_json({"id": id, "acknowledged_at": timestamp(at / NANO)}))
 
     @app.post("/events")
     def emit() -> Response:

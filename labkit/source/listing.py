@@ -1,6 +1,7 @@
 """The ways to read what happened: a list by cursor, which may wait; the newest, as feeds have it; and a stream."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from flask import Flask, Response, abort, request
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from labkit.source.source import EventSource
 
 LONGEST_WAIT = 60
+SHORTEST_LOOK = 0.01
 HEARTBEAT = 15.0
 """Seconds of silence after which a stream sends a comment, so that nobody between takes it for dead (HTML, 9.2.7)."""
 RETRY_MS = 1000
@@ -31,15 +33,18 @@ def add_listing(app: Flask, source: "EventSource") -> None:
             wanted = types(asked["type"]) if "type" in asked else []
         except ValueError as error:
             abort(400, str(error))
-        after, until = place(asked.get("after", "")), clock.now() + wait
+        after, until = place(source, asked.get("after", "")), clock.now() + wait
         with news:
             while True:
                 documents, last, has_more = store.page(after, limit, wanted)
                 left = until - clock.now()
                 if documents or left <= 0 or not news.wait(left):
                     break
+        tag = f"{after}-{last}-{has_more:d}"  # the address and this determine the page: what happened stays as it was
+        if request.if_none_match.contains_weak(tag):
+            return unchanged(tag)
         tail = to_json({"next": store.cursor(last), "has_more": has_more})
-        return json_answer(b'{"events":[' + b",".join(documents) + b"]," + tail[1:])
+        return json_answer(b'{"events":[' + b",".join(documents) + b"]," + tail[1:], tag=tag)
 
     @app.get("/feed")
     def feed() -> Response:
@@ -47,34 +52,65 @@ def add_listing(app: Flask, source: "EventSource") -> None:
         documents, seq = store.newest(last)
         tag = f"{last}-{seq}"
         if request.if_none_match.contains_weak(tag):
-            return Response(status=304, headers={"ETag": f'"{tag}"'})
-        return json_answer(b'{"events":[' + b",".join(documents) + b"]}", headers={"ETag": f'"{tag}"'})
+            return unchanged(tag)
+        return json_answer(b'{"events":[' + b",".join(documents) + b"]}", tag=tag)
 
     @app.get("/stream")
     def stream() -> Response:
         asked = query("after")
-        after = place(request.headers.get("Last-Event-ID", "") or asked.get("after", ""))
-        return Response(chunks(after), mimetype="text/event-stream", headers={"Cache-Control": "no-store"})
+        after = place(source, request.headers.get("Last-Event-ID", "") or asked.get("after", ""))
+        return event_stream(after, lambda after: told(source, after))
 
-    def chunks(after: int) -> Iterator[bytes]:
+    @app.get("/fake-stream")
+    def fake_stream() -> Response:
+        asked = query("after", "every")
+        after = place(source, request.headers.get("Last-Event-ID", "") or asked.get("after", ""))
+        every = max(SHORTEST_LOOK, seconds("every", asked.get("every", "5"), LONGEST_WAIT))
+        return event_stream(after, lambda after: looked_up(source, after, every))
+
+    def event_stream(after: int, read: Callable[[int], list[tuple[int, bytes]]]) -> Response:
+        return Response(chunks(after, read), mimetype="text/event-stream", headers={"Cache-Control": "no-store"})
+
+    def chunks(after: int, read: Callable[[int], list[tuple[int, bytes]]]) -> Iterator[bytes]:
         """Server-sent events (WHATWG HTML, 9.2): an `id` that resumes, one event a block, and comments in silence."""
         yield f"retry: {RETRY_MS}\n\n".encode()
         while True:
-            with news:
-                rows = store.after(after, PAGE)
-                heard = bool(rows) or news.wait(HEARTBEAT)
-            if rows:
+            if rows := read(after):
                 after = rows[-1][0]
                 yield b"".join(f"id: {store.cursor(seq)}\ndata: ".encode() + event + b"\n\n" for seq, event in rows)
-            elif not heard:
+            else:
                 yield b": still here\n\n"
 
-    def place(cursor: str) -> int:
-        try:
-            return store.place(cursor) if cursor else 0
-        except ValueError as error:
-            abort(400, str(error))
+
+def told(source: "EventSource", after: int) -> list[tuple[int, bytes]]:
+    """What came after a place, as soon as there is something; nothing, after a heartbeat's silence."""
+    with source.news:
+        rows = source.store.after(after, PAGE)
+        return rows if rows or not source.news.wait(HEARTBEAT) else source.store.after(after, PAGE)
 
 
-def json_answer(document: bytes, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+def looked_up(source: "EventSource", after: int, every: float) -> list[tuple[int, bytes]]:
+    """The same, by looking again and again: a push that polls inside."""
+    for _ in range(math.ceil(HEARTBEAT / every)):
+        source.clock.sleep(every)
+        if rows := source.store.after(after, PAGE):
+            return rows
+    return []
+
+
+def place(source: "EventSource", cursor: str) -> int:
+    """The place that a cursor stands for, 0 for none; 400 if it is not this source's."""
+    try:
+        return source.store.place(cursor) if cursor else 0
+    except ValueError as error:
+        abort(400, str(error))
+
+
+def json_answer(document: bytes, status: int = 200, tag: str = "") -> Response:
+    headers = {"ETag": f'"{tag}"'} if tag else None
     return Response(document, status, headers, mimetype="application/json")
+
+
+def unchanged(tag: str) -> Response:
+    """304: what the client holds is still the answer (RFC 9110, 15.4.5)."""
+    return Response(status=304, headers={"ETag": f'"{tag}"'})

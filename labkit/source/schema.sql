@@ -6,6 +6,11 @@ CREATE TABLE IF NOT EXISTS events (
 );
 CREATE INDEX IF NOT EXISTS events_by_type ON events (type, seq);
 
+CREATE TABLE IF NOT EXISTS acknowledgements (
+    event TEXT    PRIMARY KEY REFERENCES events (id),
+    at    INTEGER NOT NULL                   -- the first time, Unix time in nanoseconds
+) WITHOUT ROWID;
+
 CREATE TABLE IF NOT EXISTS subscriptions (
     id     TEXT PRIMARY KEY,
     url    TEXT NOT NULL,

@@ -9,7 +9,7 @@ from labkit.crash import crash_point
 from labkit.event import ID, timestamp, to_json
 from labkit.ledger import Ledger
 from labkit.network import Network
-from labkit.scenario import RetryProfile
+from labkit.scenario import Limits, RetryProfile
 from labkit.source.app import create_app
 from labkit.source.database import Database
 from labkit.source.deliver import Attempt, deliver
@@ -25,7 +25,8 @@ class EventSource:
     """A toy event source: `emit` events, and serve `app`, which lists them and takes subscriptions.
 
     Every event that `emit` returned is told to each subscriber that wants it, at least once, by the retry schedule of
-    `retries`. Without arguments: in memory, on the machine's clock, delivering to loopback addresses.
+    `retries`; who asks is held to `limits`. Without arguments: in memory, on the machine's clock, delivering to
+    loopback addresses.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class EventSource:
         *,
         db: Database | None = None,
         retries: RetryProfile | None = None,
+        limits: Limits | None = None,
         name: str = "source",
     ) -> None:
         self.clock = clock or RealClock()
@@ -47,6 +49,7 @@ class EventSource:
         client = network.client(name, "delivery", timeout=retries.timeout, deadline=retries.timeout)
         self._challenges = network.client(name, "setup", timeout=retries.timeout, deadline=retries.timeout)
         self.dispatcher = Dispatcher(self.outbox, self.clock, client, retries, self.rng.randbytes(8).hex())
+        self.limits = limits or Limits()
         self.news = self.clock.condition()
         self.app = create_app(self)
         self.clock.spawn(self.dispatcher.run)

@@ -73,6 +73,13 @@ class Store:
             if key:  # taken since it was looked up: all of this is rolled back
                 sql.execute("INSERT INTO idempotency VALUES (?, ?, ?)", (key, sha256(body).digest(), document))
 
+    def acknowledge(self, id: str, now: int) -> int:
+        """Enter that an event was acknowledged, `now` (Unix ns); returns when it first was."""
+        with self._db.transaction() as sql:
+            sql.execute("INSERT OR IGNORE INTO acknowledgements VALUES (?, ?)", (id, now))
+            at: int = sql.execute("SELECT at FROM acknowledgements WHERE event = ?", (id,)).fetchone()[0]
+        return at
+
     def event(self, id: str) -> bytes | None:
         rows = self._db.read("SELECT json FROM events WHERE id = ?", (id,))
         return rows[0][0] if rows else None

@@ -1,0 +1,42 @@
+"""The options that say what a source asks of those who ask it."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from labkit.scenario import Limits
+
+
+def source_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command `--rate-limit` and `--poll-interval`."""
+    command = click.option(
+        "--poll-interval",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="The source hints at this pause between two polls, X-Poll-Interval. [default: it does not]",
+    )(command)
+    return click.option(
+        "--rate-limit",
+        default="",
+        metavar="REQUESTS/SECONDS",
+        help="The source answers 429 beyond so many requests in so many seconds, such as 60/3600. [default: none]",
+    )(command)
+
+
+def limits(rate_limit: str, poll_interval: float) -> Limits:
+    """The options as Limits.
+
+    >>> limits("60/3600", 0.0)
+    Limits(requests=60, seconds=3600.0, poll_interval=0.0)
+
+    Raises click.UsageError that names the text.
+    """
+    if not rate_limit:
+        return Limits(poll_interval=poll_interval)
+    parts = re.fullmatch(r"([1-9]\d{0,8})/(\d{1,9}(?:\.\d{1,9})?)", rate_limit)
+    if not parts or float(parts[2]) == 0:
+        raise click.UsageError(f"--rate-limit {rate_limit}: give REQUESTS/SECONDS, such as 60/3600")
+    return Limits(int(parts[1]), float(parts[2]), poll_interval)

@@ -1,0 +1,60 @@
+"""What the source asks of those who ask it: a number of requests, and a pause between them."""
+
+import math
+
+from flask import Flask, Response, request
+from werkzeug.exceptions import TooManyRequests
+
+from labkit.clock import Clock
+from labkit.scenario import Limits
+
+LISTS = ("/events", "/feed")
+"""What is read again and again, and so carries the hint."""
+
+
+class Window:
+    """Counts each caller's requests in a fixed window, which starts with its first one."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._windows: dict[str, tuple[float, int]] = {}  # caller: (start, requests)
+
+    def refuse(self, caller: str, now: float) -> float:
+        """Count a request; 0 if it may pass, otherwise the seconds until the caller's window is over.
+
+        >>> window = Window(Limits(requests=2, seconds=60))
+        >>> [window.refuse("me", at) for at in (10.0, 11.0, 12.0, 70.0)]
+        [0.0, 0.0, 58.0, 0.0]
+        """
+        start, count = self._windows.get(caller, (now, 0))
+        if now >= start + self._limits.seconds:
+            start, count = now, 0
+        if count >= self._limits.requests:
+            return start + self._limits.seconds - now
+        self._windows[caller] = start, count + 1
+        return 0.0
+
+
+def add_limits(app: Flask, limits: Limits, clock: Clock) -> None:
+    """Answer 429 with `Retry-After` beyond the limit (RFC 6585, 4), and hint at a pause by `X-Poll-Interval`.
+
+    Reading is limited, for each address that calls: on loopback all callers have one.
+    """
+    if limits.requests:
+        window = Window(limits)
+
+        @app.before_request
+        def limit() -> None:
+            if request.method in ("GET", "HEAD") and request.path != "/healthz":
+                left = window.refuse(request.remote_addr or "", clock.now())
+                if left:
+                    said = f"{limits.requests} requests in {limits.seconds:g} s are the most"
+                    raise TooManyRequests(f"{said}; come back in {math.ceil(left)} s", retry_after=math.ceil(left))
+
+    if limits.poll_interval:
+
+        @app.after_request
+        def hint(answer: Response) -> Response:
+            if request.path in LISTS and request.method == "GET":
+                answer.headers["X-Poll-Interval"] = str(math.ceil(limits.poll_interval))
+            return answer

@@ -1,0 +1,132 @@
+"""What a source asks of those who ask it, and that labkit's clients keep to it."""
+
+import random
+from contextlib import closing
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from labkit import (
+    Aimd,
+    ConditionalFeed,
+    EventSource,
+    Feed,
+    HalveDouble,
+    Limits,
+    LongPolling,
+    OnDemand,
+    Polling,
+    Scenario,
+    poisson,
+)
+from labkit.lens.real import faster
+from labkit.lens.virtual import run_virtual
+from labkit.source.limiter import Window
+
+HOUR = poisson(per_hour=60, duration=3600, seed=1)
+ASKING = [
+    Polling(interval=1), Polling(interval=1, fixed="rate"), Polling(interval=1, jitter=0.5), Feed(interval=1),
+    ConditionalFeed(interval=1), Aimd(start=1, longest=2), HalveDouble(start=1, longest=2), LongPolling(wait=1),
+    OnDemand(every=1),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("approach", ASKING, ids=repr)
+def test_a_hint_is_kept_by_everybody_who_asks(approach):
+    """X-Poll-Interval: 60. No question is sent sooner than that after an answer."""
+    result = run_virtual(Scenario(HOUR, limits=Limits(poll_interval=60)), approach)
+    polls = result.exchanges
+    assert len(polls) > 50
+    pauses = polls.sent_at.to_numpy()[1:] - polls.answered_at.to_numpy()[:-1]
+    assert pauses.min() >= 60 - 1e-6
+    assert result.row()["lost"] == 0
+
+
+@pytest.mark.parametrize("approach", ASKING, ids=repr)
+def test_retry_after_is_obeyed_by_everybody_who_asks(approach):
+    """Ten requests a minute: whoever is refused comes back when the window is over, and then is answered."""
+    result = run_virtual(Scenario(HOUR, limits=Limits(requests=10, seconds=60)), approach)
+    polls, row = result.exchanges, result.row()
+    assert row["lost"] == 0
+    throttled = polls.outcome.eq("throttled").to_numpy()
+    assert throttled.sum() > 10
+    assert row["error_requests"] == result.counted.outcome.eq("throttled").sum()
+    assert not (throttled[1:] & throttled[:-1]).any()
+    starts, counts = float("-inf"), 0
+    for at, refused in zip(polls.sent_at + 0.02, throttled, strict=True):  # as they reach the source
+        if at >= starts + 60 - 1e-9:
+            starts, counts = at, 0
+        counts += not refused
+        assert counts <= 10
+        assert not refused or counts == 10
+
+
+def test_without_limits_the_answers_say_nothing_of_them():
+    with closing(EventSource()) as source:
+        answer = source.app.test_client().get("/events")
+        assert "X-Poll-Interval" not in answer.headers
+
+
+def test_a_refusal_says_how_long_and_spares_what_is_not_reading():
+    with closing(EventSource(limits=Limits(requests=1, seconds=60, poll_interval=59.2))) as source:
+        client = source.app.test_client()
+        assert client.get("/events").headers["X-Poll-Interval"] == "60"
+        refused = client.get("/events")
+        assert refused.status_code == 429
+        assert refused.headers["Retry-After"] == "60"
+        assert refused.json["detail"] == "1 requests in 60 s are the most; come back in 60 s"
+        assert client.get("/healthz").status_code == 200
+        assert client.post("/events", json={"type": "a", "data": {}}).status_code == 201
+        assert client.get("/events", environ_base={"REMOTE_ADDR": "10.0.0.7"}).status_code == 200
+
+
+@given(st.integers(1, 5), st.lists(st.floats(0, 30), max_size=60), st.randoms())
+def test_no_window_has_more_than_its_requests(requests, gaps, chance):
+    """Against a plain recount: windows that start with their first request, for each caller."""
+    window, now, starts, counts = Window(Limits(requests=requests, seconds=20)), 0.0, {}, {}
+    for gap in gaps:
+        now += gap
+        caller = chance.choice("ab")
+        if caller not in starts or now >= starts[caller] + 20:
+            starts[caller], counts[caller] = now, 0
+        counts[caller] += 1
+        left = window.refuse(caller, now)
+        assert (left == 0) == (counts[caller] <= requests)
+        assert left == 0 or left == pytest.approx(starts[caller] + 20 - now)
+
+
+def test_faster_divides_the_limits_too():
+    scenario, _ = faster(Scenario(HOUR, delay=0.0, limits=Limits(10, 60, 30)), Polling(), 10)
+    assert scenario.limits == Limits(10, 6, 3)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"requests": -1}, "requests must be"),
+        ({"seconds": 0}, "seconds must be"),
+        ({"poll_interval": -1}, "poll_inter"),
+    ],
+)
+def test_limits_that_make_no_sense_are_refused(wrong, said):
+    with pytest.raises(ValueError, match=said):
+        Limits(**wrong)
+
+
+def test_jitter_spreads_the_pauses_evenly_and_by_its_seed():
+    """At 20 % of 60 s: from 48 to 72 s, and 1.3 % of latency (1 + 0.2²/3)."""
+    runs = [run_virtual(Scenario(HOUR), Polling(jitter=0.2, seed=seed)) for seed in (1, 1, 2)]
+    pauses = [run.exchanges.sent_at.diff().dropna() - 0.04 for run in runs]
+    assert pauses[0].equals(pauses[1])
+    assert not pauses[0].equals(pauses[2])
+    assert 48 <= pauses[0].min() < 51 and 69 < pauses[0].max() <= 72
+    chance = random.Random("1/consumer-1")
+    assert pauses[0].tolist() == pytest.approx([60 * chance.uniform(0.8, 1.2) for _ in pauses[0]], abs=1e-6)
+
+
+def test_jitter_with_a_fixed_rate_is_refused():
+    with pytest.raises(ValueError, match="jitter goes with fixed='delay'"):
+        Polling(fixed="rate", jitter=0.1)
+    with pytest.raises(ValueError, match="jitter must be a share from 0 to 1"):
+        Polling(jitter=1.5)

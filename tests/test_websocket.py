@@ -1,0 +1,129 @@
+"""The WebSocket, between our two sides, and with somebody else's client."""
+
+import json
+import socket
+from contextlib import closing, contextmanager, suppress
+
+import httpx
+import pytest
+import websocket
+
+from labkit import EventSource, Scenario, WebSocket, compare, poisson, serve
+from labkit.approaches.websocket import upgrade
+from labkit.lens.real import run_real
+
+
+@pytest.fixture
+def source():
+    with closing(EventSource()) as source:
+        yield source
+
+
+@pytest.fixture
+def server(source):
+    server = serve(source.app)
+    yield server
+    server.stop()
+    assert server.errors == ""
+
+
+@contextmanager
+def foreign(server, after=""):
+    """PyPI's websocket-client."""
+    url = f"{server.url.replace('http', 'ws')}/ws?after={after}"
+    client = websocket.create_connection(url, timeout=5, suppress_origin=True)
+    connection = client.sock
+    yield client
+    client.close()
+    connection.close()  # it forgets its socket where the server closes first
+
+
+def test_somebody_elses_client_hears_each_event_and_resumes_by_the_cursor(source, server):
+    with foreign(server) as ours:
+        for number in range(3):
+            source.emit("a.b", {"number": number, "text": "é" * number})
+        heard = [json.loads(ours.recv()) for _ in range(3)]
+    assert [message["event"]["data"]["number"] for message in heard] == [0, 1, 2]
+    assert heard[0]["event"] == httpx.get(f"{server.url}/events").json()["events"][0]
+    with foreign(server, heard[0]["cursor"]) as again:
+        assert [json.loads(again.recv()) for _ in range(2)] == heard[1:]
+
+
+def test_a_ping_is_answered_and_a_long_message_ends_the_connection(source, server):
+    with foreign(server) as ours:
+        ours.ping("here?")
+        opcode, said = ours.recv_data(control_frame=True)
+        assert (opcode, said) == (websocket.ABNF.OPCODE_PONG, b"here?")
+        ours.send("x" * 5000)
+        with suppress(ConnectionResetError):  # what was not read any more may reset the connection
+            opcode, said = ours.recv_data(control_frame=True)
+            assert (opcode, said[:2]) == (websocket.ABNF.OPCODE_CLOSE, (1009).to_bytes(2, "big"))
+        source.emit("a.b", {})
+        with pytest.raises((websocket.WebSocketException, OSError)):
+            ours.recv()
+
+
+def test_what_is_no_handshake_is_refused(server):
+    plain = httpx.get(f"{server.url}/ws")
+    assert (plain.status_code, plain.headers["Upgrade"]) == (426, "websocket")
+    old = httpx.get(f"{server.url}/ws", headers=upgrade() | {"Sec-WebSocket-Version": "7"})
+    assert old.status_code == 400
+    assert "Sec-WebSocket-Version" in old.json()["detail"]
+    unknown = httpx.get(f"{server.url}/ws?after=nonsense", headers=upgrade())
+    assert (unknown.status_code, "cursor 'nonsense'" in unknown.json()["detail"]) == (400, True)
+
+
+def test_a_page_of_another_site_is_refused(server):
+    other = httpx.get(f"{server.url}/ws", headers=upgrade() | {"Origin": "http://elsewhere.example"})
+    assert other.status_code == 403
+
+
+def test_a_server_stops_with_websockets_open(source):
+    server = serve(source.app)
+    with foreign(server) as ours:
+        source.emit("a.b", {})
+        ours.recv()
+        server.stop()
+        with pytest.raises((websocket.WebSocketException, OSError)):
+            ours.recv()
+
+
+def test_bytes_and_requests_are_counted_below_the_protocol():
+    """One request, whose answer has no end: its bytes are those of the frames, and it holds one connection."""
+    result = run_real(Scenario(poisson(3600 * 10, 2, seed=3), delay=0.0), WebSocket())
+    row = result.row()
+    assert (row["requests"], row["connections"], row["lost"], row["duplicates"]) == (1, 1, 0, 0)
+    assert row["connection_seconds"] == pytest.approx(2, abs=0.2)
+    told = sum(len(json.dumps(event.data)) for event in result.scenario.arrivals.events)
+    assert row["bytes_in"] > told + 100 * row["events"]
+
+
+def test_a_break_is_mended_by_the_cursor_without_loss_or_repeat(monkeypatch):
+    """Every connection is cut after its first seconds' bytes: the next one goes on from the last message."""
+    monkeypatch.setattr("labkit.approaches.consumer.Consumer.rest", lambda self, seconds: self.clock.sleep(0.05))
+    taken = []
+
+    class Cutting(WebSocket):
+        def run(self, consumer):
+            receive = consumer.receive
+
+            def cutting(event, carrier):
+                receive(event, carrier)
+                taken.append(event["id"])
+                if len(taken) % 4 == 0:
+                    connection = carrier.extensions["network_stream"].get_extra_info("socket")
+                    connection.shutdown(socket.SHUT_RDWR)
+
+            consumer.receive = cutting
+            super().run(consumer)
+
+    result = run_real(Scenario(poisson(3600 * 10, 2, seed=3), delay=0.0), Cutting())
+    row = result.row()
+    assert row["requests"] > 3
+    assert (row["lost"], row["duplicates"]) == (0, 0)
+    assert taken == result.receipts.event_id.tolist()
+
+
+def test_it_is_refused_in_the_virtual_lens_by_name():
+    with pytest.raises(ValueError, match="websocket is for the real lens, got 'virtual'"):
+        compare(poisson(10, 60), [WebSocket()])
