@@ -26,6 +26,7 @@ from labkit import (
     compare,
     earthquakes,
     poisson,
+    switching,
 )
 from labkit.approaches import Consumer
 from labkit.clock import VirtualClock
@@ -339,3 +340,20 @@ def test_a_median_of_a_stream_a_websocket_and_a_long_poll_is_within_three_of_a_w
     told, *others = (result.row()["latency"]["p50"] for result in results)
     assert all(result.row()["lost"] == 0 for result in results)
     assert max(others) < 3 * told
+
+
+@pytest.mark.parametrize(("dwell", "wins"), [((21_600.0, 3600.0), True), ((120.0, 20.0), False)])
+def test_aimd_beats_the_best_fixed_interval_where_the_rate_switches_slowly_and_not_where_it_switches_fast(dwell, wins):
+    """2 events an hour when quiet and 120 when busy; +20 s and half, from 5 to 600 s; at equal requests.
+
+    Six hours quiet and one busy can be followed; two minutes and twenty seconds cannot: then it is later, as on any
+    source without a memory.
+    """
+    ratios = []
+    for seed in range(5):
+        arrivals = switching(2, 120, dwell, duration=86_400, seed=seed)
+        adaptive = row(arrivals, Aimd(add=20, shortest=5, longest=600))
+        fixed = row(arrivals, Polling(interval=arrivals.duration / adaptive["requests"] - 0.04))
+        assert fixed["requests"] == pytest.approx(adaptive["requests"], rel=0.001)
+        ratios.append(adaptive["latency"]["mean"] / fixed["latency"]["mean"])
+    assert max(ratios) < 1 if wins else min(ratios) > 1, ratios
