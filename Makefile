@@ -24,7 +24,7 @@ quick: .venv/test.stamp        ## under a minute: lint, types, and the tests tha
 	$(BIN)/mypy
 	$(BIN)/pytest -q -n 2 -m "not slow" tests labkit
 
-soak: .venv/test.stamp         ## the long rounds: many SIGKILLs at random moments
+soak: .venv/soak.stamp         ## the long rounds: many SIGKILLs at random moments, the exercises graded by nbgrader
 	LABKIT_SOAK=1 $(BIN)/pytest -q -n0 -m soak tests
 
 bench: .venv/test.stamp        ## speed and memory, as ratios against a floor in the same run
@@ -37,7 +37,7 @@ mutations: .venv/test.stamp    ## break the code on purpose: each mutation must 
 	$(BIN)/python tests/mutations.py
 
 notebooks: .venv/test.stamp    ## run the notebooks and store their outputs
-	$(BIN)/jupyter execute --inplace notebooks/*.ipynb
+	$(BIN)/jupyter execute --inplace notebooks/*.ipynb notebooks/exercises/*.ipynb
 
 clean:
 	rm -rf .venv tests/node_modules build *.egg-info
@@ -57,6 +57,10 @@ clean:
 .venv/test.stamp: pyproject.toml .venv/bin/python
 	$(PIP) -e ".[lab,test]"
 	touch $@ .venv/lab.stamp .venv/base.stamp
+
+.venv/soak.stamp: .venv/test.stamp
+	$(PIP) -e ".[soak]"
+	touch $@
 
 tests/node_modules/.stamp: tests/package.json   # without it the tests of npm's clients skip, and say so
 	npm install --prefix tests --no-package-lock --no-audit --no-fund --silent && touch $@ || true

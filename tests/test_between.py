@@ -354,6 +354,6 @@ def test_aimd_beats_the_best_fixed_interval_where_the_rate_switches_slowly_and_n
         arrivals = switching(2, 120, dwell, duration=86_400, seed=seed)
         adaptive = row(arrivals, Aimd(add=20, shortest=5, longest=600))
         fixed = row(arrivals, Polling(interval=arrivals.duration / adaptive["requests"] - 0.04))
-        assert fixed["requests"] == pytest.approx(adaptive["requests"], rel=0.001)
+        assert fixed["requests"] == pytest.approx(adaptive["requests"], abs=1)
         ratios.append(adaptive["latency"]["mean"] / fixed["latency"]["mean"])
     assert max(ratios) < 1 if wins else min(ratios) > 1, ratios

@@ -182,6 +182,9 @@ class TestStyles:
         nearest = min(float(abs(a - b).max()) for n, a in enumerate(colours) for b in colours[:n])
         assert nearest > 0.1
 
+    def test_every_approach_has_one(self) -> None:
+        assert plots.STYLES.keys() == APPROACHES.keys()
+
     def test_are_by_the_labels_first_word(self) -> None:
         assert plots.style("polling interval=60") == plots.STYLES["polling"]
         assert plots.style("my_own") == plots.style("") not in plots.STYLES.values()
@@ -373,11 +376,19 @@ class TestFrontier:
         figure = plots.frontier(table(rows), 86400, 0.02)
         figure.drawing.draw_without_rendering()
         axes = figure.drawing.axes[0]
-        boxes = [text.get_window_extent() for text in axes.texts if text.get_text().endswith("length")]
-        assert len(boxes) == 5
+        named = [text for text in axes.texts if text.get_text().endswith("length")]
+        boxes = [text.get_window_extent() for text in named]
+        assert sorted("\n".join(text.get_text() for text in named).split("\n")) == sorted(rows)
         assert not [1 for n, box in enumerate(boxes) for other in boxes[:n] if box.overlaps(other)]
         outer = axes.get_window_extent().padded(2)
         assert all(outer.contains(*corner) for box in boxes for corner in box.corners())
+
+    def test_points_that_lie_on_each_other_share_a_text(self) -> None:
+        """A feed sends as many requests as polling does, and is as late: two names, a line each, at one point."""
+        both = table({"polling": ("polling", 1440, 30.0, 57.0), "feed": ("feed", 1440, 30.0, 57.0)})
+        assert "polling\nfeed" in texts(plots.frontier(both, 86400, 0.02))
+        apart = table({"polling": ("polling", 1440, 30.0, 57.0), "feed": ("feed", 1440, 33.0, 57.0)})
+        assert {"polling", "feed"} <= set(texts(plots.frontier(apart, 86400, 0.02)))
 
     def test_names_its_axes_with_units(self) -> None:
         axes = plots.frontier(TABLE, 86400, 0.02).drawing.axes[0]

@@ -7,6 +7,7 @@ import click
 
 import labkit
 from labkit.cli.about import approaches_command, doctor_command
+from labkit.cli.assignment import assignment_command
 from labkit.cli.compare import compare_command
 from labkit.cli.contest import contest_command
 from labkit.cli.serve import serve_group
@@ -20,7 +21,7 @@ def cli() -> None:
     """Measure what it costs to know that something happened, and how late you know."""
 
 
-for command in (compare_command, contest_command, serve_group, approaches_command, doctor_command):
+for command in (compare_command, contest_command, assignment_command, serve_group, approaches_command, doctor_command):
     cli.add_command(command)
 
 

@@ -2,8 +2,22 @@
 
 from labkit.plots.crossing import crossover
 from labkit.plots.figure import STYLES, Figure, Style, style
+from labkit.plots.knobs import balance, price, turn
 from labkit.plots.lanes import swim_lanes
 from labkit.plots.staircase import busiest, staircases
 from labkit.plots.tradeoff import frontier
 
-__all__ = ["STYLES", "Figure", "Style", "busiest", "crossover", "frontier", "staircases", "style", "swim_lanes"]
+__all__ = [
+    "STYLES",
+    "Figure",
+    "Style",
+    "balance",
+    "busiest",
+    "crossover",
+    "frontier",
+    "price",
+    "staircases",
+    "style",
+    "swim_lanes",
+    "turn",
+]
