@@ -54,7 +54,7 @@ def crossover(measured: "pd.DataFrame", theory: "pd.DataFrame | None" = None, ev
         for unit, lines in series.items():
             spans = [_said(approach, line) for approach, line in lines.items()]
             said.append(f"{unit} an event: {', '.join(spans) or 'none'}{_where(lines)}")
-        over = "" if events is None else f", {counted(events, 'event')} a point"
+        over = "" if events is None else f", {counted(events, '{number} event', '{number} events')} a point"
         return f"Against the load λT{over}: {'; '.join(said)}."
 
     return Figure(drawing, sentence, CAPTION)

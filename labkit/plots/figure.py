@@ -10,6 +10,8 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from labkit.catalogue import say, say_number
+
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
@@ -144,13 +146,13 @@ def short(value: float, digits: int = 3) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def counted(number: float, noun: str) -> str:
+def counted(number: float, one: str, many: str) -> str:
     """A number of things.
 
-    >>> counted(1, "event"), counted(1707, "event")
+    >>> counted(1, "{number} event", "{number} events"), counted(1707, "{number} event", "{number} events")
     ('1 event', '1,707 events')
     """
-    return f"{short(number, 9)} {noun}{'' if number == 1 else 's'}"
+    return say_number(one, many, number, number=short(number, 9))
 
 
 def listed(parts: Iterable[str]) -> str:
@@ -160,7 +162,7 @@ def listed(parts: Iterable[str]) -> str:
     'a, b and c'
     """
     *most, last = parts
-    return f"{', '.join(most)} and {last}" if most else last
+    return say("{most} and {last}", most=", ".join(most), last=last) if most else last
 
 
 def drawn(line: "Line2D") -> list[tuple[float, float]]:

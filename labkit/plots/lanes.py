@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from labkit.catalogue import say
 from labkit.plots.figure import (
     SIZE,
     Figure,
@@ -52,7 +53,7 @@ def swim_lanes(receipts: "pd.DataFrame", exchanges: Mapping[str, "pd.DataFrame"]
     drawing = canvas(13, 3.2 + 1.1 * len(shown))
     axes = drawing.add_subplot()
     source = len(shown)
-    unit, size = ("minute", 60.0) if end - start >= 60 else ("second", 1.0)
+    size = 60.0 if end - start >= 60 else 1.0
     at = (events.occurred_at.to_numpy(float) - start) / size
     world = axes.vlines(at, source + 0.75, source + 1.25, color="black", linewidth=_width(2.5, len(at)), label="event")
     axes.vlines(at, source, source + 0.75, color="#BBBBBB", linewidth=_width(1, len(at)), zorder=1)
@@ -61,12 +62,14 @@ def swim_lanes(receipts: "pd.DataFrame", exchanges: Mapping[str, "pd.DataFrame"]
         _Lane(axes, label, _role(exchanges[label]), frame, (start, end, size), source - 1 - number, source)
         for number, (label, frame) in enumerate(shown.items())
     ]
-    dress(axes, "", f"{unit}s after t = {short(start, 7)} s", "")
+    after = "minutes after t = {start} s" if size == 60 else "seconds after t = {start} s"
+    dress(axes, "", say(after, start=short(start, 7)), "")
     axes.grid(False, axis="y")
     for y in range(source + 2):
         axes.axhline(y, color="#999999", linewidth=1, zorder=0)
     axes.set_yticks(
-        [source + 1, source, *(lane.y for lane in lanes)], ["world", "source", *(lane.name for lane in lanes)]
+        [source + 1, source, *(lane.y for lane in lanes)],
+        [say("world"), say("source"), *(lane.name for lane in lanes)],
     )
     for text in axes.get_yticklabels():
         text.set_parse_math(False)
@@ -78,11 +81,16 @@ def swim_lanes(receipts: "pd.DataFrame", exchanges: Mapping[str, "pd.DataFrame"]
     _key(axes, lanes)
 
     def sentence() -> str:
-        happened = counted(len(world.get_segments()), "event")
-        said = [f"{happened} occurred", *(lane.said() for lane in lanes)]
-        return f"In {counted(width, unit)} from t = {short(start, 7)} s: {'; '.join(said)}."
+        happened = counted(len(world.get_segments()), "{number} event occurred", "{number} events occurred")
+        units = ("{number} minute", "{number} minutes") if size == 60 else ("{number} second", "{number} seconds")
+        return say(
+            "In {window} from t = {start} s: {said}.",
+            window=counted(width, *units),
+            start=short(start, 7),
+            said="; ".join([happened, *(lane.said() for lane in lanes)]),
+        )
 
-    return Figure(drawing, sentence, CAPTION)
+    return Figure(drawing, sentence, say(CAPTION))
 
 
 class _Lane:
@@ -144,13 +152,26 @@ class _Lane:
         hits, empty, failed = _count(self.hits), _count(self.empty), _count(self.failed_polls)
         if asked := hits + empty + failed:
             said.append(
-                f"asked {counted(asked, 'time')} ({hits:,} found something, {empty:,} found nothing, {failed:,} failed)"
+                say(
+                    "asked {times} ({hits:,} found something, {empty:,} found nothing, {failed:,} failed)",
+                    times=counted(asked, "{number} time", "{number} times"),
+                    hits=hits,
+                    empty=empty,
+                    failed=failed,
+                )
             )
         later = len(self.retries.get_segments())
         if attempts := len(self.first.get_segments()) + later:
             failed = _count(self.failed_deliveries)
-            said.append(f"was told by {counted(attempts, 'attempt')} ({failed:,} failed, {later:,} retried)")
-        return f"{self.label} {listed(said) if said else 'neither asked nor was told'}"
+            said.append(
+                say(
+                    "was told by {attempts} ({failed:,} failed, {later:,} retried)",
+                    attempts=counted(attempts, "{number} attempt", "{number} attempts"),
+                    failed=failed,
+                    later=later,
+                )
+            )
+        return f"{self.label} {listed(said) if said else say('neither asked nor was told')}"
 
 
 def _width(points: float, lines: int) -> float:
@@ -160,7 +181,7 @@ def _width(points: float, lines: int) -> float:
 
 def _role(exchanges: "pd.DataFrame") -> str:
     kinds = set(exchanges.kind) - {"setup"}
-    return {("poll",): "poller", ("delivery",): "receiver"}.get(tuple(kinds), "consumer")
+    return {("poll",): say("poller"), ("delivery",): say("receiver")}.get(tuple(kinds), say("consumer"))
 
 
 def _count(marks: "PathCollection") -> int:
@@ -177,16 +198,18 @@ def _key(axes: "Axes", lanes: list[_Lane]) -> None:
         )
 
     key = [
-        Line2D([], [], color="black", marker="|", markersize=14, markeredgewidth=2.5, linestyle="none", label="event")
+        Line2D(
+            [], [], color="black", marker="|", markersize=14, markeredgewidth=2.5, linestyle="none", label=say("event")
+        )
     ]
     if any(_count(lane.empty) for lane in lanes):
-        key.append(mark("found nothing", "o", "white"))
+        key.append(mark(say("found nothing"), "o", "white"))
     if any(_count(lane.hits) for lane in lanes):
-        key.append(mark("found something", "o", "#555555"))
+        key.append(mark(say("found something"), "o", "#555555"))
     if any(_count(lane.tips) for lane in lanes):
-        key.append(mark("delivered", "v", "#555555"))
+        key.append(mark(say("delivered"), "v", "#555555"))
     if any(_count(lane.failed_polls) + _count(lane.failed_deliveries) for lane in lanes):
-        key.append(Line2D([], [], color="black", marker="X", markersize=11, linestyle="none", label="failed"))
+        key.append(Line2D([], [], color="black", marker="X", markersize=11, linestyle="none", label=say("failed")))
     if any(len(lane.retries.get_segments()) for lane in lanes):
-        key.append(Line2D([], [], color="#555555", linestyle="--", label="a later attempt"))
+        key.append(Line2D([], [], color="#555555", linestyle="--", label=say("a later attempt")))
     axes.figure.legend(handles=key, loc="outside lower center", ncols=len(key), fontsize=SIZE, frameon=False)

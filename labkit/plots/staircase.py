@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from labkit.catalogue import say
 from labkit.plots.figure import (
     SIZE,
     Figure,
@@ -97,16 +98,20 @@ def staircases(receipts: Mapping[str, "pd.DataFrame"], start: float, end: float)
         (real,) = axes.plot(*steps[0], drawstyle="steps-post", color="black", linewidth=1.6, label="occurred")
         panel_lines.append((label, real, told))
         lowest = number + columns >= len(instants)
-        x = f"minutes after t = {short(start, 7)} s" if lowest else ""
-        dress(axes, label, x, "" if number % columns else "events, cumulative")
+        x = say("minutes after t = {start} s", start=short(start, 7)) if lowest else ""
+        dress(axes, label, x, "" if number % columns else say("events, cumulative"))
         axes.tick_params(labelbottom=lowest)
         axes.yaxis.set_major_locator(MaxNLocator(integer=True))
         late = np.median(occurred) > (start + right) / 2 if len(occurred) else False
-        name = "area = total latency" if len(received) == len(occurred) else "area so far"
+        so_far = len(received) < len(occurred)
+        area = short(_area(real, told), 4)
+        named = (
+            say("area so far = {area} s", area=area) if so_far else say("area = total latency = {area} s", area=area)
+        )
         handles = [real, told, axes.collections[0]]
         axes.legend(
             handles,
-            ["occurred", "received", f"{name} = {short(_area(real, told), 4)} s"],
+            [say("occurred"), say("received"), named],
             loc="upper left" if late else "lower right",
             fontsize=SIZE - 1,
         )
@@ -117,10 +122,15 @@ def staircases(receipts: Mapping[str, "pd.DataFrame"], start: float, end: float)
 
     def sentence() -> str:
         said = [_said(label, real, told) for label, real, told in panel_lines]
-        window = f"{counted((end - start) / 60, 'minute')} from t = {short(start, 7)} s"
-        return f"Of the events of {window}, {'; '.join(said)}."
+        minutes = counted((end - start) / 60, "{number} minute", "{number} minutes")
+        return say(
+            "Of the events of {minutes} from t = {start} s, {said}.",
+            minutes=minutes,
+            start=short(start, 7),
+            said="; ".join(said),
+        )
 
-    return Figure(drawing, sentence, CAPTION)
+    return Figure(drawing, sentence, say(CAPTION))
 
 
 def _steps(
@@ -145,11 +155,14 @@ def _area(real: "Line2D", told: "Line2D") -> float:
 def _said(label: str, real: "Line2D", told: "Line2D") -> str:
     events, received = drawn(real)[-1][1], drawn(told)[-1][1]
     if not events:
-        return f"{label} received none, since none occurred"
+        return say("{label} received none, since none occurred", label=label)
     area = _area(real, told)
+    counts = {"received": f"{received:,.0f}", "events": f"{events:,.0f}", "area": short(area, 4)}
     if received < events:
-        return f"{label} received {received:,.0f} of {events:,.0f}, an area of {short(area, 4)} s so far"
-    return (
-        f"{label} received {received:,.0f} of {events:,.0f} with a total latency of {short(area, 4)} s"
-        f" ({short(area / events)} s an event)"
+        return say("{label} received {received} of {events}, an area of {area} s so far", label=label, **counts)
+    return say(
+        "{label} received {received} of {events} with a total latency of {area} s ({each} s an event)",
+        label=label,
+        each=short(area / events),
+        **counts,
     )

@@ -1,0 +1,102 @@
+"""One catalogue for what a student sees: in a made-up language, no English is left in a picture."""
+
+import gettext
+import re
+
+import pytest
+from matplotlib.text import Text
+
+from labkit import APPROACHES, Polling, Scenario, Webhook, catalogue, compare, earthquakes, plots
+from labkit.catalogue import say, say_number
+
+
+class MadeUp(gettext.NullTranslations):
+    """A language whose every text is the English one in other letters, with its places for values kept."""
+
+    def gettext(self, message):
+        pieces = re.split(r"(\{[^}]*\})", message)
+        return "".join(piece if piece.startswith("{") else re.sub(r"[A-Za-z]", "ж", piece) for piece in pieces)
+
+    def ngettext(self, one, many, number):
+        return self.gettext(one if number == 1 else many)
+
+
+@pytest.fixture
+def made_up(monkeypatch):
+    monkeypatch.setattr(catalogue, "_chosen", MadeUp())
+
+
+@pytest.fixture(scope="module")
+def comparison():
+    return compare(Scenario(earthquakes(duration=7200)), [Polling(interval=300), Webhook()], workers=1)
+
+
+KEPT = {word for name, approach in APPROACHES.items() for word in (name, *approach.__dataclass_fields__)}
+UNITS = {"s", "t", "p95", "λT", "ms", "x", "m", "min", "h"}
+
+
+def words(figure):
+    """The words of a figure: of what is written in it, of its sentence and of its caption."""
+    figure.png()
+    written = [text.get_text() for text in figure.drawing.findobj(Text) if text.get_visible()]
+    found = {
+        word for text in [*written, figure.sentence, figure.caption] for word in re.findall(r"[^\W\d_][\w]*", text)
+    }
+    return {word for word in found if re.search("[A-Za-z]", word)} - KEPT - UNITS
+
+
+def staircases(comparison):
+    return plots.staircases({result.label: result.receipts for result in comparison}, 0, 3600)
+
+
+def swim_lanes(comparison):
+    exchanges = {result.label: result.exchanges for result in comparison}
+    return plots.swim_lanes(comparison[0].receipts, exchanges, 0, 600)
+
+
+@pytest.mark.parametrize("picture", [staircases, swim_lanes], ids=lambda picture: picture.__name__)
+def test_no_english_is_left_in_a_picture(picture, comparison, made_up):
+    assert words(picture(comparison)) == set()
+
+
+@pytest.mark.parametrize("picture", [staircases, swim_lanes], ids=lambda picture: picture.__name__)
+def test_the_search_for_english_finds_it(picture, comparison):
+    assert len(words(picture(comparison))) > 20
+
+
+def test_a_language_without_a_catalogue_is_refused_by_name(tmp_path):
+    (tmp_path / "xx" / "LC_MESSAGES").mkdir(parents=True)
+    (tmp_path / "xx" / "LC_MESSAGES" / "labkit.mo").write_bytes(b"")
+    with pytest.raises(ValueError, match="no catalogue for 'yy'; there are: en, xx"):
+        catalogue.language("yy", tmp_path)
+
+
+def test_a_language_is_chosen_and_left_again(tmp_path):
+    """A catalogue as msgfmt writes it: two messages, one of them with forms for one and for several."""
+    import struct
+
+    messages = {
+        "": "Content-Type: text/plain; charset=UTF-8\nPlural-Forms: nplurals=2; plural=n != 1;\n",
+        "received": "recibidos",
+        "{number} event\0{number} events": "{number} evento\0{number} eventos",
+    }
+    keys = sorted(messages)
+    texts = [text.encode() for text in (*keys, *(messages[key] for key in keys))]
+    at, places = 28 + 16 * len(keys), []
+    for text in texts:
+        places.append((len(text), at))
+        at += len(text) + 1
+    head = struct.pack("<7I", 0x950412DE, 0, len(keys), 28, 28 + 8 * len(keys), 0, 0)
+    table = b"".join(struct.pack("<2I", *place) for place in places)
+    folder = tmp_path / "es" / "LC_MESSAGES"
+    folder.mkdir(parents=True)
+    (folder / "labkit.mo").write_bytes(head + table + b"".join(text + b"\0" for text in texts))
+    try:
+        catalogue.language("es", tmp_path)
+        assert say("received") == "recibidos"
+        assert say("not in it, {name}", name="but shown") == "not in it, but shown"
+        counts = [say_number("{number} event", "{number} events", n, number=n) for n in (1, 2, 1.5)]
+        assert counts == ["1 evento", "2 eventos", "1.5 eventos"]
+    finally:
+        catalogue.language("en")
+    assert say("received") == "received"
