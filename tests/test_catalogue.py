@@ -3,6 +3,7 @@
 import gettext
 import re
 
+import pandas as pd
 import pytest
 from matplotlib.text import Text
 
@@ -54,12 +55,34 @@ def swim_lanes(comparison):
     return plots.swim_lanes(comparison[0].receipts, exchanges, 0, 600)
 
 
-@pytest.mark.parametrize("picture", [staircases, swim_lanes], ids=lambda picture: picture.__name__)
+def frontier(comparison):
+    theory = pd.DataFrame(
+        {"approach": ["polling"], "label": ["polling"], "requests_per_hour": [12.0], "mean_latency": [150.0]}
+    )
+    late = comparison.table().assign(lost=1)
+    return plots.frontier(late, 7200, 0.02, theory)
+
+
+def crossover(comparison):
+    loads = [0.5, 1.0, 2.0]
+    rows = [
+        {"approach": name, "load": load, "requests_per_event": cost, "requests_se": 0.1, "bytes_per_event": 400 * cost,
+         "bytes_se": 1.0}
+        for name, costs in (("polling", (2, 1, 0.5)), ("webhook", (1, 1, 1)))
+        for load, cost in zip(loads, costs, strict=True)
+    ]  # fmt: skip
+    return plots.crossover(pd.DataFrame(rows), events=100)
+
+
+PICTURES = [staircases, swim_lanes, frontier, crossover]
+
+
+@pytest.mark.parametrize("picture", PICTURES, ids=lambda picture: picture.__name__)
 def test_no_english_is_left_in_a_picture(picture, comparison, made_up):
     assert words(picture(comparison)) == set()
 
 
-@pytest.mark.parametrize("picture", [staircases, swim_lanes], ids=lambda picture: picture.__name__)
+@pytest.mark.parametrize("picture", PICTURES, ids=lambda picture: picture.__name__)
 def test_the_search_for_english_finds_it(picture, comparison):
     assert len(words(picture(comparison))) > 20
 

@@ -182,9 +182,6 @@ class TestStyles:
         nearest = min(float(abs(a - b).max()) for n, a in enumerate(colours) for b in colours[:n])
         assert nearest > 0.1
 
-    def test_every_approach_has_one(self) -> None:
-        assert plots.STYLES.keys() == APPROACHES.keys()
-
     def test_are_by_the_labels_first_word(self) -> None:
         assert plots.style("polling interval=60") == plots.STYLES["polling"]
         assert plots.style("my_own") == plots.style("") not in plots.STYLES.values()

@@ -3,6 +3,7 @@
 import math
 from typing import TYPE_CHECKING
 
+from labkit.catalogue import say
 from labkit.plots.figure import SIZE, Figure, canvas, counted, drawn, dress, listed, logarithmic, require, short, style
 
 if TYPE_CHECKING:
@@ -15,7 +16,10 @@ CAPTION = (
     " vertical rules stand where polling and the webhook cost the same. Bars are ±1 standard error; lines are theory,"
     " or where none is given, dotted, join the points."
 )
-PANELS = {"requests": "requests an event (log scale)", "bytes": "bytes an event (log scale)"}
+PANELS = {
+    "requests": ("Requests an event", "requests an event (log scale)", "requests an event: {spans}"),
+    "bytes": ("Bytes an event", "bytes an event (log scale)", "bytes an event: {spans}"),
+}
 BETWEEN = ("polling", "webhook")
 
 
@@ -46,18 +50,20 @@ def crossover(measured: "pd.DataFrame", theory: "pd.DataFrame | None" = None, ev
         raise ValueError(f"load must be > 0 events an interval, got {measured.load.min()}")
     drawing = canvas(15, 6.4)
     series = {}
-    for axes, (unit, name) in zip(drawing.subplots(1, len(PANELS)), PANELS.items(), strict=True):
-        series[unit] = _panel(axes, unit, name, measured, theory)
+    for axes, unit in zip(drawing.subplots(1, len(PANELS)), PANELS, strict=True):
+        series[unit] = _panel(axes, unit, measured, theory)
 
     def sentence() -> str:
         said = []
         for unit, lines in series.items():
             spans = [_said(approach, line) for approach, line in lines.items()]
-            said.append(f"{unit} an event: {', '.join(spans) or 'none'}{_where(lines)}")
-        over = "" if events is None else f", {counted(events, '{number} event', '{number} events')} a point"
-        return f"Against the load λT{over}: {'; '.join(said)}."
+            said.append(say(PANELS[unit][2], spans=", ".join(spans) or say("none")) + _where(lines))
+        if events is None:
+            return say("Against the load λT: {said}.", said="; ".join(said))
+        over = counted(events, "{number} event a point", "{number} events a point")
+        return say("Against the load λT, {over}: {said}.", over=over, said="; ".join(said))
 
-    return Figure(drawing, sentence, CAPTION)
+    return Figure(drawing, sentence, say(CAPTION))
 
 
 def crossings(x: list[float], first: list[float], second: list[float]) -> list[float]:
@@ -75,9 +81,7 @@ def crossings(x: list[float], first: list[float], second: list[float]) -> list[f
     return sorted(found)
 
 
-def _panel(
-    axes: "Axes", unit: str, name: str, measured: "pd.DataFrame", theory: "pd.DataFrame | None"
-) -> "dict[str, Line2D]":
+def _panel(axes: "Axes", unit: str, measured: "pd.DataFrame", theory: "pd.DataFrame | None") -> "dict[str, Line2D]":
     """One panel; returns the line of measured points of each approach."""
     column = f"{unit}_per_event"
     shown = measured[measured[column] > 0].sort_values("load")
@@ -86,7 +90,8 @@ def _panel(
         ideal = theory[(theory[column] > 0) & (theory.load > 0)].sort_values("load")
     parts = [shown] if ideal is None else [shown, ideal]
     logarithmic(axes, [x for part in parts for x in part.load], [y for part in parts for y in part[column]], 1.7)
-    dress(axes, f"{unit.capitalize()} an event", "load λT, events an interval (log scale)", name)
+    title, name, _ = PANELS[unit]
+    dress(axes, say(title), say("load λT, events an interval (log scale)"), say(name))
     lines: dict[str, Line2D] = {}
     for approach, rows in shown.groupby("approach", sort=False):
         look = style(str(approach))
@@ -113,7 +118,7 @@ def _panel(
         axes.text(
             at,
             0.98 - 0.07 * number,
-            f" cross at λT = {short(at)} ",
+            say(" cross at λT = {load} ", load=short(at)),
             transform=axes.get_xaxis_transform(),
             fontsize=SIZE,
             va="top",
@@ -155,8 +160,15 @@ def _crossings(lines: "dict[str, Line2D]") -> list[float]:
 def _said(approach: str, line: "Line2D") -> str:
     (first, low), *_, (last, high) = [*drawn(line)[:1], *drawn(line)]
     if first == last:
-        return f"{approach} {short(low)} at {short(first)}"
-    return f"{approach} from {short(low)} at {short(first)} to {short(high)} at {short(last)}"
+        return say("{approach} {low} at {first}", approach=approach, low=short(low), first=short(first))
+    return say(
+        "{approach} from {low} at {first} to {high} at {last}",
+        approach=approach,
+        low=short(low),
+        first=short(first),
+        high=short(high),
+        last=short(last),
+    )
 
 
 def _where(lines: "dict[str, Line2D]") -> str:
@@ -164,5 +176,5 @@ def _where(lines: "dict[str, Line2D]") -> str:
         return ""
     found = _crossings(lines)
     if not found:
-        return f", and {' and '.join(BETWEEN)} do not cross"
-    return f", and {' and '.join(BETWEEN)} cross at λT = {listed(short(at) for at in found)}"
+        return say(", and {names} do not cross", names=listed(BETWEEN))
+    return say(", and {names} cross at λT = {loads}", names=listed(BETWEEN), loads=listed(short(at) for at in found))

@@ -3,6 +3,7 @@
 import math
 from typing import TYPE_CHECKING
 
+from labkit.catalogue import say
 from labkit.plots.figure import SIZE, Figure, canvas, drawn, dress, listed, logarithmic, place, require, short, style
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def frontier(
     axes = drawing.add_subplot()
     levels = [delay, *(level for point in points for level in point[3:]), *(point[3] for point in expected)]
     logarithmic(axes, [point[2] for point in [*points, *expected]], [level for level in levels if level > 0], 2.5)
-    dress(axes, title, "requests an hour (log scale)", "mean latency, seconds (log scale)")
+    dress(axes, title, say("requests an hour (log scale)"), say("mean latency, seconds (log scale)"))
     measured = [_Point(axes, *point) for point in points]
     ideal = [_Point(axes, *point, hollow=True) for point in expected]
     line = _polling_line(axes, measured, ideal)
@@ -53,15 +54,21 @@ def frontier(
     _key(axes, measured, ideal, line)
 
     def sentence() -> str:
-        parts = ["; ".join(point.said() for point in measured) or "nothing was received"]
+        parts = ["; ".join(point.said() for point in measured) or say("nothing was received")]
         slope = _slope([point.at for point in measured if point.approach == "polling"])
-        parts += [] if slope is None else [f"polling's own points have the slope {slope:.2f} (log-log)"]
-        parts += [] if floor is None else [f"the floor is the network's delay, {short(drawn(floor)[0][1])} s"]
-        parts += [f"in theory {'; '.join(point.said() for point in ideal)}"] if ideal else []
-        parts += [f"left out: {listed(left_out)}"] if left_out else []
-        return f"By requests and mean latency, {'; '.join(parts)}."
+        parts += (
+            [] if slope is None else [say("polling's own points have the slope {slope:.2f} (log-log)", slope=slope)]
+        )
+        parts += (
+            []
+            if floor is None
+            else [say("the floor is the network's delay, {delay} s", delay=short(drawn(floor)[0][1]))]
+        )
+        parts += [say("in theory {said}", said="; ".join(point.said() for point in ideal))] if ideal else []
+        parts += [say("left out: {names}", names=listed(left_out))] if left_out else []
+        return say("By requests and mean latency, {said}.", said="; ".join(parts))
 
-    return Figure(drawing, sentence, CAPTION)
+    return Figure(drawing, sentence, say(CAPTION))
 
 
 def _points(table: "pd.DataFrame", duration: float) -> tuple[list[_Row], list[str]]:
@@ -71,9 +78,9 @@ def _points(table: "pd.DataFrame", duration: float) -> tuple[list[_Row], list[st
     for name, approach, requests, mean, p95, loss in zip(*columns, strict=True):
         label = f"{name}{loss}"
         if mean is None or math.isnan(mean):
-            left_out.append(f"{label} (it received nothing)")
+            left_out.append(say("{label} (it received nothing)", label=label))
         elif requests == 0:
-            left_out.append(f"{label} (it sent no request)")
+            left_out.append(say("{label} (it sent no request)", label=label))
         else:
             points.append((str(label), str(approach), requests * 3600 / duration, float(mean), float(p95)))
     return points, left_out
@@ -84,7 +91,8 @@ def _losses(table: "pd.DataFrame") -> list[str]:
     if not {"lost", "events"} <= set(table):
         return [""] * len(table)
     return [
-        f" (lost {lost} of {events})" if lost else "" for lost, events in zip(table.lost, table.events, strict=True)
+        say(" (lost {lost} of {events})", lost=lost, events=events) if lost else ""
+        for lost, events in zip(table.lost, table.events, strict=True)
     ]
 
 
@@ -139,8 +147,9 @@ class _Point:
 
     def said(self) -> str:
         cost, mean = self.at
-        p95 = "" if self.whisker is None else f" (p95 {short(drawn(self.whisker)[1][1])} s)"
-        return f"{self.label} at {short(cost)} an hour is {short(mean)} s late{p95}"
+        said = say("{label} at {cost} an hour is {mean} s late", label=self.label, cost=short(cost), mean=short(mean))
+        p95 = "" if self.whisker is None else say(" (p95 {late} s)", late=short(drawn(self.whisker)[1][1]))
+        return f"{said}{p95}"
 
 
 def _slope(points: list[tuple[float, float]]) -> float | None:
@@ -181,7 +190,7 @@ def _annotate(
     labels, bottom = [], axes.get_ylim()[0]
     for point in points:
         cost, mean = point.at
-        zero = "" if mean > 0 else ": 0 s, below the scale"
+        zero = "" if mean > 0 else say(": 0 s, below the scale")
         labels.append((cost, mean or bottom, f"{point.label}{zero}"))
     labels = _gathered(axes, labels)
     taken = [_box(axes, end) for point in measured if point.whisker for end in _between(drawn(point.whisker))]
@@ -190,7 +199,7 @@ def _annotate(
         delay = drawn(floor)[0][1]
         taken += [_box(axes, end) for end in _between([(x, delay) for x in axes.get_xlim()])]
         text = axes.annotate(
-            f"the network's delay, {short(delay)} s",
+            say("the network's delay, {delay} s", delay=short(delay)),
             (0.01, delay),
             xycoords=("axes fraction", "data"),
             xytext=(0, -6),
@@ -239,19 +248,28 @@ def _key(axes: "Axes", measured: list[_Point], ideal: list[_Point], line: "Line2
     grey = "#555555"
     key = []
     if measured:
-        key.append(Line2D([], [], color=grey, marker="o", linestyle="none", markersize=10, label="measured"))
-        key.append(Line2D([], [], color=grey, marker="_", linewidth=2.5, markersize=12, label="mean to p95"))
+        key.append(Line2D([], [], color=grey, marker="o", linestyle="none", markersize=10, label=say("measured")))
+        key.append(Line2D([], [], color=grey, marker="_", linewidth=2.5, markersize=12, label=say("mean to p95")))
     else:
-        axes.text(0.5, 0.5, "nothing was received", transform=axes.transAxes, ha="center", fontsize=SIZE + 2)
+        axes.text(0.5, 0.5, say("nothing was received"), transform=axes.transAxes, ha="center", fontsize=SIZE + 2)
     if ideal:
         key.append(
             Line2D(
-                [], [], color=grey, marker="o", linestyle="none", markersize=14, markerfacecolor="none", label="theory"
+                [],
+                [],
+                color=grey,
+                marker="o",
+                linestyle="none",
+                markersize=14,
+                markerfacecolor="none",
+                label=say("theory"),
             )
         )
     if line is not None:
         key.append(
-            Line2D([], [], color=line.get_color(), linestyle="--", label="slope -1: twice the requests, half the wait")
+            Line2D(
+                [], [], color=line.get_color(), linestyle="--", label=say("slope -1: twice the requests, half the wait")
+            )
         )
     if key:
         axes.figure.legend(handles=key, loc="outside lower center", ncols=len(key), fontsize=SIZE, frameon=False)
