@@ -23,6 +23,10 @@ MOST_POLLS = 5_000_000
 """Polls of one approach in one run: about half an hour of work, and 600 MB of rows."""
 
 
+PACES = ("interval", "every", "sweep", "wait", "longest")
+"""Parameters that say how often, at the least, an approach asks where nothing happens."""
+
+
 @dataclass(frozen=True)
 class Comparison:
     """Several approaches over one scenario, side by side."""
@@ -141,7 +145,7 @@ def _check(scenario: Scenario, approaches: Sequence[Approach], lens: str) -> Non
             )
         if lens not in lenses(approach):
             raise ValueError(f"{approach.name} is for the {' or '.join(lenses(approach))} lens, got {lens!r}")
-        polls = scenario.duration / getattr(approach, "interval", math.inf)
+        polls = scenario.duration / min(getattr(approach, name, math.inf) for name in PACES)
         if polls > MOST_POLLS:
             raise ValueError(
                 f"{approach} would poll {polls:,.0f} times in {scenario.duration:g} s, and {MOST_POLLS:,} is the most:"

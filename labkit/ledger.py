@@ -198,8 +198,10 @@ class Ledger:
         status, sent_at, new_events = np.array(self.status), np.array(self.sent_at), np.array(self.new_events)
         error = np.array(self.error, dtype=object)
         error[list(self.in_flight)] = "unanswered"
+        failed = (error != "") | (status >= 400)
+        failed[list(self.standing & self.in_flight)] = False  # an answer without an end has not failed for that
         outcome = np.select(
-            [new_events > 0, status == 429, (error != "") | (status >= 400), np.array(self.kind) == "action"],
+            [new_events > 0, status == 429, failed, np.array(self.kind) == "action"],
             ["hit", "throttled", "error", "done"],
             "empty",
         )

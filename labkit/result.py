@@ -83,6 +83,7 @@ class Result:
             "missing": int((~(receipts.received_at < self.scenario.duration)).sum()),
             "lost": events - len(held),
             "duplicates": int((receipts.copies - 1).clip(lower=0).sum()),
+            "repaired": self.repaired(),
             "requests": len(requests),
             "setup_requests": int((self.exchanges.kind == "setup").sum()),
             "empty_requests": empty,
@@ -101,8 +102,10 @@ class Result:
     def repaired(self, grace: float = 60.0) -> int:
         """How many events a sweep brought that were more than `grace` seconds late: what a webhook had lost.
 
-        Without the grace, every sweep would repair what was on its way just then.
+        Without the grace, every sweep would repair what was on its way just then. 0 where nobody is told.
         """
+        if not ((self.exchanges.kind == "delivery") & (self.exchanges.host == self.exchanges.consumer)).any():
+            return 0
         kinds = self.exchanges.kind.reindex(self.receipts.exchange)
         return int(((kinds.to_numpy() == "poll") & (self.receipts.latency > grace)).sum())
 
@@ -136,7 +139,8 @@ class Result:
         return round(sum(shares) / len(shares), 12), round(sum(staleness) / len(staleness), 9)
 
     def _connection_seconds(self, requests: "pd.DataFrame") -> float:
-        closed = requests.answered_at.fillna(self.scenario.duration)  # a stream is held to the end
+        closed = requests.answered_at.clip(upper=self.scenario.duration)
+        closed = closed.fillna(self.scenario.duration)  # a stream is held to the end
         held = (
             requests.assign(closed=closed)
             .groupby("connection")

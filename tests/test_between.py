@@ -2,6 +2,7 @@
 
 import math
 import random
+from dataclasses import replace
 
 import pytest
 from flask import Flask, Response, request
@@ -10,10 +11,12 @@ from labkit import (
     Aimd,
     Batched,
     ConditionalFeed,
+    Event,
     FakeStream,
     Feed,
     HalveDouble,
     Hybrid,
+    Limits,
     LongPolling,
     OnDemand,
     Polling,
@@ -29,6 +32,7 @@ from labkit import (
     switching,
 )
 from labkit.approaches import Consumer
+from labkit.approaches.stream import blocks, lines
 from labkit.clock import VirtualClock
 from labkit.ledger import Ledger
 from labkit.lens.virtual import run_virtual
@@ -357,3 +361,81 @@ def test_aimd_beats_the_best_fixed_interval_where_the_rate_switches_slowly_and_n
         assert fixed["requests"] == pytest.approx(adaptive["requests"], abs=1)
         ratios.append(adaptive["latency"]["mean"] / fixed["latency"]["mean"])
     assert max(ratios) < 1 if wins else min(ratios) > 1, ratios
+
+
+@pytest.mark.parametrize("approach", [Stream(), FakeStream(every=1), LongPolling(), Polling()], ids=repr)
+def test_any_text_goes_over_any_way(approach):
+    """What other splitters of lines take for an end: U+2028, U+0085, a form feed; and a byte order mark."""
+    text = "a\u2028b\x85c\x0cd\ufeffe\x1cf"
+    events = (Event("evt_1", "said", 10.0, {"text": text}), Event("evt_2", "said", 11.0, {"text": "after"}))
+    measured = row(replace(poisson(1, 60), events=events), approach)
+    assert (measured["received"], measured["lost"], measured["error_requests"]) == (2, 0, 0)
+
+
+def test_a_stream_reads_fields_as_html_has_them():
+    """9.2.5 and 9.2.6: CR, LF or both end a line, a byte order mark is passed over, `data` alone is empty."""
+    wire = b"\xef\xbb\xbfid: 1\r\ndata: a\r\n\r\n" + b"data\n\n" + b"retry: 5\rdata: b\r\rdata: c\n\n"
+    expected = [{"id": "1", "data": "a"}, {"data": ""}, {"retry": "5", "data": "b"}, {"data": "c"}]
+    for size in range(1, len(wire)):
+        chunks = [wire[at : at + size] for at in range(0, len(wire), size)]
+        assert list(blocks(lines(chunks))) == expected
+
+
+@pytest.mark.parametrize("wait", [25, 29.97, 60])
+def test_a_long_poll_is_waited_for_longer_than_the_source_keeps_it(wait):
+    """Whatever the wait and the delay: an empty answer is no error."""
+    measured = row(poisson(0.001, 600.0), LongPolling(wait=wait), delay=5)
+    assert measured["error_requests"] == 0
+    assert measured["requests"] == math.ceil(600 / (wait + 10))
+
+
+def test_a_fake_stream_is_not_silent_for_longer_than_a_stream():
+    """A comment at least every 15 s, so that nobody takes it for dead."""
+    measured = row(poisson(0.001, 600.0), FakeStream(every=10))
+    assert (measured["requests"], measured["error_requests"]) == (1, 0)
+    with pytest.raises(ValueError, match="every must be a number from 0.001 to 15 seconds, got 60"):
+        FakeStream(every=60)
+
+
+def test_a_thin_receiver_hands_on_the_sources_wish_to_be_left_alone(capfd):
+    """503 with Retry-After: the delivery comes back when the window is over, and nothing is lost or logged."""
+    result = run_virtual(Scenario(DAY, limits=Limits(requests=5, seconds=3600)), Thin())
+    fetches = result.exchanges[result.exchanges.kind == "fetch"]
+    assert (fetches.status == 429).sum() > 10
+    refused = fetches[fetches.status == 429].sent_at.to_numpy()
+    later = fetches.sent_at.to_numpy()
+    assert all(not ((later > at + 0.05) & (later < at + 1)).any() for at in refused)
+    assert result.row()["lost"] == 0
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        (lambda: LongPolling(limit=0), "limit must be a whole number from 1 to 1000 events a page, got 0"),
+        (lambda: Feed(last=True), "last must be a whole number from 1 to 1000 events, got True"),
+        (lambda: OnDemand(act="yes"), "act must be True or False, got 'yes'"),
+        (lambda: Polling(jitter="x"), "jitter must be a number from 0 to 1 of the interval, got 'x'"),
+        (lambda: Polling(types="abc"), "types must be a tuple of types such as 'earthquake.detected', got 'abc'"),
+        (lambda: Webhook(types=("",)), "types must be a tuple of types"),
+    ],
+)
+def test_a_parameter_that_makes_no_sense_is_refused_by_name_and_value(made, said):
+    with pytest.raises(ValueError) as caught:
+        made()
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "approach",
+    [OnDemand(every=0.001), Hybrid(sweep=0.001), LongPolling(wait=0.001), Aimd(0.001, 0.001, 0.001, 0.001)],
+    ids=repr,
+)
+def test_a_run_that_would_never_end_is_refused(approach):
+    with pytest.raises(ValueError, match="5,000,000 is the most"):
+        compare(earthquakes(), [approach])
+
+
+def test_a_connection_is_held_up_to_the_horizon_at_the_longest():
+    measured = compare(poisson(3600, 5.0), [LongPolling(), Stream()], workers=1).rows()
+    assert all(each["connection_seconds"] <= 5 for each in measured)

@@ -54,7 +54,7 @@ def test_the_rows_have_the_table_s_keys(capsys: pytest.CaptureFixture[str]) -> N
     _, out, _ = labkit(capsys, "compare", *DAY, "--approach", "webhook", "--json", "-")
     (row,) = json.loads(out)["results"]
     assert list(row) == [
-        "approach", "params", "lens", "events", "received", "missing", "lost", "duplicates", "requests",
+        "approach", "params", "lens", "events", "received", "missing", "lost", "duplicates", "repaired", "requests",
         "setup_requests", "empty_requests", "empty_share", "error_requests", "requests_per_event",
         "bytes_out", "bytes_in", "latency", "current_share",
         "staleness", "connections", "connection_seconds",
@@ -97,7 +97,7 @@ def test_a_log_of_one_s_own_is_compared(capsys: pytest.CaptureFixture[str]) -> N
     ("arguments", "named"),
     [
         (["--approach", "poling"], "'poling'; there are: polling, feed"),
-        (["--approach", "polling:interval=-1"], "interval must be a number from 0.001 to 1e+09 seconds, got -1"),
+        (["--approach", "polling:interval=-1"], "interval must be a number from 1e-06 to 1e+09 seconds, got -1"),
         (["--approach", "polling:intervall=1"], "'intervall=1' is not key=value with a key of: interval"),
         (["--approach", "polling:interval=soon"], "polling:interval=soon"),
         (["--approach", "polling:interval=1,interval=2"], "given twice"),

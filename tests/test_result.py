@@ -22,7 +22,7 @@ from labkit.ledger import Ledger
 from labkit.result import Result, _currency
 
 KEYS = (
-    "approach params lens events received missing lost duplicates requests setup_requests empty_requests "
+    "approach params lens events received missing lost duplicates repaired requests setup_requests empty_requests "
     "empty_share error_requests requests_per_event bytes_out bytes_in latency current_share staleness "
     "connections connection_seconds"
 )

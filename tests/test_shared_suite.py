@@ -20,7 +20,18 @@ from labkit.serve import Server
 from labkit.source import dispatcher
 
 SPEED = 300
-IN_ORDER = {"polling"}
+IN_ORDER = {
+    "polling",
+    "feed",
+    "conditional_feed",
+    "aimd",
+    "halve_double",
+    "long_polling",
+    "stream",
+    "fake_stream",
+    "websocket",
+    "on_demand",
+}
 """Approaches that promise the events' own order; whoever is told by several requests at once cannot."""
 OVERFLOWING = {"feed", "conditional_feed"}
 """Approaches that lose what a full list pushes out between two polls, and say so."""

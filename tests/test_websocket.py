@@ -9,7 +9,7 @@ import pytest
 import websocket
 
 from labkit import EventSource, Scenario, WebSocket, compare, poisson, serve
-from labkit.approaches.websocket import upgrade
+from labkit.approaches.websocket import accepted, upgrade
 from labkit.lens.real import run_real
 
 
@@ -49,12 +49,12 @@ def test_somebody_elses_client_hears_each_event_and_resumes_by_the_cursor(source
         assert [json.loads(again.recv()) for _ in range(2)] == heard[1:]
 
 
-def test_a_ping_is_answered_and_a_long_message_ends_the_connection(source, server):
+def test_a_ping_is_answered_and_a_message_ends_the_connection(source, server):
     with foreign(server) as ours:
         ours.ping("here?")
         opcode, said = ours.recv_data(control_frame=True)
         assert (opcode, said) == (websocket.ABNF.OPCODE_PONG, b"here?")
-        ours.send("x" * 5000)
+        ours.send("hello")
         with suppress(ConnectionResetError):  # what was not read any more may reset the connection
             opcode, said = ours.recv_data(control_frame=True)
             assert (opcode, said[:2]) == (websocket.ABNF.OPCODE_CLOSE, (1009).to_bytes(2, "big"))
@@ -66,6 +66,9 @@ def test_a_ping_is_answered_and_a_long_message_ends_the_connection(source, serve
 def test_what_is_no_handshake_is_refused(server):
     plain = httpx.get(f"{server.url}/ws")
     assert (plain.status_code, plain.headers["Upgrade"]) == (426, "websocket")
+    assert "Upgrade: websocket" in plain.json()["detail"]
+    elsewhere = httpx.get(f"{server.url}/stream", headers=upgrade())
+    assert (elsewhere.status_code, elsewhere.json()["detail"]) == (400, "/stream is no WebSocket: that is GET /ws")
     old = httpx.get(f"{server.url}/ws", headers=upgrade() | {"Sec-WebSocket-Version": "7"})
     assert old.status_code == 400
     assert "Sec-WebSocket-Version" in old.json()["detail"]
@@ -127,3 +130,14 @@ def test_a_break_is_mended_by_the_cursor_without_loss_or_repeat(monkeypatch):
 def test_it_is_refused_in_the_virtual_lens_by_name():
     with pytest.raises(ValueError, match="websocket is for the real lens, got 'virtual'"):
         compare(poisson(10, 60), [WebSocket()])
+
+
+def test_an_answer_that_has_not_understood_the_handshake_is_no_websocket():
+    """RFC 6455, 4.1: what comes back must be made of the key that was sent."""
+    ours = upgrade()
+    good = {"Sec-WebSocket-Accept": "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="}  # of RFC 6455, 1.3
+    sample = ours | {"Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}
+    assert accepted(sample, httpx.Response(101, headers=good))
+    assert not accepted(ours, httpx.Response(101, headers=good))
+    assert not accepted(sample, httpx.Response(200, headers=good))
+    assert not accepted(sample, httpx.Response(101))

@@ -4,8 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
-from labkit.approaches.consumer import LONGEST, SHORTEST, Consumer, between, seconds
+from labkit.approaches.consumer import Consumer
 from labkit.approaches.page import pages
+from labkit.approaches.parameters import LONGEST, SHORTEST, between, seconds
 
 
 @dataclass(frozen=True)
@@ -13,7 +14,7 @@ class Aimd:
     """Wait `add` seconds longer after a poll that found nothing, half as long after one that found something.
 
     Additive increase and multiplicative decrease are of the interval, between `shortest` and `longest`. It settles
-    where add·e^(-λT) = (1 - e^(-λT))·T/2, about √(2·add/λ): 60 s at one event in 360 s and add = 5.
+    where add·e^(-λT) = (1 - e^(-λT))·T/2, roughly √(2·add/λ): 60 s at one event in 360 s and add = 5; exactly, 54.
     """
 
     name: ClassVar[str] = "aimd"
@@ -42,8 +43,8 @@ class Aimd:
 class HalveDouble:
     """Wait twice as long after a poll that found nothing, half as long after one that found something (MIMD).
 
-    Each step up needs a step down, so half of the polls find nothing, whatever the rate: misses - hits is
-    log2(last interval / first).
+    Each step up needs a step down, so half of the polls find nothing, whatever the rate, while no clamp is met:
+    misses - hits is log2(last interval / first).
     """
 
     name: ClassVar[str] = "halve_double"

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from labkit.approaches.consumer import Consumer, between, seconds
+from labkit.approaches.consumer import Consumer
 from labkit.approaches.inbox import Inbox
+from labkit.approaches.parameters import between, seconds, whole
 from labkit.approaches.webhook import receiver, register
 
 
@@ -22,8 +23,7 @@ class Batched:
 
     def __post_init__(self) -> None:
         between("age", self.age, 0, 86_400)
-        if not isinstance(self.count, int) or not 2 <= self.count <= 1000:
-            raise ValueError(f"count must be a whole number from 2 to 1000 events, got {self.count!r}")
+        whole("count", self.count, 2, 1000, "events")
 
     def subscribe(self, consumer: Consumer) -> None:
         """As a webhook does, and ask for batches."""

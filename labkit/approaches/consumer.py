@@ -71,22 +71,6 @@ class Consumer:
         self.ledger.arrived(self.name, event["id"], self.clock.now(), exchange, port)
 
 
-def seconds(default: float) -> float:
-    """A parameter that is a time: shown with its unit, and divided when a real run goes faster."""
-    made: float = field(default=default, metadata={"unit": "s"})
-    return made
-
-
-SHORTEST, LONGEST = 0.001, 1e9
-"""Seconds that an interval may have."""
-
-
-def between(name: str, value: float, least: float, most: float) -> None:
-    """Raise ValueError unless a parameter that is a time is a number of seconds from `least` to `most`."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
-        raise ValueError(f"{name} must be a number from {least:g} to {most:g} seconds, got {value!r}")
-
-
 class Approach(Protocol):
     """A way to learn of events: a frozen dataclass whose fields are its parameters."""
 

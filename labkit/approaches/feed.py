@@ -5,7 +5,8 @@ from typing import ClassVar
 
 import httpx
 
-from labkit.approaches.consumer import LONGEST, SHORTEST, Consumer, between, seconds
+from labkit.approaches.consumer import Consumer
+from labkit.approaches.parameters import LARGEST_PAGE, LONGEST, SHORTEST, between, seconds, whole
 
 
 @dataclass(frozen=True)
@@ -24,8 +25,7 @@ class Feed:
 
     def __post_init__(self) -> None:
         between("interval", self.interval, SHORTEST, LONGEST)
-        if not isinstance(self.last, int) or not 1 <= self.last <= 1000:
-            raise ValueError(f"last must be a whole number from 1 to 1000 events, got {self.last!r}")
+        whole("last", self.last, 1, LARGEST_PAGE, "events")
 
     def subscribe(self, consumer: Consumer) -> None:
         """Nothing to arrange."""

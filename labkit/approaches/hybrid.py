@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from labkit.approaches.consumer import LONGEST, SHORTEST, Consumer, between, seconds
+from labkit.approaches.consumer import Consumer
+from labkit.approaches.parameters import LONGEST, SHORTEST, between, seconds
 from labkit.approaches.polling import Polling
 from labkit.approaches.webhook import Webhook
 

@@ -5,8 +5,10 @@ from typing import ClassVar
 
 import httpx
 
-from labkit.approaches.consumer import Consumer, between, seconds
+from labkit.approaches.consumer import Consumer
 from labkit.approaches.page import take
+from labkit.approaches.parameters import LARGEST_PAGE, LONGEST, SHORTEST, between, seconds, whole
+from labkit.network import TIMEOUT
 
 LONGEST_WAIT = 60
 
@@ -26,8 +28,9 @@ class LongPolling:
     limit: int = 100
 
     def __post_init__(self) -> None:
-        between("wait", self.wait, 0.001, LONGEST_WAIT)
-        between("pause", self.pause, 0, 1e9)
+        between("wait", self.wait, SHORTEST, LONGEST_WAIT)
+        between("pause", self.pause, 0, LONGEST)
+        whole("limit", self.limit, 1, LARGEST_PAGE, "events a page")
 
     def subscribe(self, consumer: Consumer) -> None:
         """Nothing to arrange."""
@@ -35,11 +38,10 @@ class LongPolling:
     def run(self, consumer: Consumer) -> None:
         """Ask until ended; after an error, in a second."""
         client, cursor = consumer.client("poll"), ""
+        question, patience = f"/events?limit={self.limit}&wait={round(self.wait, 6):g}", self.wait + TIMEOUT
         while True:
             try:
-                cursor = take(
-                    consumer, client.get(f"/events?limit={self.limit}&wait={round(self.wait, 6):g}&after={cursor}")
-                )
+                cursor = take(consumer, client.get(f"{question}&after={cursor}", timeout=patience))
             except httpx.HTTPError:
                 consumer.rest(1)
             consumer.rest(self.pause)

@@ -6,8 +6,9 @@ from typing import ClassVar
 
 import httpx
 
-from labkit.approaches.consumer import LONGEST, SHORTEST, Consumer, between, seconds
+from labkit.approaches.consumer import Consumer
 from labkit.approaches.page import pages
+from labkit.approaches.parameters import LONGEST, SHORTEST, between, one_of, seconds
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class OnDemand:
     def __post_init__(self) -> None:
         between("every", self.every, SHORTEST, LONGEST)
         between("ttl", self.ttl, 0, LONGEST)
+        one_of("act", self.act, (True, False))
 
     def subscribe(self, consumer: Consumer) -> None:
         """Nothing to arrange."""

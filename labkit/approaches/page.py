@@ -1,4 +1,4 @@
-"""A page of the source's list, as every approach that asks takes it."""
+"""A page of the source's list, and the pages behind it."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -7,7 +7,8 @@ from typing import ClassVar, Literal
 
 import httpx
 
-from labkit.approaches.consumer import LONGEST, SHORTEST, Consumer, between, seconds
+from labkit.approaches.consumer import Consumer
+from labkit.approaches.parameters import LARGEST_PAGE, LONGEST, SHORTEST, between, event_types, one_of, seconds, whole
 
 
 @dataclass(frozen=True)
@@ -39,15 +40,13 @@ class Polling:
 
     def __post_init__(self) -> None:
         between("interval", self.interval, SHORTEST, LONGEST)
-        if self.fixed not in ("delay", "rate"):
-            raise ValueError(f"fixed must be 'delay' or 'rate', got {self.fixed!r}")
+        one_of("fixed", self.fixed, ("delay", "rate"))
         between("first_at", self.first_at, 0, LONGEST)
-        if not isinstance(self.limit, int) or not 1 <= self.limit <= 1000:
-            raise ValueError(f"limit must be a whole number from 1 to 1000 events a page, got {self.limit!r}")
-        if self.filtered not in ("source", "client"):
-            raise ValueError(f"filtered must be 'source' or 'client', got {self.filtered!r}")
-        if not 0 <= self.jitter <= 1:
-            raise ValueError(f"jitter must be a share from 0 to 1 of the interval, got {self.jitter!r}")
+        whole("limit", self.limit, 1, LARGEST_PAGE, "events a page")
+        event_types(self.types)
+        one_of("filtered", self.filtered, ("source", "client"))
+        between("jitter", self.jitter, 0, 1, "of the interval")
+        one_of("conditional", self.conditional, (True, False))
         if self.jitter and self.fixed == "rate":
             raise ValueError(f"jitter goes with fixed='delay': a fixed rate has no pauses, got {self.jitter!r}")
 

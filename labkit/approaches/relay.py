@@ -6,8 +6,9 @@ from typing import Any, ClassVar
 import httpx
 from flask import Flask, Response, request
 
-from labkit.approaches.consumer import LONGEST, SHORTEST, Consumer, between, seconds
+from labkit.approaches.consumer import Consumer
 from labkit.approaches.inbox import Inbox
+from labkit.approaches.parameters import LONGEST, SHORTEST, between, seconds
 from labkit.approaches.webhook import receiver, register
 from labkit.event import to_json
 

@@ -1,9 +1,12 @@
 """Thin: be told that something happened, and fetch what it was."""
 
+import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import flask
+import httpx
+from werkzeug.exceptions import ServiceUnavailable
 
 from labkit.approaches.consumer import Consumer
 from labkit.approaches.inbox import Inbox
@@ -26,8 +29,19 @@ class Thin:
         client = consumer.client("fetch")
 
         def fetch(told: dict[str, Any], request: flask.Request) -> None:
-            answer = client.get(f"/events/{told['id']}").raise_for_status()
+            try:
+                refuse_while_quiet()
+                answer = client.get(f"/events/{told['id']}").raise_for_status()
+            except httpx.HTTPError as error:
+                refuse_while_quiet()
+                raise ServiceUnavailable(f"the event was not to be had: {error}") from None
             consumer.receive(answer.json(), answer)
+
+        def refuse_while_quiet() -> None:
+            """Hand on the source's wish to be left alone: its delivery comes back then."""
+            left = consumer.quiet_until - consumer.clock.now()
+            if left > 0:
+                raise ServiceUnavailable("the source asked not to be asked", retry_after=math.ceil(left))
 
         url = consumer.host(receiver(secrets, fetch, consumer.clock, Inbox()))
         register(consumer.client("setup"), f"{url}/hook", secrets, payload="thin")

@@ -9,6 +9,7 @@ from flask import Flask, Request, Response, request
 
 from labkit.approaches.consumer import Consumer
 from labkit.approaches.inbox import Inbox
+from labkit.approaches.parameters import event_types
 from labkit.clock import Clock
 from labkit.event import from_json, to_json
 from labkit.signature import SignatureError, verify
@@ -24,6 +25,9 @@ class Webhook:
     name: ClassVar[str] = "webhook"
     types: tuple[str, ...] = ()
     """Only events of these types; all if empty."""
+
+    def __post_init__(self) -> None:
+        event_types(self.types)
 
     def subscribe(self, consumer: Consumer) -> None:
         """Host a receiver, subscribe its URL, and ask for the challenge that it answers."""

@@ -32,8 +32,9 @@ class WebSocket:
         client, cursor = consumer.client("poll"), ""
         while True:
             try:
-                with client.stream("GET", f"/ws?after={cursor}", headers=upgrade()) as answer:
-                    if answer.status_code == 101:
+                handshake = upgrade()
+                with client.stream("GET", f"/ws?after={cursor}", headers=handshake) as answer:
+                    if accepted(handshake, answer):
                         consumer.stands(answer)
                         for message in messages(answer.extensions["network_stream"]):
                             consumer.receive(message["event"], answer)
@@ -52,6 +53,14 @@ def upgrade() -> dict[str, str]:
         "Sec-WebSocket-Version": "13",
         "Sec-WebSocket-Key": key,
     }
+
+
+def accepted(handshake: dict[str, str], answer: httpx.Response) -> bool:
+    """Whether the other side understood the handshake: it has made of our key what RFC 6455, 4.2.2 says."""
+    from wsproto.utilities import generate_accept_token
+
+    expected = generate_accept_token(handshake["Sec-WebSocket-Key"].encode()).decode()
+    return answer.status_code == 101 and answer.headers.get("Sec-WebSocket-Accept") == expected
 
 
 def messages(stream: httpcore.NetworkStream) -> Iterator[dict[str, Any]]:

@@ -20,7 +20,8 @@ def approaches_command() -> None:
         only = "" if len(lenses(approach)) > 1 else f" ({lenses(approach)[0]} lens only)"
         console.print(f"[bold]{name}[/]{only}  {sentence}", highlight=False)
         for field in fields(approach):
-            console.print(f"    {field.name}={field.default}", highlight=False, markup=False)
+            unit = field.metadata.get("unit", "")
+            console.print(f"    {field.name}={field.default}{unit and f' {unit}'}", highlight=False, markup=False)
 
 
 @click.command("doctor")

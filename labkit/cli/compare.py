@@ -142,7 +142,7 @@ def parse_approach(text: str) -> Approach:
                 "is given twice" if key in values else f"is not key=value with a key of: {', '.join(known) or 'none'}"
             )
             raise click.UsageError(f"--approach {text}: {setting!r} {reason}")
-        values[key] = value.split("+") if key == "types" else value
+        values[key] = [type for type in value.split("+") if type] if key == "types" else value
     try:
         made: Approach = msgspec.convert(values, approach, strict=False)
     except msgspec.ValidationError as error:
@@ -156,7 +156,7 @@ def _complaint(approach: type[Approach], values: dict[str, str | list[str]], sai
     kind = get_type_hints(approach).get(key)
     if key not in values or kind is None:
         return said
-    names = {float: "a number", int: "a whole number"}
+    names = {float: "a number", int: "a whole number", bool: "true or false"}
     wanted = names.get(kind) or " or ".join(str(choice) for choice in get_args(kind))
     return f"{key} must be {wanted}, got {values[key]!r}"
 
@@ -234,13 +234,19 @@ COLUMNS: tuple[tuple[str, int, Callable[[dict[str, Any]], str]], ...] = (
     ("missing", 6, lambda row: f"{row['missing']:,}"),
     ("lost", 0, lambda row: f"{row['lost']:,}"),
     ("twice", 3, lambda row: f"{row['duplicates']:,}"),
+    ("repaired", 3, lambda row: f"{row['repaired']:,}"),
+    ("connected\nseconds", 5, lambda row: f"{row['connection_seconds']:,.0f}"),
 )
+
+IF_ANY = {"errors": "error_requests", "repaired": "repaired"}
+"""Columns that are shown only where there is something in them."""
 
 
 def _print_table(comparison: Comparison, lens: str, console: "Console") -> None:
     """The table, with as many columns as the terminal has room for."""
     rows = [(result.label, row) for result, row in zip(comparison, comparison.rows(), strict=True)]
-    columns = [column for column in COLUMNS if column[0] != "errors" or any(row["error_requests"] for _, row in rows)]
+    bare = {heading for heading, key in IF_ANY.items() if not any(row[key] for _, row in rows)}
+    columns = widest = [column for column in COLUMNS if column[0] not in bare]
     for patience in range(6, 0, -1):
         if console.measure(_table(rows, columns), options=console.options.update(width=1000)).maximum <= console.width:
             break
@@ -258,7 +264,7 @@ def _print_table(comparison: Comparison, lens: str, console: "Console") -> None:
                 markup=False,
                 soft_wrap=True,
             )
-    if len(columns) < len(COLUMNS) - 1:
+    if len(columns) < len(widest):
         console.print("A wider terminal shows more columns; --json and --csv have all of them.", highlight=False)
 
 

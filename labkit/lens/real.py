@@ -138,6 +138,11 @@ def faster(scenario: Scenario, approach: Approach, speed: float) -> tuple[Scenar
     }
     arrivals = replace(arrivals, events=events, duration=duration, params={**arrivals.params, "speed": speed})
     limits = scenario.limits
+    if (limits.poll_interval / speed) % 1:
+        raise ValueError(
+            f"poll_interval / speed must be whole seconds, which is what X-Poll-Interval can say,"
+            f" got {limits.poll_interval:g} / {speed:g}"
+        )
     limits = replace(limits, seconds=limits.seconds / speed, poll_interval=limits.poll_interval / speed)
     scenario = replace(scenario, arrivals=arrivals, retries=replace(scenario.retries, waits=waits), limits=limits)
     return scenario, replace(approach, **times)

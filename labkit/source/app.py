@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from flask import Flask, Response, abort, request
 from werkzeug.exceptions import HTTPException
+from werkzeug.routing.exceptions import WebsocketMismatch
 
 from labkit.clock import NANO
 from labkit.event import from_json, timestamp, to_json
@@ -162,7 +163,9 @@ def _problem(error: HTTPException) -> Response:
     status = HTTPStatus(error.code or 500)
     headers = [(name, value) for name, value in error.get_headers() if name != "Content-Type"]
     detail = error.description
-    if detail == type(error).description:  # Werkzeug's own words, which name no value
+    if isinstance(error, WebsocketMismatch):
+        detail = f"{request.path[:80]} is no WebSocket: that is GET /ws"
+    elif detail == type(error).description:  # Werkzeug's own words, which name no value
         detail = f"{request.method} {request.path[:80]}: {detail}"
     problem = {"type": "about:blank", "title": status.phrase, "status": status.value, "detail": detail}
     return Response(to_json(problem), status.value, headers, mimetype="application/problem+json")

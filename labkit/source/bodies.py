@@ -122,9 +122,9 @@ def query(*known: str) -> dict[str, str]:
     return request.args.to_dict()
 
 
-def seconds(name: str, text: str, most: float) -> float:
-    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text) or float(text) > most:
-        abort(400, f"{name} must be a number of seconds from 0 to {most:g}, got {text[:40]!r}")
+def seconds(name: str, text: str, most: float, least: float = 0.0) -> float:
+    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text) or not least <= float(text) <= most:
+        abort(400, f"{name} must be a number of seconds from {least:g} to {most:g}, got {text[:40]!r}")
     return float(text)
 
 

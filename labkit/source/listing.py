@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from labkit.source.source import EventSource
 
 LONGEST_WAIT = 60
-SHORTEST_LOOK = 0.01
+SHORTEST_LOOK = 0.001
 HEARTBEAT = 15.0
 """Seconds of silence after which a stream sends a comment, so that nobody between takes it for dead (HTML, 9.2.7)."""
 RETRY_MS = 1000
@@ -65,7 +65,7 @@ def add_listing(app: Flask, source: "EventSource") -> None:
     def fake_stream() -> Response:
         asked = query("after", "every")
         after = place(source, request.headers.get("Last-Event-ID", "") or asked.get("after", ""))
-        every = max(SHORTEST_LOOK, seconds("every", asked.get("every", "5"), LONGEST_WAIT))
+        every = seconds("every", asked.get("every", "5"), HEARTBEAT, least=SHORTEST_LOOK)
         return event_stream(after, lambda after: looked_up(source, after, every))
 
     def event_stream(after: int, read: Callable[[int], list[tuple[int, bytes]]]) -> Response:
@@ -91,7 +91,7 @@ def told(source: "EventSource", after: int) -> list[tuple[int, bytes]]:
 
 def looked_up(source: "EventSource", after: int, every: float) -> list[tuple[int, bytes]]:
     """The same, by looking again and again: a push that polls inside."""
-    for _ in range(math.ceil(HEARTBEAT / every)):
+    for _ in range(math.floor(HEARTBEAT / every)):
         source.clock.sleep(every)
         if rows := source.store.after(after, PAGE):
             return rows

@@ -1,8 +1,9 @@
 """The source's WebSocket (RFC 6455), where there is a socket: each event a message, as it happens."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Response, abort, request
+from werkzeug.exceptions import HTTPException
 
 from labkit.source.bodies import query
 from labkit.source.listing import HEARTBEAT, place, told
@@ -10,8 +11,16 @@ from labkit.source.listing import HEARTBEAT, place, told
 if TYPE_CHECKING:
     from labkit.source.source import EventSource
 
-LARGEST_MESSAGE = 1024
-"""Bytes of a message of the client's, which has nothing to say here."""
+LARGEST_MESSAGE = 1
+"""Bytes of a message of the client's, which has nothing to say here: whoever speaks is disconnected (1009)."""
+
+
+class UpgradeRequired(HTTPException):
+    code = 426
+    description = "ask with Connection: Upgrade and Upgrade: websocket (RFC 6455, 4.1)"
+
+    def get_headers(self, *args: Any, **kwargs: Any) -> list[tuple[str, str]]:
+        return [*super().get_headers(*args, **kwargs), ("Upgrade", "websocket")]
 
 
 def add_websocket(app: Flask, source: "EventSource") -> None:
@@ -19,8 +28,7 @@ def add_websocket(app: Flask, source: "EventSource") -> None:
 
     @app.get("/ws")
     def no_websocket() -> Response:
-        said = "ask with Connection: Upgrade and Upgrade: websocket (RFC 6455, 4.1)\n"
-        return Response(said, 426, {"Upgrade": "websocket"}, mimetype="text/plain")
+        raise UpgradeRequired
 
     @app.get("/ws", websocket=True)
     def websocket() -> Response:
@@ -40,6 +48,7 @@ def add_websocket(app: Flask, source: "EventSource") -> None:
             abort(400, f"this is no opening handshake of RFC 6455, 4.1: {error}")
         try:
             while socket.connected:
+                socket.input_buffer.clear()
                 for seq, event in told(source, after):
                     socket.send(f'{{"cursor":"{source.store.cursor(seq)}","event":{event.decode()}}}')
                     after = seq
