@@ -1,0 +1,22 @@
+"""`labkit assignment`: the exercises, as they are handed out."""
+
+from pathlib import Path
+
+import click
+
+from labkit.course.assignment import write_assignment
+
+
+@click.command("assignment")
+@click.argument("directory", type=click.Path(file_okay=False, path_type=Path), metavar="DIR")
+@click.option(
+    "--only", multiple=True, metavar="NN", help="Only the exercises of this walkthrough, such as 01. Repeatable."
+)
+@click.option("--force", is_flag=True, help="Overwrite copies that are there, and the answers in them.")
+def assignment_command(directory: Path, only: tuple[str, ...], force: bool) -> None:
+    """Write the course's exercises to DIR as a student gets them: without solutions and hidden tests.
+
+    Each is a notebook that needs labkit and nothing else; nbgrader can grade it. docs/for-teachers.md says how.
+    """
+    for path in write_assignment(directory, only, force):
+        click.echo(path)

@@ -1,0 +1,91 @@
+"""The exercises as a student gets them: without solutions, hidden tests and outputs."""
+
+import json
+import re
+from collections.abc import Collection
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+SOLUTION = re.compile(r"^([ \t]*)### BEGIN SOLUTION\n(?:.*\n)*?[ \t]*### END SOLUTION[ \t]*$", re.MULTILINE)
+HIDDEN = re.compile(r"^[ \t]*### BEGIN HIDDEN TESTS\n(?:.*\n)*?[ \t]*### END HIDDEN TESTS[ \t]*(?:\n|\Z)", re.MULTILINE)
+STUB = "# YOUR CODE HERE\nraise NotImplementedError()"
+
+
+def exercises() -> dict[str, str]:
+    """The course's exercises, solutions included: name of the file -> its JSON, in the order of the walkthroughs."""
+    try:
+        folder = files("labkit.course.exercises")
+        found = {each.name: each.read_text(encoding="utf-8") for each in folder.iterdir() if _is_notebook(each.name)}
+    except ModuleNotFoundError:  # a checkout that is not installed
+        folder = Path(__file__).parents[2] / "notebooks" / "exercises"
+        found = {each.name: each.read_text(encoding="utf-8") for each in folder.iterdir() if _is_notebook(each.name)}
+    return dict(sorted(found.items()))
+
+
+def write_assignment(directory: Path, only: Collection[str] = (), force: bool = False) -> list[Path]:
+    """Write the students' copies of the exercises, or only of those whose names begin so; returns their paths.
+
+    Raises FileExistsError, and writes nothing, if one is there already, unless it is to be overwritten by `force`.
+    """
+    chosen = {name: text for name, text in exercises().items() if not only or name.startswith(tuple(only))}
+    for beginning in only:
+        if not any(name.startswith(beginning) for name in chosen):
+            raise ValueError(f"no exercises begin with {beginning!r}; there are: {', '.join(exercises())}")
+    paths = {directory / name: text for name, text in chosen.items()}
+    for path in paths:
+        if path.exists() and not force:
+            raise FileExistsError(f"{path} is there already, perhaps with somebody's answers: --force overwrites it")
+    directory.mkdir(parents=True, exist_ok=True)
+    for path, text in paths.items():
+        copy = json.dumps(student_copy(json.loads(text)), indent=1, ensure_ascii=False)
+        path.write_text(f"{copy}\n", encoding="utf-8")
+    return list(paths)
+
+
+def student_copy(notebook: dict[str, Any]) -> dict[str, Any]:
+    """A notebook as nbgrader's `generate_assignment` gives it out: answers and hidden tests cut, outputs cleared.
+
+    The cells keep their ids and nbgrader's metadata, so that what comes back can be graded by the whole notebook.
+    """
+    return {**notebook, "cells": [_student_cell(cell) for cell in notebook["cells"]]}
+
+
+def without_solution(source: str) -> str:
+    r"""Each region between the marks becomes a stub that raises NotImplementedError.
+
+    >>> print(without_solution("def answer():\n    ### BEGIN SOLUTION\n    return 42\n    ### END SOLUTION"))
+    def answer():
+        # YOUR CODE HERE
+        raise NotImplementedError()
+    """
+    return SOLUTION.sub(lambda region: "\n".join(region[1] + line for line in STUB.split("\n")), source)
+
+
+def without_hidden_tests(source: str) -> str:
+    r"""What stands between the marks is cut, marks included.
+
+    >>> without_hidden_tests("check(1)\n### BEGIN HIDDEN TESTS\ncheck(2)\n### END HIDDEN TESTS")
+    'check(1)'
+    """
+    return HIDDEN.sub("", source).rstrip("\n")
+
+
+def _student_cell(cell: dict[str, Any]) -> dict[str, Any]:
+    if cell["cell_type"] != "code":
+        return cell
+    text = without_hidden_tests(without_solution("".join(cell["source"])))
+    metadata = {name: value for name, value in cell["metadata"].items() if name != "execution"}
+    if "nbgrader" in metadata:
+        metadata |= {"deletable": False} | ({"editable": False} if metadata["nbgrader"]["locked"] else {})
+    return {
+        **cell,
+        "metadata": metadata,
+        "execution_count": None,
+        "outputs": [],
+        "source": text.splitlines(keepends=True),
+    }
+
+
+def _is_notebook(name: str) -> bool:
+    return name.endswith(".ipynb")

@@ -1,0 +1,549 @@
+"""The exercises: the solutions pass, untouched copies and lazy answers do not, and nothing leaks to the students."""
+
+import contextlib
+import io
+import json
+import linecache
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from labkit.cli import main
+from labkit.course.assignment import exercises, student_copy, write_assignment
+from labkit.course.at_once import at_once
+from labkit.course.check import Incorrect, NotAttempted, cell_file, check, check_at_most, checking
+
+ROOT = Path(__file__).parent.parent
+NOTEBOOKS = {name[:2]: json.loads(text) for name, text in exercises().items()}
+TEACHERS = (ROOT / "docs" / "for-teachers.md").read_text(encoding="utf-8")
+SLOW = ("03", "04")
+
+Cells = dict[str, str]
+
+
+def code(notebook: dict[str, Any]) -> Cells:
+    """A notebook's code, by the cells' ids."""
+    return {cell["id"]: "".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"}
+
+
+def role(notebook: dict[str, Any], key: str) -> list[str]:
+    """The ids of the cells of which nbgrader's metadata say so."""
+    return [cell["id"] for cell in notebook["cells"] if cell["metadata"].get("nbgrader", {}).get(key)]
+
+
+def verdicts(notebook: dict[str, Any], only: tuple[str, ...] = ()) -> dict[str, str]:
+    """Run a notebook's code from top to bottom, of the checks perhaps some only; returns what each check said."""
+    said, names = dict[str, str](), dict[str, object]()
+    for id, source in code(notebook).items():
+        if only and id in role(notebook, "grade") and id not in only:
+            continue
+        filename = f"<cell {id}>"  # a notebook's kernel remembers the source of a cell like this
+        linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
+        printed = io.StringIO()
+        try:
+            with contextlib.redirect_stdout(printed):
+                exec(compile(source, filename, "exec"), names)
+        except (NotAttempted, Incorrect) as verdict:
+            said[id] = str(verdict)
+        else:
+            if id in role(notebook, "grade"):
+                said[id] = printed.getvalue().strip()
+    return said
+
+
+def answered(notebook: dict[str, Any], answers: Cells) -> dict[str, Any]:
+    """A notebook with other code in some cells."""
+    cells = [
+        {**cell, "source": answers[cell["id"]].splitlines(keepends=True)} if cell["id"] in answers else cell
+        for cell in notebook["cells"]
+    ]
+    return {**notebook, "cells": cells}
+
+
+def regions(source: str, mark: str) -> tuple[str, str]:
+    """What stands outside of the marked regions and what inside, line by line: knows nothing of how copies are made."""
+    outside, inside, within = "", "", False
+    for line in source.splitlines(keepends=True):
+        if line.strip() in (f"### BEGIN {mark}", f"### END {mark}"):
+            within = "BEGIN" in line
+        elif within:
+            inside += line
+        else:
+            outside += line
+    return outside, inside
+
+
+def test_there_are_exercises_for_each_walkthrough_so_far() -> None:
+    assert list(NOTEBOOKS) == ["00", "01", "02", "03", "04"]
+    assert all(len(role(notebook, "solution")) >= 2 for notebook in NOTEBOOKS.values())
+
+
+def test_the_teachers_page_has_each_walkthrough_s_points() -> None:
+    shown = dict(re.findall(r"^\| (\d\d) \| (\d+) \|", TEACHERS, re.MULTILINE))
+    assert shown == {
+        walkthrough: str(sum(cell["metadata"].get("nbgrader", {}).get("points", 0) for cell in notebook["cells"]))
+        for walkthrough, notebook in NOTEBOOKS.items()
+    }
+
+
+# The solutions
+
+
+@pytest.mark.parametrize(
+    "walkthrough", [pytest.param(n, marks=pytest.mark.slow if n in SLOW else ()) for n in NOTEBOOKS]
+)
+def test_the_solutions_pass_every_check(walkthrough: str) -> None:
+    said = verdicts(NOTEBOOKS[walkthrough])
+    assert list(said) == role(NOTEBOOKS[walkthrough], "grade")
+    assert all(verdict.startswith("correct: ") for verdict in said.values()), said
+
+
+# The students' copies
+
+
+@pytest.mark.parametrize("walkthrough", NOTEBOOKS)
+def test_in_an_untouched_copy_no_check_passes(walkthrough: str) -> None:
+    said = verdicts(student_copy(NOTEBOOKS[walkthrough]))
+    assert list(said) == role(NOTEBOOKS[walkthrough], "grade")
+    assert all(verdict.startswith("not attempted: ") for verdict in said.values()), said
+
+
+@pytest.mark.parametrize("walkthrough", NOTEBOOKS)
+def test_an_untouched_copy_fails_the_teacher_s_checks_too(walkthrough: str) -> None:
+    """As a grader does it: the student's answers, and the checks of the notebook with the solutions."""
+    notebook = NOTEBOOKS[walkthrough]
+    untouched = code(student_copy(notebook))
+    said = verdicts(answered(notebook, {id: untouched[id] for id in role(notebook, "solution")}))
+    assert all(verdict.startswith("not attempted: ") for verdict in said.values()), said
+
+
+@pytest.mark.parametrize("walkthrough", NOTEBOOKS)
+def test_no_line_of_a_solution_or_a_hidden_test_leaks(walkthrough: str) -> None:
+    notebook = NOTEBOOKS[walkthrough]
+    copy = student_copy(notebook)
+    assert not re.search("SOLUTION|HIDDEN|END", json.dumps(copy))
+    shown = "\n".join(code(copy).values())
+    for id, source in code(notebook).items():
+        kept, hidden_tests = regions(source, "HIDDEN TESTS")
+        kept, solution = regions(kept, "SOLUTION")
+        stub = [line for line in code(copy)[id].splitlines() if line.strip() not in STUB]
+        assert stub == kept.splitlines()
+        assert bool(solution) == (id in role(notebook, "solution"))
+        secret = {line.strip() for line in (solution + hidden_tests).splitlines()} - {"else:", ""}
+        assert not [line for line in secret if line in shown]
+
+
+STUB = ("# YOUR CODE HERE", "raise NotImplementedError()")
+
+
+@pytest.mark.parametrize("walkthrough", NOTEBOOKS)
+def test_a_copy_has_no_outputs_and_the_same_cells(walkthrough: str) -> None:
+    notebook, copy = NOTEBOOKS[walkthrough], student_copy(NOTEBOOKS[walkthrough])
+    for original, cell in zip(notebook["cells"], copy["cells"], strict=True):
+        assert cell["id"] == original["id"]
+        assert cell["metadata"].get("nbgrader") == original["metadata"].get("nbgrader")
+        if cell["cell_type"] == "markdown":
+            assert cell["source"] == original["source"]
+        else:
+            assert (cell["outputs"], cell["execution_count"]) == ([], None)
+            locked = original["metadata"]["nbgrader"]["locked"]
+            assert (cell["metadata"]["deletable"], cell["metadata"].get("editable", True)) == (False, not locked)
+
+
+# nbgrader's metadata: https://nbgrader.readthedocs.io/en/stable/contributor_guide/metadata.html
+
+
+def test_every_code_cell_is_an_answer_a_check_or_given_and_says_so_to_nbgrader() -> None:
+    ids = [id for notebook in NOTEBOOKS.values() for id in code(notebook) if id != "imports"]
+    assert len(set(ids)) == len(ids)
+    for notebook in NOTEBOOKS.values():
+        for cell in notebook["cells"]:
+            if cell["cell_type"] == "markdown":
+                assert "nbgrader" not in cell["metadata"]
+                continue
+            told = dict(cell["metadata"]["nbgrader"])
+            points = told.pop("points", None)
+            kind = (told.pop("grade"), told.pop("solution"), told.pop("locked"))
+            answer, test, given = (False, True, False), (True, False, True), (False, False, True)
+            assert kind in (answer, test, given)
+            assert told == {"grade_id": cell["id"], "schema_version": 3, "task": False}
+            assert (points is not None) == (kind == test)
+            assert points is None or (isinstance(points, int) and 1 <= points <= 3)
+            assert ("BEGIN SOLUTION" in "".join(cell["source"])) == (kind == answer)
+            assert "BEGIN HIDDEN TESTS" not in "".join(cell["source"]) or kind == test
+
+
+# Lazy answers
+
+ANSWERS = {
+    "trips": "def for_nothing(parcels, looks):\n    {}",
+    "doorbell": """def doorbell(heard):
+    app = Flask("doorbell")
+
+    @app.post("/hook")
+    def hook():
+        message = request.get_json()
+        {}
+
+    return app""",
+    "polls": "def polls(duration, interval, delay):\n    {}",
+    "poller": """def poll(client, clock, receive):
+    cursor, held = "", set()
+    while True:
+        answer = client.get(f"/events?after={{cursor}}&limit={limit}")
+        page = answer.json()
+        for event in page["events"]:
+            receive(event, answer)
+        {cursor}
+        {sleep}""",
+    "schedule": "def schedule():\n    {}",
+    "inbox": """import sqlite3
+from contextlib import closing
+from threading import Lock
+
+lock, known = Lock(), set()
+
+def take(path, id, amount):
+    with closing(sqlite3.connect(path)) as db, db, {lock}:
+        db.execute("CREATE TABLE IF NOT EXISTS bookings (id TEXT, amount REAL)")
+        if {new}:
+            known.add(id)
+            db.execute("INSERT INTO bookings VALUES (?, ?)", (id, amount))
+            db.commit()""",
+    "empty": "def empty_share(rate, interval, delay):\n    {}",
+    "interval": "def largest_interval(limit, delay):\n    {}",
+    "requests": "def requests_cross(interval, delay, loss=0.0, thin=False):\n    {}",
+    "bytes": "def bytes_cross(interval, delay, empty, event, webhook):\n    {}",
+    "page": "def page(events, cursor, limit):\n    {}",
+    "delay": "import math, sys\n\ndef next_delay(history, tau):\n    {}",
+}
+FOLLOWED = "cursor = page['next']"
+BY_TIME = """newer = [event for event in events if event["timestamp"] {} cursor]
+    found = sorted(newer, key=lambda event: event["timestamp"])[:limit]
+    return found, found[-1]["timestamp"] if found else cursor"""
+SELECT = 'not db.execute("SELECT 1 FROM bookings WHERE id = ?", (id,)).fetchone()'
+FRAMES = """frame = sys._getframe()
+    while frame:
+        for value in list(frame.f_locals.values()):
+            if hasattr(value, "events") and hasattr(value, "horizon"):
+                later = [at / 1e9 for at in value.events if at / 1e9 > history[-1].at]
+                return later[0] - history[-1].at if later else 1e6
+        frame = frame.f_back
+    return math.sqrt(2 * tau * 285)"""
+BY_HEART = """import math
+from labkit.course import optimum, traces
+
+KNOWN = [
+    (one.tau, [at / 1e9 for at in one.events],
+     [at / 1e9 for at in optimum(one.events, one.horizon, round(one.tau * 1e9))])
+    for one in traces(0)
+]
+
+def next_delay(history, tau):
+    now, seen = history[-1].at, [at for poll in history for at in poll.occurred]
+    for its_tau, events, polls in KNOWN:
+        if its_tau == tau and events[:len(seen)] == seen and (events[len(seen):] or [now + 1])[0] > now:
+            later = [at for at in polls if at > now]
+            return max(later[0] - now, 0.001) if later else 1e6
+    return math.sqrt(2 * tau * 285)"""
+
+
+def lazy(exercise: str, name: str, message: str, *filling: str, check: str = "", **fillings: str) -> Any:
+    """One lazy way: the exercise, its answer, the check that is to find it out, and the words in its verdict."""
+    walkthrough = next(n for n, notebook in NOTEBOOKS.items() if f"{exercise}-answer" in code(notebook))
+    answer = filling[0] if filling and "def " in filling[0] else ANSWERS[exercise].format(*filling, **fillings)
+    slow = (pytest.mark.slow,) if walkthrough in SLOW else ()
+    return pytest.param(
+        walkthrough, exercise, answer, check or f"{exercise}-check", message, id=f"{exercise}: {name}", marks=slow
+    )
+
+
+LAZY = [
+    lazy("trips", "one find a parcel", r"is 4 \(int\), expected 5", "return len(looks) - len(parcels)"),
+    lazy("trips", "the example by heart", r"is 5 \(int\), expected 0", "return 5 if parcels else 7"),
+    lazy("doorbell", "thanks for everything", r"challenge 'bracket' is \(200, None\)", "return 'thank you'"),
+    lazy(
+        "doorbell", "one word by heart", r"\(200, \{'challenge': 'tulip'\}\) \(tuple\)",
+        "heard.append(message.get('id')); return {{'challenge': 'tulip'}}".replace("{{", "{").replace("}}", "}"),
+    ),
+    lazy("polls", "the delay left out", r"polls\(86400, 60, 10\) is 1,440", "return math.ceil(duration / interval)"),
+    lazy("polls", "one at the very end", "is 6", "return int(duration / (interval + 2 * delay)) + 1"),
+    lazy("poller", "interval 0", "the number of requests is", limit="1000", cursor=FOLLOWED, sleep="clock.sleep(0)"),
+    lazy("poller", "a limit beyond the largest", "KeyError: 'events', in line 6",
+         limit="1000000", cursor=FOLLOWED, sleep="clock.sleep(60)"),
+    lazy("poller", "the largest limit and no page followed", "longest wait",
+         limit="1000", cursor=FOLLOWED, sleep="clock.sleep(60)"),
+    lazy("poller", "everything again each time", "number of events that came is 1,000",
+         limit="1000", cursor="pass", sleep="clock.sleep(60)"),
+    lazy("poller", "twice as often", "the number of requests is", limit="1000", cursor=FOLLOWED,
+         sleep="if not page['has_more']: clock.sleep(30)"),
+    lazy("schedule", "all at once", "how late you hear, after 3 s down, is None", "return 0, 0, 0"),
+    lazy("schedule", "a hundred attempts", "the number of waits is 100", "return (5,) * 100"),
+    lazy("schedule", "for the long outage alone", "after 3 s down, is 600.", "return (600,)"),
+    lazy("inbox", "look, then book", "the number of bookings after the first start is", lock="Lock()", new=SELECT),
+    lazy("inbox", "a global lock", "the number of bookings after the first start is", lock="lock", new=SELECT),
+    lazy("inbox", "a set in memory", "the number of bookings after the first start is 80", lock="lock",
+         new="id not in known"),
+    lazy("empty", "the delay left out", r"\(0.05, 10, 4.9\) is 0.606", "return math.exp(-rate * interval)"),
+    lazy("empty", "the example by heart", r"is 0.4275 \(float\)", "return 0.4275"),
+    lazy("interval", "a tiny one", "polls that your interval makes in a minute is 6,000", "return 0.01"),
+    lazy("interval", "by the mean latency", r"p95\(59.92, 0.02\) is 56.8", "return 2 * limit - 4 * delay"),
+    lazy("interval", "the example by heart", r"largest_interval\(30, 5\) is 31.518", "return 31.518"),
+    lazy("requests", "one event an interval", "webhook: polls per request", "return 1 / interval"),
+    lazy("requests", "one request an event", "thin: polls per request at your rate is 0.5",
+         "return 1 / (interval + 2 * delay)"),
+    lazy("bytes", "where requests cross", "webhook: bytes polled per byte told",
+         "return 1 / (interval + 2 * delay)"),
+    lazy("bytes", "an event that weighs nothing", "webhook: bytes polled per byte told",
+         "return empty / (webhook * (interval + 2 * delay))"),
+    lazy("page", "by time alone", r"what came is \['evt_1', 'evt_2', 'evt_3', 'evt_4'", BY_TIME.format(">")),
+    lazy("page", "by time, and the last again", "what came is", BY_TIME.format(">=")),
+    lazy("page", "everything each time", "the longest page is 9", "return events, ''"),
+    lazy("page", "a page more each time", "the bytes sent is",
+         "seen = int(cursor or 0); return events[max(0, seen - limit + 1):][:limit], str(min(len(events), seen + 1))"),
+    lazy("delay", "one interval for all", "your score with seed 0 is", "return math.sqrt(2 * tau * 285)"),
+    lazy("delay", "the judge's frames", "your score with seed 0 is", FRAMES),
+    lazy("delay", "the practice traces by heart", "your score with seed 20311 is", BY_HEART, check="contest-check"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("walkthrough", "exercise", "answer", "check", "message"), LAZY)
+def test_a_lazy_way_is_found_out(walkthrough: str, exercise: str, answer: str, check: str, message: str) -> None:
+    notebook = NOTEBOOKS[walkthrough]
+    (verdict,) = verdicts(answered(notebook, {f"{exercise}-answer": answer}), only=(check,)).values()
+    assert verdict.startswith("incorrect: ")
+    assert re.search(message, verdict), verdict
+
+
+def test_every_exercise_has_a_lazy_way() -> None:
+    assert {param.values[1] for param in LAZY} == set(ANSWERS)
+    answers = [id for notebook in NOTEBOOKS.values() for id in role(notebook, "solution")]
+    assert {f"{exercise}-answer" for exercise in ANSWERS} == set(answers)
+
+
+# What a check says
+
+
+def says(answer: object, name: str = "answer") -> str:
+    """The verdict on a function whose value should be 42."""
+    with pytest.raises((NotAttempted, Incorrect)) as verdict, checking(name):
+        check("answer()", answer(), 42, hint="six times seven")  # type: ignore[operator]
+    return str(verdict.value)
+
+
+def broken() -> object:
+    return {}['key']  # type: ignore[var-annotated]  # fmt: skip
+
+
+def ended() -> object:
+    raise SystemExit
+
+
+def test_not_attempted_incorrect_and_correct_are_three_things(capsys: pytest.CaptureFixture[str]) -> None:
+    def nothing() -> object:
+        raise NotImplementedError
+
+    def nameless() -> object:
+        return missing  # type: ignore[name-defined]  # noqa: F821
+
+    assert says(nothing).startswith("not attempted: answer still raises NotImplementedError")
+    assert says(nameless, "missing").startswith("not attempted: there is no missing yet")
+    assert says(nameless).startswith("incorrect: answer raised NameError: name 'missing' is not defined, in line ")
+    assert capsys.readouterr().out == ""
+    with checking("answer"):
+        check("answer()", 42, 42)
+    assert capsys.readouterr().out == "correct: answer\n"
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (41, "41 (int), expected 42"),
+        (41.5, "41.5 (float), expected 42"),
+        ("42", "'42' (str), expected 42"),
+        (None, "None (NoneType), expected 42"),
+        (True, "True (bool), expected 42"),
+        (float("nan"), "nan (float), expected 42"),
+        ([42], "[42] (list), expected 42"),
+    ],
+)
+def test_an_incorrect_value_is_told_with_its_type_and_what_was_expected(value: object, said: str) -> None:
+    assert says(lambda: value) == f"incorrect: answer() is {said}. Hint: six times seven"
+
+
+def test_an_exception_is_told_with_the_line_that_raised_it() -> None:
+    where = f"in line {broken.__code__.co_firstlineno + 1}, `return {{}}['key']"
+    assert says(broken).startswith(f"incorrect: answer raised KeyError: 'key', {where}")
+    assert says(ended).startswith("incorrect: answer raised SystemExit, in line ")
+
+
+def test_a_list_is_no_tuple_and_a_number_may_be_near() -> None:
+    check("x", 1.04, 1, within=0.05)
+    check("x", [1, "a"], [1, "a"])
+    for value, expected, within in (
+        (1.06, 1, 0.05),
+        ((1, 2), [1, 2], 0),
+        (np.array([5]), [5], 0),
+        ("a" * 500, "b", 0),
+        (10**400, 1.0, 0),
+        (10**5000, 1, 0),
+    ):
+        with pytest.raises(Incorrect) as verdict:
+            check("x", value, expected, within=within)
+        assert len(str(verdict.value)) < 700
+
+
+@pytest.mark.parametrize("value", [61, None, "60", float("nan"), True])
+def test_at_most_is_a_number_and_no_larger(value: object) -> None:
+    check_at_most("x", 60, 60)
+    with pytest.raises(Incorrect, match="expected at most 60"):
+        check_at_most("x", value, 60)
+
+
+def test_a_notebook_shows_the_sentence_and_no_traceback() -> None:
+    assert Incorrect("incorrect: x is 1")._render_traceback_() == ["incorrect: x is 1"]
+
+
+@pytest.mark.parametrize("answer", [42, "text", print, type])
+def test_what_is_no_function_of_a_cell_is_incorrect(answer: object) -> None:
+    with pytest.raises(Incorrect, match="expected a function"), cell_file(answer):
+        pass
+
+
+# Several processes at once
+
+
+def test_what_a_call_raises_in_another_process_is_raised_here(tmp_path: Path) -> None:
+    answer = tmp_path / "answer.py"
+    answer.write_text("print('loud')\ndef take(x):\n    print('loud')\n    raise ValueError(f'no {x}')\n")
+    with pytest.raises(RuntimeError, match="ValueError: no 7"):
+        at_once(answer, "take", [[7]])
+    with pytest.raises(RuntimeError, match="AttributeError: .* has no attribute 'give'"):
+        at_once(answer, "give", [[7]])
+    answer.write_text("def take(x):\n    raise NotImplementedError()\n")
+    with pytest.raises(NotImplementedError):
+        at_once(answer, "take", [[7]])
+
+
+def test_calls_that_wait_for_each_other_are_ended(tmp_path: Path) -> None:
+    answer = tmp_path / "answer.py"
+    answer.write_text("from threading import Lock\nlock = Lock()\ndef take(x):\n    lock.acquire()\n")
+    with pytest.raises(RuntimeError, match="the 1 s for all calls are over"):
+        at_once(answer, "take", [[7]], limit=1)
+
+
+# The command
+
+
+def labkit(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    """Exit status, standard output and standard error of a command."""
+    status = 0
+    try:
+        main(arguments)
+    except SystemExit as end:
+        status = int(end.code or 0)
+    out, err = capsys.readouterr()
+    return status, out, err
+
+
+def test_assignment_writes_a_copy_of_each_and_names_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, err = labkit(capsys, "assignment", str(tmp_path / "new" / "folder"))
+    assert (status, err) == (0, "")
+    written = [Path(line) for line in out.splitlines()]
+    assert [path.name for path in written] == list(exercises())
+    for path, notebook in zip(written, NOTEBOOKS.values(), strict=True):
+        assert json.loads(path.read_text(encoding="utf-8")) == student_copy(notebook)
+
+
+def test_assignment_can_write_those_of_one_walkthrough(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert labkit(capsys, "assignment", str(tmp_path), "--only", "01", "--only", "03")[0] == 0
+    assert sorted(path.name[:2] for path in tmp_path.iterdir()) == ["01", "03"]
+    status, out, err = labkit(capsys, "assignment", str(tmp_path), "--only", "77")
+    assert (status, out) == (2, "")
+    assert err.startswith("labkit: no exercises begin with '77'; there are: 00_start_here_exercises.ipynb, ")
+
+
+def test_assignment_overwrites_no_answers_unless_told_to(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    answers = tmp_path / "01_polling_exercises.ipynb"
+    answers.write_text("a night's work")
+    status, out, err = labkit(capsys, "assignment", str(tmp_path))
+    assert (status, out) == (2, "")
+    assert err.startswith(f"labkit: {answers} is there already")
+    assert len(err.splitlines()) == 1
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["a night's work"]
+    assert labkit(capsys, "assignment", str(tmp_path), "--force")[0] == 0
+    assert json.loads(answers.read_text(encoding="utf-8")) == student_copy(NOTEBOOKS["01"])
+
+
+def test_assignment_into_a_file_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_text("")
+    status, _, err = labkit(capsys, "assignment", str(tmp_path / "file"))
+    assert (status, len(err.splitlines())) == (2, 1)
+
+
+# nbgrader itself
+
+GRADES = """
+import json
+from nbgrader.api import Gradebook
+
+with Gradebook("sqlite:///gradebook.db") as book:
+    print(json.dumps({
+        submission.student.id: {
+            grade.name: [grade.auto_score, grade.max_score]
+            for notebook in submission.notebooks for grade in notebook.grades
+        } for submission in book.assignment_submissions("exercises")
+    }))
+"""
+
+
+@pytest.mark.soak
+def test_nbgrader_gives_full_marks_to_the_solutions_and_hardly_any_to_copies_and_lazy_ways(tmp_path: Path) -> None:
+    """The files of the repository, unchanged, through the commands of the teachers' page; a student a lazy way."""
+    environment = {**os.environ, "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))}
+
+    def run(*command: str) -> str:
+        ran = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=1800)
+        assert ran.returncode == 0, ran.stdout[-2000:] + ran.stderr[-3000:]
+        return ran.stdout
+
+    def submit(student: str, answers: Cells) -> None:
+        folder = tmp_path / "submitted" / student / "exercises"
+        write_assignment(folder)
+        for path in folder.iterdir():
+            notebook = json.loads(path.read_text(encoding="utf-8"))
+            path.write_text(json.dumps(answered(notebook, answers)), encoding="utf-8")
+
+    (config,) = re.findall(r"```py\n(.*?)```", TEACHERS, re.DOTALL)
+    generate, *grade = re.findall(r"^\$ (nbgrader .*)$", TEACHERS, re.MULTILINE)
+    (tmp_path / "nbgrader_config.py").write_text(config, encoding="utf-8")
+    shutil.copytree(ROOT / "notebooks" / "exercises", tmp_path / "source" / "exercises")
+    run(*generate.split())
+    for path in (tmp_path / "release" / "exercises").iterdir():
+        assert code(json.loads(path.read_text(encoding="utf-8"))) == code(student_copy(NOTEBOOKS[path.name[:2]]))
+
+    submit("untouched", {})
+    submit("solution", {id: source for notebook in NOTEBOOKS.values() for id, source in code(notebook).items()})
+    ways = {exercise: [param.values for param in LAZY if param.values[1] == exercise] for exercise in ANSWERS}
+    for number in range(max(map(len, ways.values()))):
+        submit(f"lazy-{number}", {f"{name}-answer": each[number % len(each)][2] for name, each in ways.items()})
+    for command in grade:
+        run(*command.split())
+
+    grades = json.loads(run(sys.executable, "-c", GRADES))
+    checks = {id for notebook in NOTEBOOKS.values() for id in role(notebook, "grade")}
+    assert all(set(given) == checks for given in grades.values())
+    assert all(score == most for score, most in grades.pop("solution").values())
+    assert not any(score for score, _ in grades.pop("untouched").values())
+    assert len(grades) == 5
+    for student, given in grades.items():
+        found_out = {each[int(student[-1]) % len(each)][3] for each in ways.values()}
+        assert {id for id, (score, _) in given.items() if score} <= checks - found_out, student
+        assert sum(score for score, _ in given.values()) <= 1
