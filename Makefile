@@ -4,7 +4,7 @@ BIN := .venv/bin
 NPM := $(if $(shell command -v npm),tests/node_modules/.stamp)
 PIP := PYTHONWARNINGS=ignore $(BIN)/pip --disable-pip-version-check install --quiet
 
-.PHONY: compare lab test quick soak bench mutations notebooks clean
+.PHONY: compare lab test quick soak browser bench mutations notebooks wheelhouse clean
 
 compare: .venv/base.stamp      ## the main job: a real week of earthquakes, asked for and told (ARGS="…" to change it)
 	$(BIN)/labkit compare $(ARGS)
@@ -27,6 +27,9 @@ quick: .venv/test.stamp        ## under a minute: lint, types, and the tests tha
 soak: .venv/soak.stamp         ## the long rounds: many SIGKILLs at random moments, the exercises graded by nbgrader
 	LABKIT_SOAK=1 $(BIN)/pytest -q -n0 -m soak tests
 
+browser: .venv/browser.stamp   ## the walkthroughs in JupyterLab and a chromium; screenshots in out/screenshots
+	LABKIT_BROWSER=1 $(BIN)/pytest -q -n0 -m browser tests
+
 bench: .venv/test.stamp        ## speed and memory, as ratios against a floor in the same run
 	$(BIN)/python benchmarks/virtual.py
 	$(BIN)/python benchmarks/real.py
@@ -36,11 +39,16 @@ bench: .venv/test.stamp        ## speed and memory, as ratios against a floor in
 mutations: .venv/test.stamp    ## break the code on purpose: each mutation must turn its test red
 	$(BIN)/python tests/mutations.py
 
-notebooks: .venv/test.stamp    ## run the notebooks and store their outputs
-	$(BIN)/jupyter execute --inplace notebooks/*.ipynb notebooks/exercises/*.ipynb
+notebooks: .venv/test.stamp    ## run the notebooks and store their outputs; then the page and the links made of them
+	$(BIN)/jupyter execute --inplace notebooks/[0-9]*.ipynb notebooks/exercises/*.ipynb
+	$(BIN)/python tools/contents.py
+
+wheelhouse: .venv/bin/python   ## dist/wheelhouse: all that a seat without network installs (notebooks/TEACHING.md)
+	rm -rf dist/wheelhouse build
+	$(BIN)/pip --disable-pip-version-check wheel --quiet --wheel-dir dist/wheelhouse ".[lab,test]"
 
 clean:
-	rm -rf .venv tests/node_modules build *.egg-info
+	rm -rf .venv tests/node_modules build dist *.egg-info
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
@@ -60,6 +68,10 @@ clean:
 
 .venv/soak.stamp: .venv/test.stamp
 	$(PIP) -e ".[soak]"
+	touch $@
+
+.venv/browser.stamp: .venv/test.stamp  # the browser itself is the machine's: apt-get install chromium
+	$(PIP) -e ".[browser]"
 	touch $@
 
 tests/node_modules/.stamp: tests/package.json   # without it the tests of npm's clients skip, and say so

@@ -17,6 +17,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Compare every notebook strictly: in this environment, with a time limit, and with the one sanitize rule."""
     config.addinivalue_line("markers", "slow: left out of `make quick`")
     config.addinivalue_line("markers", "soak: runs when LABKIT_SOAK is set, as `make soak` does")
+    config.addinivalue_line("markers", "browser: runs when LABKIT_BROWSER is set, as `make browser` does")
     if config.getoption("nbval", False):
         config.option.nbval_current_env = True
         config.option.nbval_cell_timeout = 60.0
@@ -31,9 +32,10 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if not os.environ.get("LABKIT_SOAK"):  # `make soak` runs the long rounds
-        config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("soak")])
-        items[:] = [item for item in items if not item.get_closest_marker("soak")]
+    for mark in ("soak", "browser"):  # the long rounds, and what needs a browser, have a `make` of their own
+        if not os.environ.get(f"LABKIT_{mark.upper()}"):
+            config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker(mark)])
+            items[:] = [item for item in items if not item.get_closest_marker(mark)]
     for item in items:
         if item.path.suffix == ".ipynb":
             item.add_marker(pytest.mark.slow)

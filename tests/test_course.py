@@ -1,0 +1,211 @@
+"""The course hangs together: its pages are made of its notebooks, and whatever they point at is there."""
+
+import ast
+import builtins
+import re
+import sys
+import tomllib
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from nbformat import NotebookNode
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT / "tools"))
+import contents  # noqa: E402  # a script, and no part of the package
+
+COURSE = contents.walkthroughs()
+NUMBERS = list(COURSE)
+TEACHING = (contents.NOTEBOOKS / "TEACHING.md").read_text(encoding="utf-8")
+REFERENCE = re.compile(r"\b(\d\d), cell `([^`]+)`")
+
+
+def text(notebook: NotebookNode) -> str:
+    return "\n\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+
+
+def shown(cell: NotebookNode) -> str:
+    """What a cell printed, without spaces, since 43 % and 43% are one number."""
+    outputs = [output.get("text", "") + output.get("data", {}).get("text/plain", "") for output in cell.outputs]
+    return re.sub(r"\s", "", "".join(outputs))
+
+
+PAGES = {
+    **{each.path.name: text(each.notebook) for each in COURSE.values()},
+    "index.ipynb": text(nbformat.read(contents.PAGE, as_version=4)),
+    "TEACHING.md": TEACHING,
+}
+
+
+def test_what_the_notebooks_say_of_each_other_is_up_to_date() -> None:
+    stale = [path.name for path in contents.out_of_date()]
+    assert not stale, "python tools/contents.py writes them"
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_writing_the_links_leaves_code_and_outputs_as_they_ran(number: str) -> None:
+    each = COURSE[number]
+    bare = deepcopy(each.notebook)
+    for cell in bare.cells:
+        if cell.cell_type == "markdown":
+            cell.source = contents.NAVIGATION.sub("", cell.source)
+    for before, after in zip(bare.cells, contents.linked(each, COURSE).cells, strict=True):
+        assert after.source.startswith(before.source) and after.id == before.id
+        if before.cell_type == "code":
+            assert (after.source, after.outputs) == (before.source, before.outputs)
+            assert "index.ipynb" not in after.source
+
+
+def test_a_place_that_does_not_exist_is_refused() -> None:
+    for place in ("00/no-such-cell", "99/opening"):
+        with pytest.raises(LookupError):
+            contents.link(place, COURSE)
+
+
+def test_every_sentence_of_the_taught_text_has_cells_that_test_it() -> None:
+    for row in contents.told()["sentences"]:
+        cells = [COURSE[place[:2]].cell(place[3:]) for place in row["cells"]]
+        assert any(cell.cell_type == "code" for cell in cells), f"nothing is run for {row['said']!r}"
+
+
+def test_the_page_lists_every_walkthrough_and_every_word_once() -> None:
+    page, words = PAGES["index.ipynb"], [word["word"] for word in contents.told()["words"]]
+    assert len(words) == len(set(words))
+    assert all(f"| **{word}** |" in page for word in words)
+    assert all(f"[{each.title}]({each.path.name})" in page for each in COURSE.values())
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_ids_are_unique_and_telling(number: str) -> None:
+    ids = [cell.id for cell in COURSE[number].notebook.cells]
+    assert len(ids) == len(set(ids))
+    assert [
+        id for id in ids if not re.fullmatch(r"[a-z]+(-[a-z0-9]+)*", id) or re.fullmatch(r"[0-9a-f-]{8,}", id)
+    ] == []
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_a_walkthrough_opens_and_closes_as_the_others_do(number: str) -> None:
+    each = COURSE[number]
+    cells = {cell.id: cell.source for cell in each.notebook.cells}
+    assert each.opening[1] == number and 10 <= each.minutes <= 60
+    assert len(each.questions) >= 3 and all(question.endswith(("?", ".")) for question in each.questions)
+    assert re.search(r"^\*\*Afterwards you can\*\* ", cells["opening"], re.MULTILINE)
+    assert cells["key-points"].startswith("## Key points\n") and "assert " in cells["key-asserts"]
+    assert cells["exercises"].startswith("## Exercises\n") and "\n## Further reading\n" in cells["exercises"]
+    assert [cell.id for cell in each.notebook.cells if cell.cell_type == "markdown"][-2:] == ["key-points", "exercises"]
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_a_walkthrough_is_short_and_so_are_its_cells(number: str) -> None:
+    cells = COURSE[number].notebook.cells
+    assert len(cells) <= 52, "about 45 are enough"
+    code = {cell.id: len(cell.source.splitlines()) for cell in cells if cell.cell_type == "code"}
+    assert {id: lines for id, lines in code.items() if lines > 15} == {}
+    assert sorted(code.values())[len(code) // 2] <= 8
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_cell_that_is_pointed_at_exists(name: str) -> None:
+    for number, id in REFERENCE.findall(PAGES[name]):
+        if number in COURSE:
+            COURSE[number].cell(id)
+        else:
+            assert name == "index.ipynb" or "to come" in PAGES[name]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_link_to_a_file_leads_somewhere(name: str) -> None:
+    for target in re.findall(r"\]\(([^)#]+)", PAGES[name]):
+        if not target.startswith("http"):
+            assert (contents.NOTEBOOKS / target).exists(), target
+
+
+def test_every_rule_of_the_summary_names_a_cell_that_measured_it() -> None:
+    rules = [row for row in COURSE["09"].cell("rules").source.splitlines() if row.startswith("| ")][1:]
+    assert len(rules) > 8
+    for row in rules:
+        measured = [COURSE[number].cell(id) for number, id in REFERENCE.findall(row)]
+        assert measured and all(cell.cell_type == "code" for cell in measured), row
+
+
+def rows(heading: str) -> list[list[str]]:
+    """A table of TEACHING.md, without its first two lines."""
+    section = TEACHING.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    return [line.strip("| ").split(" | ") for line in section.splitlines() if line.startswith("|")][2:]
+
+
+ANSWERS = rows("What they will answer, and what comes out")
+
+
+@pytest.mark.parametrize(("question", "answer", "place"), [(row[0], row[2], row[-1]) for row in ANSWERS])
+def test_an_expected_answer_is_what_the_cell_printed(question: str, answer: str, place: str) -> None:
+    ((number, id),) = REFERENCE.findall(place)
+    printed = shown(COURSE[number].cell(id))
+    claims = [re.sub(r"\s", "", claim) for claim in re.findall(r"\*\*(.+?)\*\*", answer)]
+    assert [claim for claim in claims if claim not in printed] == []
+    assert claims or "nbval-ignore-output" in COURSE[number].cell(id).metadata.tags, "nothing that could be compared"
+
+
+def test_there_are_expected_answers_for_every_walkthrough() -> None:
+    assert {REFERENCE.findall(row[-1])[0][0] for row in ANSWERS} == set(COURSE) and len(ANSWERS) > 30
+
+
+def test_the_minutes_for_teachers_are_the_notebooks_own() -> None:
+    told = {row[0]: int(row[1]) for row in rows("Timings")}
+    assert told == {each.title: each.minutes for each in COURSE.values()}
+
+
+@pytest.mark.parametrize("path", contents.told()["paths"], ids=lambda path: path["tag"])
+def test_a_path_takes_the_time_that_it_says_and_its_cells_have_its_tag(path: dict[str, Any]) -> None:
+    steps = path["steps"]
+    assert f"{sum(step['minutes'] for step in steps)} minutes" in path["title"]
+    for number in COURSE:
+        listed = [id for step in steps if step["notebook"] == number for id in step["cells"]]
+        cells = COURSE[number].notebook.cells
+        assert [cell.id for cell in cells if path["tag"] in cell.metadata.get("tags", [])] == listed
+
+
+def missing_names(sources: list[str]) -> set[str]:
+    """Names that code uses and none of it, nor Python, defines before.
+
+    >>> sorted(missing_names(["import math", "x = math.pi", "print(x, y)"]))
+    ['y']
+    """
+    known, missing = set(dir(builtins)), set()
+    for source in sources:
+        nodes = list(ast.walk(ast.parse(source)))
+        for node in nodes:
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                known |= {(name.asname or name.name).split(".")[0] for name in node.names}
+            elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+                known.add(node.name)
+            elif isinstance(node, ast.arg):
+                known.add(node.arg)
+            elif isinstance(node, ast.ExceptHandler) and node.name:
+                known.add(node.name)
+            elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                known.add(node.id)
+        missing |= {node.id for node in nodes if isinstance(node, ast.Name) and node.id not in known}
+    return missing
+
+
+@pytest.mark.parametrize("path", contents.told()["paths"], ids=lambda path: path["tag"])
+@pytest.mark.parametrize("number", NUMBERS)
+def test_the_cells_of_a_path_need_no_other_cell(number: str, path: dict[str, Any]) -> None:
+    ids = [id for step in path["steps"] if step["notebook"] == number for id in step["cells"]]
+    cells = [COURSE[number].cell(id) for id in ids]
+    assert missing_names([cell.source for cell in cells if cell.cell_type == "code"]) == set()
+
+
+def test_a_name_from_another_cell_is_noticed() -> None:
+    assert missing_names(["import math", "x = math.pi", "print(x, y)"]) == {"y"}
+
+
+def test_the_tool_and_the_pages_are_no_part_of_the_package() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    folders = project["tool"]["setuptools"]["package-dir"].values()
+    assert not {"tools", "notebooks"} & set(folders)
