@@ -1,4 +1,4 @@
-"""The contest of the course: when would you poll next? The lab itself never imports this room."""
+"""What grades in the course: the contest, and the exercises' checks. The lab itself never imports this room."""
 
 from labkit.course.contest import Contest, contest
 from labkit.course.judge import Disqualified
