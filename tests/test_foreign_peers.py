@@ -85,7 +85,8 @@ def test_our_client_resumes_at_nchan_when_its_time_is_over(approach):
     rows = ledger.exchanges(0.0)
     assert_once_and_in_order(ledger, 8)
     if isinstance(approach, Stream):
-        assert rows.status.tolist()[:2] == [200, 200]
+        assert len(rows) >= 2  # the last one may still be open
+        assert rows.status[0] == 200
     else:
         assert rows.status.tolist().count(408) >= 1
         assert rows.status.tolist().count(200) == 8
