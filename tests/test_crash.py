@@ -251,7 +251,7 @@ def killing(town: Town, kills: int, seed: int) -> None:
     url = town.running["source"].url
     acknowledged: dict[str, str] = {}  # event id by idempotency key: what the parent was promised
     polled: list[str] = []
-    stopping = Event()
+    stopping, stopped = Event(), Event()  # for those who post; when they have
 
     def post(worker: int) -> None:
         number = 0
@@ -269,7 +269,7 @@ def killing(town: Town, kills: int, seed: int) -> None:
         cursor = ""
         with httpx.Client(base_url=url, trust_env=False, timeout=10) as http:
             while True:
-                last = stopping.is_set()
+                last = stopped.is_set()
                 with suppress(httpx.TransportError):
                     page = http.get("/events", params={"after": cursor, "limit": 1000}).json()
                     polled.extend(event["id"] for event in page["events"])
@@ -290,8 +290,10 @@ def killing(town: Town, kills: int, seed: int) -> None:
         CLOCK.sleep(0.3)
     finally:
         stopping.set()
-        for thread in threads:
+        for thread in threads[:-1]:
             thread.join(20)
+        stopped.set()  # what was posted last is there to be polled
+        threads[-1].join(20)
     events = town.events()
     assert len(acknowledged) > kills
     assert len(set(acknowledged.values())) == len(acknowledged)
