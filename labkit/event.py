@@ -10,6 +10,9 @@ from datetime import UTC, datetime, timedelta
 ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 """What an event's id may look like. No dot: see `labkit.signature`."""
 
+TYPE = re.compile(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*")
+"""What an event's type may look like."""
+
 _UNIX = datetime(1970, 1, 1, tzinfo=UTC)
 
 

@@ -1,13 +1,13 @@
 """What a parameter of an approach may be; what it may not is refused with its name and the value."""
 
-import re
 from dataclasses import field
 from typing import Any
+
+from labkit.event import TYPE
 
 SHORTEST, LONGEST = 1e-6, 1e9
 """Seconds that an interval may have."""
 LARGEST_PAGE = 1000
-TYPE = re.compile(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*")
 
 
 def seconds(default: float) -> float:

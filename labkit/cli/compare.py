@@ -1,10 +1,6 @@
 """`labkit compare`: approaches over the same events, side by side."""
 
-import json
-import os
-import platform
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_type_hints
@@ -12,14 +8,13 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_type_hints
 import click
 import msgspec
 
-import labkit
 from labkit import arrivals, trace
 from labkit.approaches import APPROACHES, Approach, Polling, Webhook, lenses
 from labkit.arrivals import Arrivals
 from labkit.cli.limits import limits, source_options
+from labkit.cli.output import Column, check_format, check_target, fitting, write_json
 from labkit.cli.terminal import terminal
 from labkit.experiment import Comparison, compare
-from labkit.plots.figure import FORMATS
 from labkit.scenario import Scenario
 
 if TYPE_CHECKING:
@@ -82,11 +77,10 @@ def compare_command(what: str, time_column: str | None, min_magnitude: float | N
     """
     to_stdout = json_path == "-"
     drawn = plot_path if plot_path is not None or to_stdout else PLOT
-    _check_target("--json", None if to_stdout else json_path)
-    _check_target("--plot", drawn)
-    _check_target("--csv", csv_folder, folder=True)
-    if drawn and Path(drawn).suffix.lower() not in FORMATS:
-        raise click.UsageError(f"--plot {drawn}: a figure's path ends in {', '.join(FORMATS)}")
+    check_target("--json", None if to_stdout else json_path)
+    check_target("--plot", drawn)
+    check_target("--csv", csv_folder, folder=True)
+    check_format(drawn)
     approaches = tuple(approach for text in chosen for approach in _parsed(text, lens)) or DEFAULT
     if delay is None:
         delay = Scenario.delay if lens == "virtual" else 0.0
@@ -97,8 +91,7 @@ def compare_command(what: str, time_column: str | None, min_magnitude: float | N
     for note in scenario.arrivals.notes:
         console.print(f"Note: {note}", highlight=False, markup=False)
     if json_path is not None:
-        document = json.dumps(_document(comparison, lens), indent=2, allow_nan=False) + "\n"
-        sys.stdout.write(document) if to_stdout else Path(json_path).write_text(document, encoding="utf-8")
+        write_json(_document(comparison, lens), json_path)
     if csv_folder is not None:
         _write_csv(comparison, Path(csv_folder))
     if not to_stdout:
@@ -161,22 +154,6 @@ def _complaint(approach: type[Approach], values: dict[str, str | list[str]], sai
     return f"{key} must be {wanted}, got {values[key]!r}"
 
 
-def _check_target(option: str, path: str | None, folder: bool = False) -> None:
-    """Refuse a place that cannot be written to, before the work is done."""
-    if path is None:
-        return
-    target = Path(path).absolute()
-    home = target if folder and target.exists() else target.parent
-    while folder and not home.exists():
-        home = home.parent
-    if not path or (target.is_dir() if not folder else target.exists() and not target.is_dir()):
-        raise click.UsageError(f"{option} {path!r}: give the path of a {'folder' if folder else 'file'}")
-    if not home.is_dir():
-        raise click.UsageError(f"{option} {path}: there is no folder {home}: make it first")
-    if not os.access(home, os.W_OK):
-        raise click.UsageError(f"{option} {path}: {home} cannot be written to: give another path")
-
-
 def _arrivals(what: str, time_column: str | None, min_magnitude: float | None, rate: float | None,
               duration: float | None, seed: int) -> Arrivals:  # fmt: skip
     """The arrivals that the options name; an option that does not go with them is an error."""
@@ -219,8 +196,7 @@ def _with_progress(
         return compare(scenario, approaches, lens=lens, speed=speed, done=lambda result: progress.advance(task))
 
 
-COLUMNS: tuple[tuple[str, int, Callable[[dict[str, Any]], str]], ...] = (
-    # heading, how soon it is left out where the terminal is narrow (0: never), the cell
+COLUMNS: tuple[Column, ...] = (
     ("requests", 0, lambda row: f"{row['requests']:,}"),
     ("empty", 0, lambda row: _figure(row["empty_share"], ".1%")),
     ("errors", 0, lambda row: f"{row['error_requests']:,}"),
@@ -246,11 +222,8 @@ def _print_table(comparison: Comparison, lens: str, console: "Console") -> None:
     """The table, with as many columns as the terminal has room for."""
     rows = [(result.label, row) for result, row in zip(comparison, comparison.rows(), strict=True)]
     bare = {heading for heading, key in IF_ANY.items() if not any(row[key] for _, row in rows)}
-    columns = widest = [column for column in COLUMNS if column[0] not in bare]
-    for patience in range(6, 0, -1):
-        if console.measure(_table(rows, columns), options=console.options.update(width=1000)).maximum <= console.width:
-            break
-        columns = [column for column in columns if column[1] != patience]
+    widest = [column for column in COLUMNS if column[0] not in bare]
+    columns = fitting(widest, lambda columns: _table(rows, columns), console)
     console.print(f"{comparison.scenario.title()}, {lens} lens", style="bold", highlight=False, markup=False)
     console.print(_table(rows, columns))
     for result in comparison:
@@ -268,7 +241,7 @@ def _print_table(comparison: Comparison, lens: str, console: "Console") -> None:
         console.print("A wider terminal shows more columns; --json and --csv have all of them.", highlight=False)
 
 
-def _table(rows: Sequence[tuple[str, dict[str, Any]]], columns: Sequence[tuple[str, int, Any]]) -> "Table":
+def _table(rows: Sequence[tuple[str, dict[str, Any]]], columns: Sequence[Column]) -> "Table":
     from rich.table import Table
 
     table = Table()
@@ -292,10 +265,6 @@ def _document(comparison: Comparison, lens: str) -> dict[str, Any]:
             for result, row in zip(comparison, comparison.rows(), strict=True)
         ],
         "seed": comparison.scenario.seed,
-        "command": " ".join(["labkit", *sys.argv[1:]]),
-        "labkit": labkit.__version__,
-        "python": platform.python_version(),
-        "platform": platform.platform(),
     }
 
 

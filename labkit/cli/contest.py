@@ -1,20 +1,16 @@
 """`labkit contest`: when would you poll next? A student's strategy, scored on traces that it has not seen."""
 
-import json
-import platform
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-import labkit
-from labkit.cli.compare import _check_target
+from labkit.cli.output import Column, check_format, check_target, fitting, write_json
 from labkit.cli.terminal import terminal
 from labkit.course import Contest, Disqualified, contest
 from labkit.course.judge import LIMIT
-from labkit.plots.figure import FORMATS
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -45,10 +41,9 @@ def contest_command(strategy: str, seed: str, limit: float, json_path: str | Non
     for practice; a teacher scores with another. Exit status 1: the strategy has no score, and the last line says why.
     """
     to_stdout = json_path == "-"
-    _check_target("--json", None if to_stdout else json_path)
-    _check_target("--plot", plot_path)
-    if plot_path and Path(plot_path).suffix.lower() not in FORMATS:
-        raise click.UsageError(f"--plot {plot_path}: a figure's path ends in {', '.join(FORMATS)}")
+    check_target("--json", None if to_stdout else json_path)
+    check_target("--plot", plot_path)
+    check_format(plot_path)
     drawn_from = _seed(seed)
     console = terminal(stderr=to_stdout)
     result, reason = None, None
@@ -59,8 +54,7 @@ def contest_command(strategy: str, seed: str, limit: float, json_path: str | Non
     except Disqualified as error:
         reason, printed = str(error), error.printed
     if json_path is not None:
-        document = json.dumps(_document(strategy, drawn_from, result, reason), indent=2, allow_nan=False) + "\n"
-        sys.stdout.write(document) if to_stdout else Path(json_path).write_text(document, encoding="utf-8")
+        write_json(_document(strategy, drawn_from, result, reason), json_path)
     if result is not None and not to_stdout:
         _print_table(result, Path(strategy).name, console)
     if printed:
@@ -84,8 +78,7 @@ def _seed(text: str) -> int:
     return int(text)
 
 
-COLUMNS: tuple[tuple[str, int, Callable[[dict[str, Any]], str]], ...] = (
-    # heading, how soon it is left out where the terminal is narrow (0: never), the cell
+COLUMNS: tuple[Column, ...] = (
     ("events", 3, lambda row: f"{row['events']:,}"),
     ("polls", 2, lambda row: f"{row['polls']:,}"),
     ("mean\nlatency, s", 1, lambda row: f"{row['mean_latency']:,.1f}"),
@@ -97,14 +90,7 @@ HEADINGS = {"yours": "J/J_opt\nyours", "fixed": "\nfixed", "aimd": "\naimd", "ha
 
 def _print_table(result: Contest, name: str, console: "Console") -> None:
     """The table, with as many columns as the terminal has room for."""
-    columns = list(COLUMNS)
-    for patience in range(3, 0, -1):
-        if (
-            console.measure(_table(result, columns), options=console.options.update(width=1000)).maximum
-            <= console.width
-        ):
-            break
-        columns = [column for column in columns if column[1] != patience]
+    columns = fitting(COLUMNS, lambda columns: _table(result, columns), console)
     console.print(f"{name}, seed {result.seed}", style="bold", highlight=False, markup=False)
     console.print(_table(result, columns))
     own, fixed = result.score, result.scores["fixed"]
@@ -117,7 +103,7 @@ def _print_table(result: Contest, name: str, console: "Console") -> None:
     )
 
 
-def _table(result: Contest, columns: Sequence[tuple[str, int, Any]]) -> "Table":
+def _table(result: Contest, columns: Sequence[Column]) -> "Table":
     from rich.table import Table
 
     rows = {(row["trace"], row["tau"], row["player"]): row for row in result.rows()}
@@ -147,8 +133,4 @@ def _document(strategy: str, seed: int, result: Contest | None, reason: str | No
         "scores": None if result is None else result.scores,
         "outcomes": [] if result is None else result.rows(),
         "seed": seed,
-        "command": " ".join(["labkit", *sys.argv[1:]]),
-        "labkit": labkit.__version__,
-        "python": platform.python_version(),
-        "platform": platform.platform(),
     }

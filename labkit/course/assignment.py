@@ -16,11 +16,10 @@ def exercises() -> dict[str, str]:
     """The course's exercises, solutions included: name of the file -> its JSON, in the order of the walkthroughs."""
     try:
         folder = files("labkit.course.exercises")
-        found = {each.name: each.read_text(encoding="utf-8") for each in folder.iterdir() if _is_notebook(each.name)}
     except ModuleNotFoundError:  # a checkout that is not installed
         folder = Path(__file__).parents[2] / "notebooks" / "exercises"
-        found = {each.name: each.read_text(encoding="utf-8") for each in folder.iterdir() if _is_notebook(each.name)}
-    return dict(sorted(found.items()))
+    found = (each for each in folder.iterdir() if each.name.endswith(".ipynb"))
+    return {each.name: each.read_text(encoding="utf-8") for each in sorted(found, key=lambda each: each.name)}
 
 
 def write_assignment(directory: Path, only: Collection[str] = (), force: bool = False) -> list[Path]:
@@ -85,7 +84,3 @@ def _student_cell(cell: dict[str, Any]) -> dict[str, Any]:
         "outputs": [],
         "source": text.splitlines(keepends=True),
     }
-
-
-def _is_notebook(name: str) -> bool:
-    return name.endswith(".ipynb")

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 from flask import abort, request
 
-from labkit.event import from_json
+from labkit.event import TYPE, from_json
 
 LARGEST_BODY = 262_144
 """Bytes of a request's body; Standard Webhooks advises events under 20 kB."""
@@ -15,7 +15,7 @@ PAGE, LARGEST_PAGE = 100, 1000
 MOST_TYPES = 100
 LONGEST_KEY = 255
 
-Type = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*\Z", max_length=128)]
+Type = Annotated[str, msgspec.Meta(pattern=rf"^{TYPE.pattern}\Z", max_length=128)]
 Types = Annotated[list[Type], msgspec.Meta(max_length=MOST_TYPES)]
 Instant = Annotated[str, msgspec.Meta(pattern=r"^\d{4}-\d\d-\d\dT([01]\d|2[0-3]):\d\d:\d\d(\.\d{1,6})?Z\Z")]
 
