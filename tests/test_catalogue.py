@@ -9,6 +9,9 @@ from matplotlib.text import Text
 
 from labkit import APPROACHES, Polling, Scenario, Webhook, catalogue, compare, earthquakes, plots
 from labkit.catalogue import say, say_number
+from labkit.course.check import Incorrect, NotAttempted, check, check_at_most, checking
+from labkit.plots.contest import NAMES
+from labkit.plots.contest import contest as contest_picture
 
 
 class MadeUp(gettext.NullTranslations):
@@ -32,7 +35,7 @@ def comparison():
     return compare(Scenario(earthquakes(duration=7200)), [Polling(interval=300), Webhook()], workers=1)
 
 
-KEPT = {word for name, approach in APPROACHES.items() for word in (name, *approach.__dataclass_fields__)}
+KEPT = {word for name, approach in APPROACHES.items() for word in (name, *approach.__dataclass_fields__)} | {*NAMES}
 UNITS = {"s", "t", "p95", "λT", "ms", "x", "m", "min", "h"}
 
 
@@ -74,7 +77,17 @@ def crossover(comparison):
     return plots.crossover(pd.DataFrame(rows), events=100)
 
 
-PICTURES = [staircases, swim_lanes, frontier, crossover]
+def contest(comparison):
+    players = [("ю", 60.0, 40.0), ("fixed", 50.0, 36.0), ("aimd", 55.0, 50.0), ("optimal", 40.0, 10.0)]
+    rows = [
+        {"player": player, "trace": "ю", "tau": tau, "polls_per_hour": cost * 60 / tau, "mean_latency": late}
+        for tau in (60, 600)
+        for player, cost, late in players
+    ]
+    return contest_picture(pd.DataFrame(rows))
+
+
+PICTURES = [staircases, swim_lanes, frontier, crossover, contest]
 
 
 @pytest.mark.parametrize("picture", PICTURES, ids=lambda picture: picture.__name__)
@@ -85,6 +98,28 @@ def test_no_english_is_left_in_a_picture(picture, comparison, made_up):
 @pytest.mark.parametrize("picture", PICTURES, ids=lambda picture: picture.__name__)
 def test_the_search_for_english_finds_it(picture, comparison):
     assert len(words(picture(comparison))) > 20
+
+
+def untouched():
+    raise NotImplementedError
+
+
+def test_no_english_is_left_in_a_verdict(made_up, capsys):
+    """Neither in what is wrong, nor in what is right, nor in what is not there yet."""
+    said = []
+    for answer in (
+        lambda: check("ю", 1, 2.5, within=0.1, hint="ю"),
+        lambda: check_at_most("ю", 7, 5),
+        untouched,
+    ):
+        with pytest.raises((Incorrect, NotAttempted)) as caught, checking("ю"):
+            answer()
+        said.append(str(caught.value))
+    with checking("ю"):
+        pass
+    said.append(capsys.readouterr().out)
+    assert len(said) == 4
+    assert {word for text in said for word in re.findall("[A-Za-z]+", text)} <= {"int"}
 
 
 def test_a_language_without_a_catalogue_is_refused_by_name(tmp_path):

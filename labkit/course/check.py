@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from traceback import extract_tb
 
+from labkit.catalogue import say
 from labkit.course.contest import contest
 from labkit.course.judge import Disqualified
 
@@ -45,16 +46,18 @@ def checking(name: str) -> Iterator[None]:
     try:
         yield
     except NotImplementedError:
-        raise NotAttempted(f"not attempted: {name} still raises NotImplementedError; write yours, and run it") from None
+        said = "not attempted: {name} still raises NotImplementedError; write yours, and run it"
+        raise NotAttempted(say(said, name=name)) from None
     except NameError as error:
         if error.name == name:
-            raise NotAttempted(f"not attempted: there is no {name} yet; run the cell that makes it") from None
+            said = "not attempted: there is no {name} yet; run the cell that makes it"
+            raise NotAttempted(say(said, name=name)) from None
         raise _fault(name, error) from error
     except Verdict as verdict:
         raise verdict from None
     except (Exception, SystemExit) as error:
         raise _fault(name, error) from error
-    print(f"correct: {name}")
+    print(say("correct: {name}", name=name))
 
 
 def check(name: str, value: object, expected: object, *, within: float = 0.0, hint: str = "") -> None:
@@ -68,7 +71,7 @@ def check(name: str, value: object, expected: object, *, within: float = 0.0, hi
     """
     if _equal(value, expected, within):
         return
-    tolerance = f", give or take {within:g} of it" if within else ""
+    tolerance = say(", give or take {share:g} of it", share=within) if within else ""
     raise _incorrect(name, value, f"{_shown(expected)}{tolerance}", hint)
 
 
@@ -81,14 +84,15 @@ def check_at_most(name: str, value: object, most: float, *, hint: str = "") -> N
     labkit.course.check.Incorrect: incorrect: the number of requests is 9,000 (int), expected at most 60
     """
     if not (_number(value) and value <= most):  # type: ignore[operator]
-        raise _incorrect(name, value, f"at most {_shown(most)}", hint)
+        raise _incorrect(name, value, say("at most {most}", most=_shown(most)), hint)
 
 
 @contextmanager
 def cell_file(function: object) -> Iterator[Path]:
     """The cell in which a function stands, as a file: for another process, which sees nothing of the notebook."""
     if not isfunction(function):
-        raise Incorrect(f"incorrect: {_shown(function)} ({type(function).__name__}), expected a function")
+        got, kind = _shown(function), type(function).__name__
+        raise Incorrect(say("incorrect: {value} ({type}), expected a function", value=got, type=kind))
     lines = linecache.getlines(function.__code__.co_filename)
     with TemporaryDirectory(prefix="labkit-") as folder:
         path = Path(folder) / "answer.py"
@@ -104,19 +108,21 @@ def scores(function: object, seed: int) -> dict[str, float]:
         except Disqualified as error:
             if str(error).endswith("NotImplementedError"):
                 raise NotImplementedError from None
-            raise Incorrect(f"incorrect: {error}") from None
+            raise Incorrect(say("incorrect: {reason}", reason=error)) from None
 
 
 def _incorrect(name: str, value: object, expected: str, hint: str) -> Incorrect:
-    advice = f". Hint: {hint}" if hint else ""
-    return Incorrect(f"incorrect: {name} is {_shown(value)} ({type(value).__name__}), expected {expected}{advice}")
+    got = {"name": name, "value": _shown(value), "type": type(value).__name__, "expected": expected}
+    advice = say(". Hint: {hint}", hint=hint) if hint else ""
+    return Incorrect(say("incorrect: {name} is {value} ({type}), expected {expected}", **got) + advice)
 
 
 def _fault(name: str, error: BaseException) -> Incorrect:
     """An exception out of the answer: what it says, and the last line of the student's on the way to it."""
     frames = [frame for frame in extract_tb(error.__traceback__) if not frame.filename.startswith(OURS)]
-    where = f", in line {frames[-1].lineno}, `{frames[-1].line}`" if frames else ""
-    return Incorrect(f"incorrect: {name} raised {type(error).__name__}: {error}".rstrip(": ") + where)
+    where = say(", in line {number}, `{line}`", number=frames[-1].lineno, line=frames[-1].line) if frames else ""
+    raised = f"{type(error).__name__}: {error}".rstrip(": ")
+    return Incorrect(say("incorrect: {name} raised {error}", name=name, error=raised) + where)
 
 
 def _equal(value: object, expected: object, within: float) -> bool:
