@@ -40,7 +40,8 @@ mutations: .venv/test.stamp    ## break the code on purpose: each mutation must 
 	$(BIN)/python tests/mutations.py
 
 notebooks: .venv/test.stamp    ## run the notebooks and store their outputs; then the page and the links made of them
-	$(BIN)/jupyter execute --inplace notebooks/[0-9]*.ipynb notebooks/exercises/*.ipynb
+	$(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False \
+	    notebooks/[0-9]*.ipynb notebooks/exercises/*.ipynb
 	$(BIN)/python tools/contents.py
 
 wheelhouse: .venv/bin/python   ## dist/wheelhouse: all that a seat without network installs (notebooks/TEACHING.md)

@@ -148,7 +148,7 @@ def test_halving_and_doubling_is_empty_half_of_the_time_whatever_the_rate(per_ho
 
 def test_no_adaptive_rule_beats_fixed_on_a_poisson_source():
     """At equal requests the adaptive ones are later: by 18 % and more."""
-    arrivals = poisson(per_hour=10, duration=2_000_000, seed=5)
+    arrivals = poisson(per_hour=10, duration=600_000, seed=5)
     for approach in (Aimd(start=60, add=20), HalveDouble(start=300)):
         adaptive = row(arrivals, approach)
         fixed = row(arrivals, Polling(interval=arrivals.duration / adaptive["requests"] - 0.04))
@@ -158,7 +158,7 @@ def test_no_adaptive_rule_beats_fixed_on_a_poisson_source():
 
 def test_exponential_intervals_double_the_wait():
     """Looks at exponential gaps of mean 60 s wait 60 s, fixed ones 30."""
-    arrivals = poisson(per_hour=36, duration=1_000_000, seed=7)
+    arrivals = poisson(per_hour=36, duration=400_000, seed=7)
     looks, fixed = row(arrivals, OnDemand(every=60), delay=0), row(arrivals, Polling(interval=60), delay=0)
     events = looks["events"]
     assert looks["requests"] == pytest.approx(fixed["requests"], rel=0.03)
@@ -245,6 +245,7 @@ def test_a_batch_of_10_does_not_beat_polling_at_ten_an_interval_and_one_of_12_do
     age = 60
     arrivals = poisson(3600 * 10 / age, 600 * age, seed=13)
     batched, polled = row(arrivals, Batched(count=count, age=age)), row(arrivals, Polling(interval=age, limit=1000))
+    assert polled["requests_per_event"] == pytest.approx(0.100, abs=0.002)
     assert (batched["requests"] < polled["requests"]) == beaten
     if count == 10:
         assert batched["requests_per_event"] == pytest.approx(0.109, abs=0.003)
@@ -302,17 +303,6 @@ def test_a_304_is_an_empty_poll_and_a_new_event_ends_it():
     assert set(polls.status[empty & ~after_a_hit]) == {304}
 
 
-@pytest.mark.parametrize(("count", "beats"), [(10, False), (12, True)])
-def test_a_batch_of_ten_does_not_beat_polling_at_ten_events_an_interval_and_one_of_twelve_does(count, beats):
-    """With A = T and λT = 10: 0.109 requests an event against polling's 0.100."""
-    arrivals = poisson(per_hour=600, duration=200_000, seed=4)
-    batched, polled = row(arrivals, Batched(count=count, age=60)), row(arrivals, Polling(interval=60), delay=0)
-    assert polled["requests_per_event"] == pytest.approx(0.100, abs=0.002)
-    assert (batched["requests_per_event"] < polled["requests_per_event"]) == beats
-    if count == 10:
-        assert batched["requests_per_event"] == pytest.approx(0.109, abs=0.001)
-
-
 def test_a_fake_push_is_betrayed_by_its_latency():
     """Uniform between d and every + d, where the stream is d late; what it asks and holds is the same."""
     fake, true = row(DAY, FakeStream(every=5)), row(DAY, Stream())
@@ -339,8 +329,8 @@ def test_an_action_is_a_post_of_the_consumers_once_an_event():
 
 def test_a_median_of_a_stream_a_websocket_and_a_long_poll_is_within_three_of_a_webhooks():
     """One real run each on this machine's sockets, one after another, five events a second."""
-    arrivals = poisson(per_hour=18_000, duration=8, seed=6)
-    results = compare(arrivals, [Webhook(), Stream(), WebSocket(), LongPolling()], lens="real")
+    arrivals = poisson(per_hour=18_000, duration=6, seed=6)
+    results = compare(arrivals, [Webhook(), Stream(), WebSocket(), LongPolling(wait=3)], lens="real")
     told, *others = (result.row()["latency"]["p50"] for result in results)
     assert all(result.row()["lost"] == 0 for result in results)
     assert max(others) < 3 * told

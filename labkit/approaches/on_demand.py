@@ -53,7 +53,7 @@ class OnDemand:
 
 
 def acknowledge(client: httpx.Client, id: str) -> None:
-    """Carry out one action: once or often, it has one effect, so that one without an answer may be done again."""
+    """Carry out one action. Done twice it has one effect: without an answer, do it again."""
     for _ in range(3):
         try:
             client.post(f"/events/{id}/acknowledge").raise_for_status()

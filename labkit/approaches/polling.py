@@ -54,7 +54,7 @@ class Polling:
         """Nothing to arrange: whoever asks needs no introduction."""
 
     def run(self, consumer: Consumer) -> None:
-        """Poll until ended. A poll that fails moves no cursor, so the next one brings what it did not."""
+        """Poll until ended. A poll that fails moves no cursor: the next one brings it all."""
         client, cursor, tag = consumer.client("poll"), "", ""
         url = f"{consumer.source_url}/events?limit={self.limit}"
         if self.types and self.filtered == "source":
@@ -63,7 +63,8 @@ class Polling:
             more = True
             while more:
                 try:
-                    answer = client.get(f"{url}&after={cursor}", headers={"If-None-Match": tag} if tag else None)
+                    known = {"If-None-Match": tag} if tag else {}
+                    answer = client.get(f"{url}&after={cursor}", headers=known)
                     answer.raise_for_status()  # neither an error nor a 304 has a page
                 except httpx.HTTPError:
                     break
@@ -77,8 +78,9 @@ class Polling:
 
     def moments(self, consumer: Consumer) -> Iterator[None]:
         """Wait for each moment at which to poll."""
-        clock, chance = consumer.clock, random.Random(f"{self.seed}/{consumer.name}")
-        clock.sleep_until(self.first_at)
+        clock, first = consumer.clock, self.first_at
+        chance = random.Random(f"{self.seed}/{consumer.name}")
+        clock.sleep_until(first)
         yield
         number = 0
         while True:
@@ -86,7 +88,7 @@ class Polling:
                 consumer.rest(self.interval * chance.uniform(1 - self.jitter, 1 + self.jitter))
             else:
                 number += 1
-                while (due := round(self.first_at + number * self.interval, 9)) < round(clock.now(), 9):
+                while (due := round(first + number * self.interval, 9)) < round(clock.now(), 9):
                     number += 1
                 consumer.rest_until(due)
             yield
