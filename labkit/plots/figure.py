@@ -8,7 +8,7 @@ from html import escape
 from io import BytesIO
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from labkit.catalogue import say, say_number
 
@@ -30,7 +30,7 @@ class Style:
     """How an approach looks in every picture: a hue for the screen, a marker and a hatch for print in grey."""
 
     colour: str
-    marker: str
+    marker: str | tuple[int, Literal[0, 1, 2], int]
     hatch: str
 
 
@@ -49,7 +49,7 @@ STYLES = {
     "hybrid": Style("#CC79A7", "X", "\\."),
     "on_demand": Style("#999999", "*", "|."),
     "fake_stream": Style("#6A51A3", "H", "*"),
-    "relay": Style("#A6761D", "$R$", "-\\"),
+    "relay": Style("#A6761D", (4, 1, 0), "-\\"),
 }
 """By approach: the colours of Okabe and Ito, safe for the colour-blind, and darker and paler ones beside them."""
 OTHER = Style("#555555", "8", "-.")

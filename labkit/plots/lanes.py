@@ -1,7 +1,7 @@
 """Picture 5: swim lanes, who spoke to whom in a few minutes."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from labkit.catalogue import say
 from labkit.plots.figure import (
@@ -124,7 +124,9 @@ class _Lane:
         self.failed_polls = self._marks(sent[~told & failed], "X", "black")
         self.failed_deliveries = self._marks(tip[told & failed], "X", "black")
 
-    def _marks(self, at: "pd.Series[float]", marker: str, fill: str) -> "PathCollection":
+    def _marks(
+        self, at: "pd.Series[float]", marker: str | tuple[int, Literal[0, 1, 2], int], fill: str
+    ) -> "PathCollection":
         edge = "black" if fill == "black" else self.look.colour
         return self.axes.scatter(
             at,

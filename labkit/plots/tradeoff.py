@@ -118,6 +118,8 @@ class _Point:
     def __init__(
         self, axes: "Axes", label: str, approach: str, cost: float, mean: float, p95: float = 0.0, hollow: bool = False
     ) -> None:
+        from matplotlib.patheffects import withStroke
+
         self.label, self.approach = label, approach
         look = style(approach)
         self.whisker: Line2D | None = None
@@ -125,7 +127,7 @@ class _Point:
             (self.whisker,) = axes.plot(
                 [cost, cost], [mean, p95], color=look.colour, linewidth=2.5, marker="_", markevery=[1]
             )
-            self.whisker.set_markersize(12)
+            self.whisker.set(markersize=12, path_effects=[withStroke(linewidth=4, foreground="#555555")])
         (self.dot,) = axes.plot(
             [cost],
             [mean],
