@@ -4,6 +4,7 @@ import random
 from contextlib import closing
 
 import pytest
+from flask import Flask, Response
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,8 +21,12 @@ from labkit import (
     Scenario,
     poisson,
 )
+from labkit.approaches.consumer import Consumer
+from labkit.clock import VirtualClock
+from labkit.ledger import Ledger
 from labkit.lens.real import faster
 from labkit.lens.virtual import run_virtual
+from labkit.network.memory import MemoryNetwork
 from labkit.source.limiter import Window
 
 HOUR = poisson(per_hour=60, duration=3600, seed=1)
@@ -112,6 +117,23 @@ def test_faster_divides_the_limits_too():
 def test_limits_that_make_no_sense_are_refused(wrong, said):
     with pytest.raises(ValueError, match=said):
         Limits(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("value", "quiet"),
+    [("7", 7.0), ("0", 0.0), ("", 0.0), ("-5", 0.0), ("soon", 0.0), ("1.5", 0.0), ("9" * 30, 1e9), ("9" * 5000, 1e9)],
+)
+def test_a_pause_that_makes_no_sense_breaks_no_client(value, quiet):
+    """Seconds are decimal digits (RFC 9110, 10.2.3); Python's int takes 4,300 of them, a header has more."""
+    clock, ledger = VirtualClock(), Ledger()
+    network, app = MemoryNetwork(clock, ledger), Flask("asking for quiet")
+    app.get("/")(lambda: Response(headers={"Retry-After": value}))
+    ledger.consumer("me")
+    consumer = Consumer("me", network.host("source", app), clock, network, ledger)
+    with clock:
+        clock.spawn(lambda: consumer.client("poll").get(consumer.source_url))
+        clock.run(until=1)
+    assert consumer.quiet_until == pytest.approx(quiet, abs=0.1)
 
 
 def test_jitter_spreads_the_pauses_evenly_and_by_its_seed():

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 import flask
 import httpx
 
+from labkit.approaches.parameters import LONGEST
 from labkit.clock import Clock
 from labkit.ledger import Kind, Ledger
 from labkit.network import TIMEOUT, Network
@@ -42,7 +43,7 @@ class Consumer:
         """Note how long the source asks to be left alone: `Retry-After` (RFC 9110, 10.2.3), `X-Poll-Interval`."""
         for header in ("Retry-After", "X-Poll-Interval"):
             if (asked := answer.headers.get(header, "")).isdecimal():
-                self.quiet_until = max(self.quiet_until, self.clock.now() + int(asked))
+                self.quiet_until = max(self.quiet_until, self.clock.now() + min(float(asked), LONGEST))
 
     def rest(self, seconds: float) -> None:
         """Sleep before asking again; longer where the source's last answer asked for it."""
