@@ -4,6 +4,7 @@ import random
 from dataclasses import asdict, dataclass, field
 
 from labkit.arrivals import Arrivals, number
+from labkit.catalogue import say, say_number
 
 LONGEST_DELAY = 15.0
 """Half the 30 s that everybody waits for an answer: with more, no answer would ever come in time."""
@@ -103,13 +104,19 @@ class Scenario:
     def title(self) -> str:
         """The scenario in a line: `earthquakes: 1,707 events in 168 h, 20 ms each way, seed 0`."""
         events, hours = len(self.arrivals.events), self.duration / 3600
-        length = f"{hours:,.4g} h" if hours >= 1 else f"{self.duration:,.4g} s"
-        parts = [
-            f"{self.arrivals.name}: {events:,} event{'' if events == 1 else 's'} in {length}",
-            f"{self.delay * 1000:g} ms each way",
-            f"seed {self.seed}",
-        ]
-        return ", ".join(parts)
+        length = (
+            say("{number} h", number=f"{hours:,.4g}")
+            if hours >= 1
+            else say("{number} s", number=f"{self.duration:,.4g}")
+        )
+        return say(
+            "{trace}: {events} in {length}, {delay} ms each way, seed {seed}",
+            trace=self.arrivals.name,
+            events=say_number("{number} event", "{number} events", events, number=f"{events:,}"),
+            length=length,
+            delay=f"{self.delay * 1000:g}",
+            seed=self.seed,
+        )
 
     def record(self) -> dict[str, object]:
         """The scenario as plain values, without its events."""

@@ -35,7 +35,10 @@ def comparison():
     return compare(Scenario(earthquakes(duration=7200)), [Polling(interval=300), Webhook()], workers=1)
 
 
-KEPT = {word for name, approach in APPROACHES.items() for word in (name, *approach.__dataclass_fields__)} | {*NAMES}
+KEPT = {word for name, approach in APPROACHES.items() for word in (name, *approach.__dataclass_fields__)} | {
+    *NAMES,
+    "earthquakes",
+}
 UNITS = {"s", "t", "p95", "λT", "ms", "x", "m", "min", "h"}
 
 
@@ -63,7 +66,26 @@ def frontier(comparison):
         {"approach": ["polling"], "label": ["polling"], "requests_per_hour": [12.0], "mean_latency": [150.0]}
     )
     late = comparison.table().assign(lost=1)
-    return plots.frontier(late, 7200, 0.02, theory)
+    return plots.frontier(late, 7200, 0.02, theory, comparison.scenario.title(), limit=60)
+
+
+def of_results(comparison):
+    return comparison.plot()
+
+
+def price(comparison):
+    rows = [(60, 60.0, 30.0, 0.9), (300, 12.0, 150.0, 0.5)]
+    columns = ["interval", "requests_per_hour", "mean_latency", "empty_share"]
+    return plots.price(pd.DataFrame(rows, columns=columns), 60)
+
+
+def balance(comparison):
+    rows = [
+        {"approach": name, "events_per_hour": rate, "requests_per_hour": cost, "mean_latency": late}
+        for name, late in (("polling", 30.0), ("webhook", 0.02))
+        for rate, cost in ((10.0, 60.0 if name == "polling" else 10.0), (100.0, 60.0 if name == "polling" else 100.0))
+    ]
+    return plots.balance(pd.DataFrame(rows), 10.0)
 
 
 def crossover(comparison):
@@ -87,7 +109,7 @@ def contest(comparison):
     return contest_picture(pd.DataFrame(rows))
 
 
-PICTURES = [staircases, swim_lanes, frontier, crossover, contest]
+PICTURES = [staircases, swim_lanes, frontier, of_results, crossover, price, balance, contest]
 
 
 @pytest.mark.parametrize("picture", PICTURES, ids=lambda picture: picture.__name__)

@@ -400,7 +400,20 @@ class TestFrontier:
             assert plots.frontier(changed, 86400, 0.02).sentence != before
         assert plots.frontier(TABLE, 80000, 0.02).sentence != before
 
+    def test_is_grey_above_the_limit_where_no_label_lies_on_its_edge(self) -> None:
+        assert "too late" not in plots.frontier(TABLE, 86400, 0.02).sentence
+        figure = plots.frontier(TABLE, 86400, 0.02, limit=31)
+        axes = figure.drawing.axes[0]
+        (band,) = axes.patches
+        assert band.get_y() == 31 and "too late is above 31 s" in figure.sentence
+        figure.png()
+        at = axes.transData.transform((1, 31))[1]
+        boxes = [text.get_window_extent() for text in axes.texts if text.get_text() != "too late"]
+        assert not [box for box in boxes if box.y0 < at < box.y1]
+
     def test_refuses_what_it_cannot_draw(self) -> None:
+        with pytest.raises(ValueError, match="limit must be > 0 seconds, got 0"):
+            plots.frontier(TABLE, 86400, 0.02, limit=0)
         with pytest.raises(ValueError, match="table must have one row at least, got none"):
             plots.frontier(TABLE.iloc[:0], 86400, 0.02)
         with pytest.raises(ValueError, match="missing: requests"):

@@ -47,7 +47,7 @@ STYLES = {
     "thin": Style("#003F66", "d", "OO"),
     "batched": Style("#8DA0CB", "P", "/."),
     "hybrid": Style("#CC79A7", "X", "\\."),
-    "on_demand": Style("#999999", "*", "|."),
+    "on_demand": Style("#6E6E6E", "*", "|."),
     "fake_stream": Style("#6A51A3", "H", "*"),
     "relay": Style("#A6761D", (4, 1, 0), "-\\"),
 }

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.collections import LineCollection, PathCollection
 
 CAPTION = (
-    "Time runs to the right. Events occur in the world and stand in the source at once. A poller asks upwards; a source"
+    "Time runs to the right. Events occur in the world and stand in the source at once. Who asks, asks upwards; a source"
     " that delivers calls downwards, and its arrows lean, more than the network makes them, to show which way they go."
 )
 COLUMNS = ["consumer", "kind", "outcome", "sent_at", "answered_at"]
@@ -59,7 +59,7 @@ def swim_lanes(receipts: "pd.DataFrame", exchanges: Mapping[str, "pd.DataFrame"]
     axes.vlines(at, source, source + 0.75, color="#BBBBBB", linewidth=_width(1, len(at)), zorder=1)
     axes.vlines(at, source - 0.12, source + 0.12, color="black", linewidth=_width(2.5, len(at)))
     lanes = [
-        _Lane(axes, label, _role(exchanges[label]), frame, (start, end, size), source - 1 - number, source)
+        _Lane(axes, label, _role(label, exchanges[label]), frame, (start, end, size), source - 1 - number, source)
         for number, (label, frame) in enumerate(shown.items())
     ]
     after = "minutes after t = {start} s" if size == 60 else "seconds after t = {start} s"
@@ -117,7 +117,15 @@ class _Lane:
         tip = ((frame.answered_at - start) / size).fillna(least).clip(lower=least)
         self.first = self._shafts(sent[told & ~later], tip[told & ~later], "-")
         self.retries = self._shafts(sent[told & later], tip[told & later], "--")
-        axes.vlines(sent[~told], y, source, color=self.look.colour, linewidth=1, alpha=0.45, zorder=1)
+        axes.vlines(
+            sent[~told],
+            y,
+            source,
+            color=self.look.colour,
+            linewidth=_width(1.6, int((~told).sum())),
+            alpha=0.6,
+            zorder=1,
+        )
         self.empty = self._marks(sent[~told & ~hit & ~failed], self.look.marker, "white")
         self.hits = self._marks(sent[~told & hit], self.look.marker, self.look.colour)
         self.tips = self._marks(tip[told & ~failed], "v", self.look.colour)
@@ -181,8 +189,10 @@ def _width(points: float, lines: int) -> float:
     return points * min(1, 100 / max(lines, 1))
 
 
-def _role(exchanges: "pd.DataFrame") -> str:
+def _role(label: str, exchanges: "pd.DataFrame") -> str:
     kinds = set(exchanges.kind) - {"setup"}
+    if label.split()[:1] == ["on_demand"]:  # whose moments are somebody's, not a program's
+        return say("somebody looks")
     return {("poll",): say("poller"), ("delivery",): say("receiver")}.get(tuple(kinds), say("consumer"))
 
 
@@ -194,20 +204,22 @@ def _key(axes: "Axes", lanes: list[_Lane]) -> None:
     """What the marks mean, below the axes: of those that are there."""
     from matplotlib.lines import Line2D
 
-    def mark(label: str, marker: str, fill: str) -> Line2D:
+    def mark(label: str, marker: str | tuple[int, Literal[0, 1, 2], int], fill: str) -> Line2D:
         return Line2D(
             [], [], color="#555555", marker=marker, markerfacecolor=fill, markersize=10, ls="none", label=label
         )
 
+    asking = {lane.look.marker for lane in lanes if _count(lane.empty) + _count(lane.hits)}
+    poll = asking.pop() if len(asking) == 1 else "o"
     key = [
         Line2D(
             [], [], color="black", marker="|", markersize=14, markeredgewidth=2.5, linestyle="none", label=say("event")
         )
     ]
     if any(_count(lane.empty) for lane in lanes):
-        key.append(mark(say("found nothing"), "o", "white"))
+        key.append(mark(say("found nothing"), poll, "white"))
     if any(_count(lane.hits) for lane in lanes):
-        key.append(mark(say("found something"), "o", "#555555"))
+        key.append(mark(say("found something"), poll, "#555555"))
     if any(_count(lane.tips) for lane in lanes):
         key.append(mark(say("delivered"), "v", "#555555"))
     if any(_count(lane.failed_polls) + _count(lane.failed_deliveries) for lane in lanes):

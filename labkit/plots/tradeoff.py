@@ -22,13 +22,19 @@ _Row = tuple[str, str, float, float, float]
 
 
 def frontier(
-    table: "pd.DataFrame", duration: float, delay: float, theory: "pd.DataFrame | None" = None, title: str = ""
+    table: "pd.DataFrame",
+    duration: float,
+    delay: float,
+    theory: "pd.DataFrame | None" = None,
+    title: str = "",
+    limit: float | None = None,
 ) -> Figure:
     """A point for each row of a Comparison's table, over `duration` seconds and a network of `delay` seconds one way.
 
     1,440 requests in a day are 60 an hour. Polling gets a line of slope -1, twice the requests for half the wait, where
     there are two polling points or theory has one. `theory` has the columns approach, label, requests_per_hour and
-    mean_latency (s). A row without requests, or without anything received, is left out, and the sentence says so.
+    mean_latency (s). A row without requests, or without anything received, is left out, and the sentence says so. Above
+    `limit` seconds, if it is given, the picture is grey: too late.
     """
     require(table, "table", ["approach", "requests", "latency_mean", "latency_p95"])
     if table.empty:
@@ -37,20 +43,23 @@ def frontier(
         raise ValueError(f"duration must be > 0 seconds, got {duration}")
     if not 0 <= delay < math.inf:
         raise ValueError(f"delay must be >= 0 seconds, got {delay}")
+    if limit is not None and not 0 < limit < math.inf:
+        raise ValueError(f"limit must be > 0 seconds, got {limit}")
     if theory is not None:
         require(theory, "theory", ["approach", "label", "requests_per_hour", "mean_latency"])
     points, left_out = _points(table, duration)
     expected = [] if theory is None else _expected(theory)
     drawing = canvas(11, 7)
     axes = drawing.add_subplot()
-    levels = [delay, *(level for point in points for level in point[3:]), *(point[3] for point in expected)]
+    levels = [delay, limit or 0, *(level for point in points for level in point[3:]), *(point[3] for point in expected)]
     logarithmic(axes, [point[2] for point in [*points, *expected]], [level for level in levels if level > 0], 2.5)
     dress(axes, title, say("requests an hour (log scale)"), say("mean latency, seconds (log scale)"))
     measured = [_Point(axes, *point) for point in points]
     ideal = [_Point(axes, *point, hollow=True) for point in expected]
     line = _polling_line(axes, measured, ideal)
     floor = axes.axhline(delay, color="#777777", linestyle=":", linewidth=2) if delay > 0 else None
-    _annotate(axes, measured, ideal, line, floor)
+    edge = None if limit is None else _too_late(axes, limit)
+    _annotate(axes, measured, ideal, line, floor, edge)
     _key(axes, measured, ideal, line)
 
     def sentence() -> str:
@@ -64,6 +73,7 @@ def frontier(
             if floor is None
             else [say("the floor is the network's delay, {delay} s", delay=short(drawn(floor)[0][1]))]
         )
+        parts += [] if edge is None else [say("too late is above {limit} s", limit=short(drawn(edge)[0][1]))]
         parts += [say("in theory {said}", said="; ".join(point.said() for point in ideal))] if ideal else []
         parts += [say("left out: {names}", names=listed(left_out))] if left_out else []
         return say("By requests and mean latency, {said}.", said="; ".join(parts))
@@ -180,8 +190,23 @@ def _polling_line(axes: "Axes", measured: list[_Point], ideal: list[_Point]) -> 
     return line
 
 
+def _too_late(axes: "Axes", limit: float) -> "Line2D":
+    """Grey above the latency that is allowed; in a corner, where no label is put."""
+    axes.axhspan(limit, axes.get_ylim()[1], color="#EEEEEE", zorder=0)
+    text = axes.annotate(
+        say("too late"), (0.99, limit), (0, 5), ("axes fraction", "data"), "offset points", ha="right", fontsize=SIZE
+    )
+    text.set_in_layout(False)
+    return axes.axhline(limit, color="black", linewidth=2)
+
+
 def _annotate(
-    axes: "Axes", measured: list[_Point], ideal: list[_Point], line: "Line2D | None", floor: "Line2D | None"
+    axes: "Axes",
+    measured: list[_Point],
+    ideal: list[_Point],
+    line: "Line2D | None",
+    floor: "Line2D | None",
+    edge: "Line2D | None",
 ) -> None:
     """A name beside each point (beside theory's only where nothing measured has it), and one on the floor."""
     drawing = axes.get_figure(root=True)
@@ -197,9 +222,11 @@ def _annotate(
     labels = _gathered(axes, labels)
     taken = [_box(axes, end) for point in measured if point.whisker for end in _between(drawn(point.whisker))]
     taken += [_box(axes, end) for end in _between(drawn(line))] if line else []
+    taken += [text.get_window_extent() for text in axes.texts]
+    for level in (drawn(each)[0][1] for each in (floor, edge) if each):
+        taken += [_box(axes, end) for end in _between([(x, level) for x in axes.get_xlim()])]
     if floor is not None:
         delay = drawn(floor)[0][1]
-        taken += [_box(axes, end) for end in _between([(x, delay) for x in axes.get_xlim()])]
         text = axes.annotate(
             say("the network's delay, {delay} s", delay=short(delay)),
             (0.01, delay),
