@@ -9,7 +9,9 @@ from matplotlib.text import Text
 
 from labkit import APPROACHES, Polling, Scenario, Webhook, catalogue, compare, earthquakes, plots
 from labkit.catalogue import say, say_number
+from labkit.course import Disqualified, traces
 from labkit.course.check import Incorrect, NotAttempted, check, check_at_most, checking
+from labkit.course.judge import judged
 from labkit.plots.contest import NAMES
 from labkit.plots.contest import contest as contest_picture
 
@@ -142,6 +144,34 @@ def test_no_english_is_left_in_a_verdict(made_up, capsys):
     said.append(capsys.readouterr().out)
     assert len(said) == 4
     assert {word for text in said for word in re.findall("[A-Za-z]+", text)} <= {"int"}
+
+
+VERDICTS = {
+    "raises": "def next_delay(history): return 1 / 0",
+    "exits": "exit()",
+    "returns nothing": "def next_delay(history): pass",
+    "returns a text": "def next_delay(history): return '60'",
+    "returns nan": "def next_delay(history): return float('nan')",
+    "returns too little": "def next_delay(history): return 0",
+    "is no function": "next_delay = 60",
+    "has no such function": "",
+    "has another": "def wait(history): return 60",
+    "has one like it": "def nextdelay(history): return 60",
+    "asks for more": "def next_delay(history, memory): return 60",
+    "ends": "import os\nos._exit(3)",
+    "takes for ever": "while True: pass",
+}
+
+
+@pytest.mark.parametrize("name", VERDICTS)
+def test_no_english_is_left_in_a_contests_verdict(name, made_up, tmp_path):
+    """But for what Python says, what stands in the file, and names."""
+    path = tmp_path / "ю.py"
+    path.write_text(VERDICTS[name], encoding="utf-8")
+    with pytest.raises(Disqualified) as verdict:
+        judged(path, traces(0)[:1], limit=3.0 if name == "takes for ever" else 60.0)
+    left = re.sub("`.*`|ZeroDivisionError: .*|missing a required .*", "", str(verdict.value))
+    assert set(re.findall("[A-Za-z]+", left)) <= {"py", "poisson", "None", "str", "nan", "wait", "nextdelay"}
 
 
 def test_a_language_without_a_catalogue_is_refused_by_name(tmp_path):

@@ -293,6 +293,20 @@ def test_a_bad_strategy_is_told_where_and_why_it_has_no_score(tmp_path: Path, na
 
 
 @pytest.mark.skipif(os.name == "nt", reason="forking is POSIX")
+def test_two_processes_that_answer_are_told_apart(tmp_path: Path) -> None:
+    forks = "import os\ndef next_delay(history):\n    os.fork()\n    return 600\n"
+    with pytest.raises(Disqualified, match=r"more than one process of it answers: leave out what starts another"):
+        judged(write(tmp_path, forks), traces(0))
+
+
+@pytest.mark.parametrize("delay", ["1e9", "1e300", "1.7e308"])
+def test_whoever_asks_never_again_has_a_score(tmp_path: Path, delay: str) -> None:
+    outcomes, _ = judged(write(tmp_path, DELAY + delay), traces(0)[:2])
+    assert [one.polls for one in outcomes] == [1, 1]
+    assert outcomes == [play(trace, lambda poll: float(delay)) for trace in traces(0)[:2]]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="forking is POSIX")
 def test_a_child_that_the_strategy_left_behind_holds_nobody_up(tmp_path: Path) -> None:
     """It has the pipe for answers open still, in a session of its own, out of our reach."""
     code = (

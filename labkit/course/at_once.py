@@ -15,6 +15,7 @@ from pathlib import Path
 from threading import Barrier, Thread, Timer
 from typing import Any, ClassVar
 
+from labkit.catalogue import say
 from labkit.clock import RealClock
 
 LIMIT = 20.0
@@ -61,9 +62,8 @@ def at_once(
 
 def _raise(line: bytes, limit: float) -> None:
     if not line:
-        raise RuntimeError(
-            f"its process ended, or the {limit:g} s for all calls are over: do they wait for each other?"
-        )
+        said = "its process ended, or the {limit} s for all calls are over: do they wait for each other?"
+        raise RuntimeError(say(said, limit=f"{limit:g}"))
     for fault in json.loads(line):
         if fault.startswith("NotImplementedError"):
             raise NotImplementedError

@@ -13,10 +13,11 @@ from threading import Thread
 from types import TracebackType
 from typing import IO, Any, Self
 
+from labkit.catalogue import say
 from labkit.clock import monotonic
 from labkit.course import player
 from labkit.course.play import Outcome, play
-from labkit.course.player import Poll
+from labkit.course.player import Fault, Poll
 from labkit.course.traces import Trace
 
 LIMIT = 60.0
@@ -47,16 +48,20 @@ class Moment:
 
     def __str__(self) -> str:
         if self.trace is None or self.polls == 0:
-            return "as it was loaded"
-        trace = f"trace {self.number} ({self.trace.name}, τ = {self.trace.tau:g} s)"
-        return f"on {trace}, after poll {self.polls:,} at {self.at:,.0f} s"
+            return say("as it was loaded")
+        trace = {"number": self.number, "trace": self.trace.name, "tau": f"{self.trace.tau:g}"}
+        told = {**trace, "polls": f"{self.polls:,}", "at": f"{self.at:,.0f}"}
+        return say("on trace {number} ({trace}, τ = {tau} s), after poll {polls} at {at} s", **told)
 
 
 class Player:
-    """A strategy's process, told of its own polls and of nothing else. Nothing of it is left after the `with` block."""
+    """A strategy's process, told of its own polls and of nothing else. It and its children are killed after the block.
+
+    A child that makes itself a session of its own gets away: this is no prison.
+    """
 
     def __init__(self, path: Path, limit: float) -> None:
-        self.path, self.limit = path, limit
+        self.path, self.limit, self.asked = path, limit, 0
         self.printed = ""
         self.moment = Moment(asked=monotonic())
 
@@ -87,26 +92,31 @@ class Player:
 
     def _answer(self, question: dict[str, Any]) -> dict[str, Any]:
         process, self.moment.asked = self._process, monotonic()
+        self.asked += 1
         assert process.stdin is not None
         assert process.stdout is not None
         with suppress(OSError):  # it has ended, which the lack of an answer says
-            process.stdin.write(json.dumps(question).encode() + b"\n")
+            process.stdin.write(json.dumps({"number": self.asked, **question}).encode() + b"\n")
             process.stdin.flush()
         line = process.stdout.readline(10_000)
         if not line:
             status = None
             with suppress(subprocess.TimeoutExpired):
                 status = process.wait(1.0)
-            ended = "closed the file for answers" if status is None else f"ended by itself, with status {status}"
-            raise ValueError(f"its process {ended}: leave out what does that")
+            if status is None:
+                raise Fault("its process closed the file for answers: leave out what does that")
+            raise Fault("its process ended by itself, with status {status}: leave out what does that", status=status)
         try:
             answer = json.loads(line)
         except ValueError:
             answer = None
         if not isinstance(answer, dict):
-            raise ValueError(f"it wrote {line[:40]!r} where only answers belong: leave the process's own files alone")
+            got = f"{line[:40]!r}"
+            raise Fault("it wrote {got} where only answers belong: leave the process's own files alone", got=got)
+        if answer.get("number") != self.asked:
+            raise Fault("more than one process of it answers: leave out what starts another (fork)")
         if "fault" in answer:
-            raise ValueError(str(answer["fault"]))
+            raise Fault("{fault}", fault=_said(answer))
         return answer
 
     def _keep(self, stream: IO[bytes]) -> None:
@@ -137,6 +147,12 @@ class Player:
         self._reader.join(1.0)
 
 
+def _said(answer: dict[str, Any]) -> str:
+    """A fault that the process reports, in the chosen language, with the student's line."""
+    fault = say(answer["fault"], **answer["values"])
+    return say("line {number}, `{line}`: {fault}", **where, fault=fault) if (where := answer.get("where")) else fault
+
+
 def judged(path: Path, traces: Sequence[Trace], limit: float = LIMIT) -> tuple[list[Outcome], str]:
     """Play all traces with the strategy in a file; returns what came of it, and the beginning of what it printed.
 
@@ -157,12 +173,17 @@ def judged(path: Path, traces: Sequence[Trace], limit: float = LIMIT) -> tuple[l
         thread.start()
         thread.join(limit)
         moment, waited, over = str(one.moment), monotonic() - one.moment.asked, thread.is_alive()
-    if over:
-        why = f"no answer for {waited:.0f} s: does it loop for ever?" if waited > limit / 2 else "answer sooner"
-        raise Disqualified(f"{path.name}, {moment}: the {limit:g} s for all traces are over; {why}", one.printed)
-    (result,) = ended
-    if isinstance(result, ValueError):
-        raise Disqualified(f"{path.name}, {moment}: {result}", one.printed) from None
+    result: list[Outcome] | BaseException
+    if not over:
+        (result,) = ended
+    elif waited > limit / 2:
+        why = "the {limit} s for all traces are over; no answer for {waited} s: does it loop for ever?"
+        result = Fault(why, limit=f"{limit:g}", waited=f"{waited:.0f}")
+    else:
+        result = Fault("the {limit} s for all traces are over; answer sooner", limit=f"{limit:g}")
+    if isinstance(result, Fault):
+        reason = {"file": path.name, "moment": moment, "reason": say(result.text, **result.values)}
+        raise Disqualified(say("{file}, {moment}: {reason}", **reason), one.printed) from None
     if isinstance(result, BaseException):
         raise result
     return result, one.printed

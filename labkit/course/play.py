@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from labkit.clock import NANO
-from labkit.course.player import Poll, seconds
+from labkit.course.player import Fault, Poll, seconds
 from labkit.course.traces import Trace
 
 MOST_POLLS = 50_000
@@ -60,14 +60,17 @@ def play(trace: Trace, ask: Callable[[Poll], object], player: str = "yours") -> 
     at = received = 0
     while at < trace.horizon:
         if len(polls) == MOST_POLLS:
-            raise ValueError(
-                f"polled {MOST_POLLS:,} times by {at / NANO:,.0f} s of {trace.horizon / NANO:,.0f} s,"
-                " the most on one trace: return longer delays"
+            raise Fault(
+                "polled {polls} times by {at} s of {horizon} s, the most on one trace: return longer delays",
+                polls=f"{MOST_POLLS:,}",
+                at=f"{at / NANO:,.0f}",
+                horizon=f"{trace.horizon / NANO:,.0f}",
             )
         polls.append(at)
         upto = bisect_right(trace.events, at, received)
         fresh = tuple(occurred / NANO for occurred in trace.events[received:upto])
-        at, received = at + round(seconds(ask(Poll(at / NANO, fresh))) * NANO), upto
+        delay = min(seconds(ask(Poll(at / NANO, fresh))), trace.horizon / NANO)
+        at, received = at + round(delay * NANO), upto
     return outcome(trace, polls, player)
 
 

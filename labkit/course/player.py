@@ -1,7 +1,8 @@
 """A strategy in a process of its own. Run as a script: it needs the standard library and the student's file.
 
-The judge says on standard input when a round begins and what each poll brought, a line of JSON each; it never says what
-is still to come. Each line is answered by one: what next_delay returned, or what is wrong.
+The judge says on standard input when a round begins and what each poll brought, a line of JSON each, with a number; it
+never says what is still to come. Each line is answered by one, with that number: what next_delay returned, or what is
+wrong.
 """
 
 import inspect
@@ -25,6 +26,20 @@ MEMORY = 4 << 30
 """Bytes of address space that a strategy may have, where the system can say so."""
 
 
+class Fault(ValueError):  # noqa: N818  (of a strategy)
+    """What is wrong with a strategy: a text of `labkit.catalogue`, which is not to be had here, and values by name.
+
+    >>> raise Fault("got {number}", number=7)
+    Traceback (most recent call last):
+    ...
+    labkit.course.player.Fault: got 7
+    """
+
+    def __init__(self, text: str, **values: object) -> None:
+        super().__init__(text.format(**values))
+        self.text, self.values = text, values
+
+
 @dataclass(frozen=True, slots=True)
 class Poll:
     """A poll that was made: `at` seconds from the start it brought events, which had occurred at these instants."""
@@ -36,13 +51,13 @@ class Poll:
 def caller(function: object, tau: float) -> Callable[[Poll], object]:
     """Who remembers the polls, and asks `next_delay(history)`, or `next_delay(history, tau)` if it has that name."""
     if not callable(function):
-        raise TypeError(f"next_delay must be a function, got {function!r:.80}")
+        raise Fault("next_delay must be a function, got {got}", got=f"{function!r:.80}")
     history: list[Poll] = []
     named = {"tau": tau} if "tau" in inspect.signature(function).parameters else {}
     try:
         inspect.signature(function).bind(history, **named)
     except TypeError as error:
-        raise TypeError(f"next_delay must take (history) or (history, tau): {error}") from None
+        raise Fault("next_delay must take (history) or (history, tau): {error}", error=str(error)) from None
 
     def ask(poll: Poll) -> object:
         history.append(poll)
@@ -56,22 +71,24 @@ def seconds(value: object) -> float:
 
     >>> seconds(60)
     60.0
-    >>> seconds(None)
+    >>> seconds("60")
     Traceback (most recent call last):
     ...
-    ValueError: next_delay must return a number of seconds, got None: does each way through it end in a return?
+    labkit.course.player.Fault: next_delay must return a number of seconds, got '60' (str)
     """
+    if value is None:
+        raise Fault("next_delay must return a number of seconds, got None: does each way through it end in a return?")
     if not isinstance(value, Real) or isinstance(value, bool):
-        hint = ": does each way through it end in a return?" if value is None else f" ({type(value).__name__})"
-        raise ValueError(f"next_delay must return a number of seconds, got {value!r:.80}{hint}")
+        got = {"got": f"{value!r:.80}", "type": type(value).__name__}
+        raise Fault("next_delay must return a number of seconds, got {got} ({type})", **got)
     try:
         delay = float(value)
     except OverflowError:
         delay = math.inf
     if not math.isfinite(delay):
-        raise ValueError(f"next_delay must return a finite number of seconds, got {delay} (to stop asking: 1e9)")
+        raise Fault("next_delay must return a finite number of seconds, got {got} (to stop asking: 1e9)", got=delay)
     if delay < SHORTEST:
-        raise ValueError(f"next_delay must return {SHORTEST} seconds or more, got {delay:g}")
+        raise Fault("next_delay must return {least} seconds or more, got {got}", least=SHORTEST, got=f"{delay:g}")
     return delay
 
 
@@ -85,22 +102,25 @@ def load(path: Path) -> object:
     if "next_delay" in vars(module):
         return vars(module)["next_delay"]
     others = [name for name, value in vars(module).items() if inspect.isfunction(value)]
-    near = get_close_matches("next_delay", others, 1)
-    found = f"it has {near[0]}: rename it" if near else f"its functions are: {', '.join(others) or 'none'}"
-    raise AttributeError(f"there is no next_delay in the file; {found}")
+    if near := get_close_matches("next_delay", others, 1):
+        raise Fault("there is no next_delay in the file; it has {near}: rename it", near=near[0])
+    if others:
+        raise Fault("there is no next_delay in the file; its functions are: {others}", others=", ".join(others))
+    raise Fault("there is no next_delay in the file, and no other function")
 
 
-def fault(error: BaseException, path: Path) -> str:
-    """What went wrong, where in the student's file, and what that line says."""
+def fault(error: BaseException, path: Path) -> dict[str, object]:
+    """What went wrong, and the line of the student's file: its number, and what it says."""
     if isinstance(error, SyntaxError) and error.filename == str(path):
-        return f"line {error.lineno}: {type(error).__name__}: {error.msg}"
+        said = Fault("line {number}: {error}", number=error.lineno, error=f"{type(error).__name__}: {error.msg}")
+        return {"fault": said.text, "values": said.values}
     lines = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
-    where = f"line {lines[-1].lineno}, `{lines[-1].line}`: " if lines else ""
     if isinstance(error, SystemExit):
-        return f"{where}it called exit: leave that out, the judge ends the process"
-    if not lines and isinstance(error, AttributeError | TypeError | ValueError):
-        return str(error)
-    return f"{where}{type(error).__name__}: {error}".rstrip(": ")
+        error = Fault("it called exit: leave that out, the judge ends the process")
+    elif not isinstance(error, Fault):
+        error = Fault("{error}", error=f"{type(error).__name__}: {error}".rstrip(": "))
+    where = {"number": lines[-1].lineno, "line": lines[-1].line} if lines else None
+    return {"fault": error.text, "values": error.values, "where": where}
 
 
 def main(path: Path, limit: float) -> None:
@@ -127,8 +147,8 @@ def main(path: Path, limit: float) -> None:
             else:
                 answer = {"delay": seconds(ask(Poll(given["at"], tuple(given["occurred"]))))}
         except BaseException as error:  # SystemExit and KeyboardInterrupt too: the judge hears of everything
-            answer = {"fault": fault(error, path)}
-        answers.write(json.dumps(answer) + "\n")
+            answer = fault(error, path)
+        answers.write(json.dumps({"number": given["number"], **answer}) + "\n")
         answers.flush()
     os._exit(0)  # no thread of the student's is waited for
 

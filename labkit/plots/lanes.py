@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from matplotlib.collections import LineCollection, PathCollection
 
 CAPTION = (
-    "Time runs to the right. Events occur in the world and stand in the source at once. Who asks, asks upwards; a source"
-    " that delivers calls downwards, and its arrows lean, more than the network makes them, to show which way they go."
+    "Time runs to the right. Events occur in the world and stand in the source at once. Who asks, asks upwards; a"
+    " source that delivers calls downwards, and its arrows lean, more than the network makes them, to show which way"
+    " they go."
 )
 COLUMNS = ["consumer", "kind", "outcome", "sent_at", "answered_at"]
 LEAN = 0.008
