@@ -1,7 +1,7 @@
 """What a student sees of labkit, in their language: one catalogue (gettext), whose source is English.
 
-Titles, labels, captions and sentences of pictures, and what the exercises' checks and the contest's judge say, go through
-`say`. Errors stay English, as Python's own do, and so does the command line.
+Titles, labels, captions and sentences of pictures, and what the exercises' checks and the contest's judge say, go
+through `say`. Errors stay English, as Python's own do, and so does the command line.
 """
 
 import gettext

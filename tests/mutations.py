@@ -105,7 +105,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a page is not followed",
-        "labkit/approaches/polling.py",
+        "labkit/approaches/page.py",
         'cursor, more = page["next"], page["has_more"]',
         'cursor, more = page["next"], False',
         "tests/test_virtual_lens.py::test_a_page_with_more_behind_it_is_followed_at_once",

@@ -1,6 +1,6 @@
 """A page of the source's list, and the pages behind it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import httpx
@@ -17,12 +17,14 @@ def take(consumer: Consumer, answer: httpx.Response) -> str:
     return cursor
 
 
-def pages(client: httpx.Client, cursor: str) -> Iterator[tuple[httpx.Response, dict[str, Any]]]:
-    """Ask once, and follow the pages: each answer and what it holds. A failure ends it, and the cursor stands still."""
+def pages(
+    client: httpx.Client, cursor: str, question: str = "/events?limit=100", known: Mapping[str, str] | None = None
+) -> Iterator[tuple[httpx.Response, dict[str, Any]]]:
+    """Ask once, and follow the pages: each answer and what it holds. A failure or a 304 ends it: no page, no cursor."""
     more = True
     while more:
         try:
-            answer = client.get(f"/events?limit=100&after={cursor}").raise_for_status()
+            answer = client.get(f"{question}&after={cursor}", headers=known).raise_for_status()
         except httpx.HTTPError:
             return
         page = answer.json()

@@ -5,9 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-import httpx
-
 from labkit.approaches.consumer import Consumer
+from labkit.approaches.page import pages
 from labkit.approaches.parameters import LARGEST_PAGE, LONGEST, SHORTEST, between, event_types, one_of, seconds, whole
 
 
@@ -55,26 +54,24 @@ class Polling:
 
     def run(self, consumer: Consumer) -> None:
         """Poll until ended. A poll that fails moves no cursor: the next one brings it all."""
-        client, cursor, tag = consumer.client("poll"), "", ""
-        url = f"{consumer.source_url}/events?limit={self.limit}"
-        if self.types and self.filtered == "source":
-            url += f"&type={','.join(self.types)}"
+        client, cursor, known = consumer.client("poll"), "", dict[str, str]()
         for _ in self.moments(consumer):
-            more = True
-            while more:
-                try:
-                    known = {"If-None-Match": tag} if tag else {}
-                    answer = client.get(f"{url}&after={cursor}", headers=known)
-                    answer.raise_for_status()  # neither an error nor a 304 has a page
-                except httpx.HTTPError:
-                    break
-                page = answer.json()
+            for answer, page in pages(client, cursor, self.question(), known):
                 for event in page["events"]:
                     if not self.types or event["type"] in self.types:
                         consumer.receive(event, answer)
-                cursor, more = page["next"], page["has_more"]
+                cursor = page["next"]
                 if self.conditional:
-                    tag = answer.headers["ETag"]
+                    known["If-None-Match"] = answer.headers["ETag"]
+
+    def question(self) -> str:
+        """What is asked, but for the cursor.
+
+        >>> Polling(types=("door.opened", "door.closed")).question()
+        '/events?limit=100&type=door.opened,door.closed'
+        """
+        types = f"&type={','.join(self.types)}" if self.types and self.filtered == "source" else ""
+        return f"/events?limit={self.limit}{types}"
 
     def moments(self, consumer: Consumer) -> Iterator[None]:
         """Wait for each moment at which to poll."""
