@@ -16,6 +16,7 @@ ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").rglob("*.ipynb"))
 NBVAL_MARKS = re.compile(r"#\s*(NBVAL|PYTEST_VALIDATE)_\w+")
 IGNORE = "nbval-ignore-output"
+MOST_CELLS = 50
 
 
 def faults(notebook: NotebookNode) -> list[str]:
@@ -52,7 +53,7 @@ def faults(notebook: NotebookNode) -> list[str]:
                 found.append(f"{cell.id}: writes to stderr: {output.text[:60]}")
             if re.search(r"(/home/|/root/|/work/|[A-Z]:\\Users)", str(output)):
                 found.append(f"{cell.id}: an output shows a path of the machine that it was run on")
-    if len(notebook.cells) > 50:
+    if len(notebook.cells) > MOST_CELLS:
         found.append(f"{len(notebook.cells)} cells; about 45 are enough")
     return found
 
