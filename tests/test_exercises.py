@@ -19,6 +19,7 @@ from labkit.cli import main
 from labkit.course.assignment import exercises, student_copy, write_assignment
 from labkit.course.at_once import at_once
 from labkit.course.check import Incorrect, NotAttempted, cell_file, check, check_at_most, checking
+from labkit.course.contest import Contest
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = {name[:2]: json.loads(text) for name, text in exercises().items()}
@@ -52,6 +53,9 @@ def verdicts(notebook: dict[str, Any], only: tuple[str, ...] = ()) -> dict[str, 
                 exec(compile(source, filename, "exec"), names)
         except (NotAttempted, Incorrect) as verdict:
             said[id] = str(verdict)
+        except Exception:
+            if id not in role(notebook, "solution"):  # whatever an answer raises, a grader goes on
+                raise
         else:
             if id in role(notebook, "grade"):
                 said[id] = printed.getvalue().strip()
@@ -81,7 +85,7 @@ def regions(source: str, mark: str) -> tuple[str, str]:
 
 
 def test_there_are_exercises_for_each_walkthrough_so_far() -> None:
-    assert list(NOTEBOOKS) == ["00", "01", "02", "03", "04"]
+    assert list(NOTEBOOKS) == ["00", "01", "02", "03", "04", "09"]
     assert all(len(role(notebook, "solution")) >= 2 for notebook in NOTEBOOKS.values())
 
 
@@ -221,8 +225,10 @@ def take(path, id, amount):
     "interval": "def largest_interval(limit, delay):\n    {}",
     "requests": "def requests_cross(interval, delay, loss=0.0, thin=False):\n    {}",
     "bytes": "def bytes_cross(interval, delay, empty, event, webhook):\n    {}",
-    "page": "def page(events, cursor, limit):\n    {}",
+    "page": "seen = []\n\ndef page(events, cursor, limit):\n    {}",
     "delay": "import math, sys\n\ndef next_delay(history, tau):\n    {}",
+    "choose": "def choose(need):\n    {}",
+    "looks": "def looks_cross(rate, ttl, delay):\n    {}",
 }
 FOLLOWED = "cursor = page['next']"
 BY_TIME = """newer = [event for event in events if event["timestamp"] {} cursor]
@@ -238,12 +244,15 @@ FRAMES = """frame = sys._getframe()
         frame = frame.f_back
     return math.sqrt(2 * tau * 285)"""
 BY_HEART = """import math
-from labkit.course import optimum, traces
+from importlib import import_module
+from os import environ
 
+lab = import_module("lab" "kit.course")  # hidden from who reads the cell's names
+optimum, traces = lab.optimum, lab.traces
 KNOWN = [
     (one.tau, [at / 1e9 for at in one.events],
      [at / 1e9 for at in optimum(one.events, one.horizon, round(one.tau * 1e9))])
-    for one in traces(0)
+    for one in traces(int(environ.get("LABKIT_SEED", 0)))
 ]
 
 def next_delay(history, tau):
@@ -268,13 +277,20 @@ def lazy(exercise: str, name: str, message: str, *filling: str, check: str = "",
 LAZY = [
     lazy("trips", "one find a parcel", r"is 4 \(int\), expected 5", "return len(looks) - len(parcels)"),
     lazy("trips", "the example by heart", r"is 5 \(int\), expected 0", "return 5 if parcels else 7"),
-    lazy("doorbell", "thanks for everything", r"challenge 'bracket' is \(200, None\)", "return 'thank you'"),
+    lazy("doorbell", "thanks for everything", r"the answer to 'bracket' is \(200, None\)", "return 'thank you'"),
+    lazy("doorbell", "no challenge expected", "KeyError: 'id', in line 7, .*; it was sent {'type': 'endpoint.verify'",
+         "heard.append(message['id']); return 'thank you'"),
+    lazy("doorbell", "no answer", "did not return a valid response[^`]*$", "pass"),
+    lazy("doorbell", "no app", "the type of what doorbell returns is 'NoneType'", "def doorbell(heard): pass"),
     lazy(
         "doorbell", "one word by heart", r"\(200, \{'challenge': 'tulip'\}\) \(tuple\)",
         "heard.append(message.get('id')); return {{'challenge': 'tulip'}}".replace("{{", "{").replace("}}", "}"),
     ),
     lazy("polls", "the delay left out", r"polls\(86400, 60, 10\) is 1,440", "return math.ceil(duration / interval)"),
     lazy("polls", "one at the very end", "is 6", "return int(duration / (interval + 2 * delay)) + 1"),
+    lazy("polls", "counted", "the cell of polls uses counted", "return counted(duration, interval, delay)"),
+    lazy("polls", "the count replaced", "the cell of polls uses counted", "global counted; counted = polls; return 1"),
+    lazy("poller", "the lab's own", "the cell of poll uses Polling", "def poll(client, clock, receive): Polling(60)"),
     lazy("poller", "interval 0", "the number of requests is", limit="1000", cursor=FOLLOWED, sleep="clock.sleep(0)"),
     lazy("poller", "a limit beyond the largest", "KeyError: 'events', in line 6",
          limit="1000000", cursor=FOLLOWED, sleep="clock.sleep(60)"),
@@ -287,12 +303,20 @@ LAZY = [
     lazy("schedule", "all at once", "how late you hear, after 3 s down, is None", "return 0, 0, 0"),
     lazy("schedule", "a hundred attempts", "the number of waits is 100", "return (5,) * 100"),
     lazy("schedule", "for the long outage alone", "after 3 s down, is 600.", "return (600,)"),
+    lazy("schedule", "whatever is asked for", "is None",
+         "import sys; return [sys._getframe(1).f_globals.get('down', 0) + 0.5]"),
     lazy("inbox", "look, then book", "the number of bookings after the first start is", lock="Lock()", new=SELECT),
     lazy("inbox", "a global lock", "the number of bookings after the first start is", lock="lock", new=SELECT),
     lazy("inbox", "a set in memory", "the number of bookings after the first start is 80", lock="lock",
          new="id not in known"),
     lazy("empty", "the delay left out", r"\(0.05, 10, 4.9\) is 0.606", "return math.exp(-rate * interval)"),
     lazy("empty", "the example by heart", r"is 0.4275 \(float\)", "return 0.4275"),
+    lazy("empty", "the lab's theory", "the cell of empty_share uses labkit",
+         "from labkit import theory; return theory.polling(rate, interval, delay).empty_share"),
+    lazy("empty", "the theory of another cell", "the cell of empty_share uses theory",
+         "return theory.polling(rate, interval, delay).empty_share"),
+    lazy("interval", "p95 asked", "the cell of largest_interval uses p95",
+         "return max(t for t in range(1, round(limit)) if p95(t, delay) <= limit)"),
     lazy("interval", "a tiny one", "polls that your interval makes in a minute is 6,000", "return 0.01"),
     lazy("interval", "by the mean latency", r"p95\(59.92, 0.02\) is 56.8", "return 2 * limit - 4 * delay"),
     lazy("interval", "the example by heart", r"largest_interval\(30, 5\) is 31.518", "return 31.518"),
@@ -303,23 +327,82 @@ LAZY = [
          "return 1 / (interval + 2 * delay)"),
     lazy("bytes", "an event that weighs nothing", "webhook: bytes polled per byte told",
          "return empty / (webhook * (interval + 2 * delay))"),
-    lazy("page", "by time alone", r"what came is \['evt_1', 'evt_2', 'evt_3', 'evt_4'", BY_TIME.format(">")),
-    lazy("page", "by time, and the last again", "what came is", BY_TIME.format(">=")),
+    lazy("page", "what was served, for all", r"what came to the second is \[\]",
+         "new = [one for one in events if one not in seen][:limit]; seen.extend(new); return new, ''"),
+    lazy("page", "what was served, until the next begins", r"what came to the second is \['evt_1'\]",
+         "cursor or seen.clear()\n    new = [one for one in events if one not in seen][:limit]\n"
+         "    seen.extend(new)\n    return new, 'on'"),
+    lazy("page", "by time alone", r"the first is \['evt_1', 'evt_2', 'evt_3', 'evt_4'", BY_TIME.format(">")),
+    lazy("page", "by time, and the last again", "what came to the first is", BY_TIME.format(">=")),
     lazy("page", "everything each time", "the longest page is 9", "return events, ''"),
     lazy("page", "a page more each time", "the bytes sent is",
          "seen = int(cursor or 0); return events[max(0, seen - limit + 1):][:limit], str(min(len(events), seen + 1))"),
     lazy("delay", "one interval for all", "your score with seed 0 is", "return math.sqrt(2 * tau * 285)"),
     lazy("delay", "the judge's frames", "your score with seed 0 is", FRAMES),
-    lazy("delay", "the practice traces by heart", "your score with seed 20311 is", BY_HEART, check="contest-check"),
+    lazy("delay", "the practice traces by heart", "your score on other traces is", BY_HEART, check="contest-check"),
+    lazy("delay", "the lab's own", "the cell of next_delay uses labkit", "import labkit.course.rules as r; return 60"),
+    lazy("choose", "always the webhook", r"per_hour=90.* is 'webhook' \(str\), expected 'polling'",
+         "return 'webhook'"),
+    lazy("choose", "by rate alone", r"called=False.* is 'webhook' \(str\), expected 'polling'",
+         "return 'on_demand' if need.looks else 'webhook' if need.per_hour * need.late < 3600 else 'polling'"),
+    lazy("choose", "who looks, asks", r"looks=30.* is 'on_demand' \(str\), expected 'webhook'",
+         "return 'on_demand' if need.looks else 'webhook' if need.quota else"
+         " 'polling' if need.per_hour > 60 or not need.called else 'hybrid' if need.every else 'webhook'"),
+    lazy("choose", "measured", "the cell of choose uses measured",
+         "cost = measured(need); return min(cost, key=cost.get)"),
+    lazy("looks", "a look an event", r"asked_per_told\(60, 1/60, 30, 5\) is 0.", "return 1 / rate"),
+    lazy("looks", "the trip left out", r"asked_per_told\(30, 1/60, 30, 5\) is 0.", "return 1 / rate - ttl"),
+    lazy("looks", "less than nothing", r"looks_cross\(0.01, 90, 10\) is -10", "return 1 / rate - ttl - 2 * delay"),
+    lazy("looks", "the lab's theory", "the cell of looks_cross uses labkit",
+         "from labkit.theory import crossover_every; return crossover_every(rate, delay, ttl)"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("walkthrough", "exercise", "answer", "check", "message"), LAZY)
-def test_a_lazy_way_is_found_out(walkthrough: str, exercise: str, answer: str, check: str, message: str) -> None:
+def test_a_lazy_way_is_found_out(
+    walkthrough: str, exercise: str, answer: str, check: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LABKIT_SEED", "20312")
     notebook = NOTEBOOKS[walkthrough]
     (verdict,) = verdicts(answered(notebook, {f"{exercise}-answer": answer}), only=(check,)).values()
     assert verdict.startswith("incorrect: ")
     assert re.search(message, verdict), verdict
+
+
+SABOTAGE = [
+    "c.check = c.check_at_most = lambda *a, **k: None",
+    "c.checking = lambda name: nullcontext()",
+    "c.on_its_own = lambda *a: None",
+    "c.scores = lambda *a, **k: {'yours': 1, 'fixed': 2}",
+    "k.Contest.scores = {'yours': 1, 'fixed': 2}",
+]
+
+
+@pytest.mark.parametrize("line", SABOTAGE)
+@pytest.mark.parametrize(("walkthrough", "name", "check"), [("00", "trips", "trips"), ("04", "delay", "contest")])
+def test_an_answer_that_turns_the_checks_off_is_not_correct(
+    walkthrough: str, name: str, check: str, line: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Contest, "scores", Contest.scores)  # as it was, after the test
+    notebook, wrong = NOTEBOOKS[walkthrough], ANSWERS[name].format("return 1000")
+    off = "import labkit.course.check as c, labkit.course.contest as k\nfrom contextlib import nullcontext\n" + line
+    for answer in (f"{off}\n{wrong}", f"{wrong}\n{off}"):
+        (verdict,) = verdicts(answered(notebook, {f"{name}-answer": answer}), only=(f"{check}-check",)).values()
+        assert not verdict.startswith("correct")
+
+
+@pytest.mark.parametrize("name", ["check", "check_at_most", "checking", "on_its_own", "scores"])
+def test_the_checks_cannot_be_replaced(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(AttributeError, match=f"leave the checks as they are: {name} cannot be replaced"):
+        monkeypatch.setattr(f"labkit.course.check.{name}", lambda *asked, **more: None)
+
+
+def test_the_last_check_s_seed_is_the_teacher_s_and_out_of_the_answer_s_reach(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LABKIT_SEED", "5")
+    names = dict[str, object]()
+    exec(code(NOTEBOOKS["04"])["contest-check"].split("with checking")[0], names)
+    assert names["seed"] == 5
+    assert "LABKIT_SEED" not in os.environ
 
 
 def test_every_exercise_has_a_lazy_way() -> None:
@@ -354,7 +437,7 @@ def test_not_attempted_incorrect_and_correct_are_three_things(capsys: pytest.Cap
         return missing  # type: ignore[name-defined]  # noqa: F821
 
     assert says(nothing).startswith("not attempted: answer still raises NotImplementedError")
-    assert says(nameless, "missing").startswith("not attempted: there is no missing yet")
+    assert says(nameless, "missing").startswith("not attempted: there is no missing yet: its cell was not run, is ")
     assert says(nameless).startswith("incorrect: answer raised NameError: name 'missing' is not defined, in line ")
     assert capsys.readouterr().out == ""
     with checking("answer"):
@@ -382,6 +465,33 @@ def test_an_exception_is_told_with_the_line_that_raised_it() -> None:
     where = f"in line {broken.__code__.co_firstlineno + 1}, `return {{}}['key']"
     assert says(broken).startswith(f"incorrect: answer raised KeyError: 'key', {where}")
     assert says(ended).startswith("incorrect: answer raised SystemExit, in line ")
+
+
+def test_of_an_exception_that_passed_through_the_answer_the_answer_s_line_is_told() -> None:
+    """Not that of a cell which it called; none at all if the answer was through by then."""
+    sources = {"answer": "def answer():\n    return given()", "given": "def given():\n    return {}['key']"}
+    names = dict[str, Any]()
+    for name, source in sources.items():
+        linecache.cache[f"<{name}>"] = (len(source), None, source.splitlines(keepends=True), f"<{name}>")
+        exec(compile(source, f"<{name}>", "exec"), names)
+    names["checking"] = checking
+    told = {
+        "answer()": "incorrect: answer raised KeyError: 'key', in line 2, `return given()`",
+        "given()": "incorrect: answer raised KeyError: 'key'",
+    }
+    for call, expected in told.items():
+        with pytest.raises(Incorrect) as verdict:
+            exec(compile(f"with checking('answer'):\n    {call}", "<check>", "exec"), names)
+        assert str(verdict.value) == expected
+
+
+def test_a_note_on_an_exception_is_told() -> None:
+    def noted() -> object:
+        error = ValueError("no")
+        error.add_note("it was sent 7")
+        raise error
+
+    assert says(noted).endswith("; it was sent 7")
 
 
 def test_a_list_is_no_tuple_and_a_number_may_be_near() -> None:
@@ -470,15 +580,31 @@ def test_assignment_can_write_those_of_one_walkthrough(tmp_path: Path, capsys: p
     assert err.startswith("labkit: no exercises begin with '77'; there are: 00_start_here_exercises.ipynb, ")
 
 
-def test_assignment_overwrites_no_answers_unless_told_to(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_assignment_keeps_what_is_there_and_writes_the_rest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     answers = tmp_path / "01_polling_exercises.ipynb"
     answers.write_text("a night's work")
     status, out, err = labkit(capsys, "assignment", str(tmp_path))
+    assert status == 0
+    assert [Path(line).name[:2] for line in out.splitlines()] == [n for n in NOTEBOOKS if n != "01"]
+    assert err == f"labkit: {answers} was there, perhaps with somebody's answers, and is kept\n"
+    assert answers.read_text() == "a night's work"
+    assert len(list(tmp_path.iterdir())) == len(NOTEBOOKS)
+
+
+@pytest.mark.parametrize("only", [(), ("--only", "01")])
+def test_assignment_overwrites_no_answers_unless_told_to(
+    only: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert labkit(capsys, "assignment", str(tmp_path), *only)[0] == 0
+    answers = tmp_path / "01_polling_exercises.ipynb"
+    answers.write_text("a night's work")
+    status, out, err = labkit(capsys, "assignment", str(tmp_path), *only)
     assert (status, out) == (2, "")
-    assert err.startswith(f"labkit: {answers} is there already")
+    assert err.startswith("labkit: there already, perhaps with somebody's answers (--force overwrites them): ")
+    assert str(answers) in err
     assert len(err.splitlines()) == 1
-    assert [path.read_text() for path in tmp_path.iterdir()] == ["a night's work"]
-    assert labkit(capsys, "assignment", str(tmp_path), "--force")[0] == 0
+    assert answers.read_text() == "a night's work"
+    assert labkit(capsys, "assignment", str(tmp_path), *only, "--force")[0] == 0
     assert json.loads(answers.read_text(encoding="utf-8")) == student_copy(NOTEBOOKS["01"])
 
 
@@ -542,7 +668,7 @@ def test_nbgrader_gives_full_marks_to_the_solutions_and_hardly_any_to_copies_and
     assert all(set(given) == checks for given in grades.values())
     assert all(score == most for score, most in grades.pop("solution").values())
     assert not any(score for score, _ in grades.pop("untouched").values())
-    assert len(grades) == 5
+    assert len(grades) == max(map(len, ways.values()))
     for student, given in grades.items():
         found_out = {each[int(student[-1]) % len(each)][3] for each in ways.values()}
         assert {id for id, (score, _) in given.items() if score} <= checks - found_out, student

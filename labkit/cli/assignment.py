@@ -16,7 +16,11 @@ from labkit.course.assignment import write_assignment
 def assignment_command(directory: Path, only: tuple[str, ...], force: bool) -> None:
     """Write the course's exercises to DIR as a student gets them: without solutions and hidden tests.
 
-    Each is a notebook that needs labkit and nothing else; nbgrader can grade it. docs/for-teachers.md says how.
+    Each is a notebook that needs labkit and nothing else; nbgrader can grade it. docs/for-teachers.md says how. What is
+    there already is kept.
     """
-    for path in write_assignment(directory, only, force):
+    written, kept = write_assignment(directory, only, force)
+    for path in written:
         click.echo(path)
+    for path in kept:
+        click.echo(f"labkit: {path} was there, perhaps with somebody's answers, and is kept", err=True)

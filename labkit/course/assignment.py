@@ -22,24 +22,27 @@ def exercises() -> dict[str, str]:
     return {each.name: each.read_text(encoding="utf-8") for each in sorted(found, key=lambda each: each.name)}
 
 
-def write_assignment(directory: Path, only: Collection[str] = (), force: bool = False) -> list[Path]:
-    """Write the students' copies of the exercises, or only of those whose names begin so; returns their paths.
+def write_assignment(directory: Path, only: Collection[str] = (), force: bool = False) -> tuple[list[Path], list[Path]]:
+    """Write the students' copies of the exercises, or only of those whose names begin so.
 
-    Raises FileExistsError, and writes nothing, if one is there already, unless it is to be overwritten by `force`.
+    Returns the paths of those that were written, and of those that were there and are kept, unless `force` overwrites
+    them. Raises FileExistsError if all were there.
     """
     chosen = {name: text for name, text in exercises().items() if not only or name.startswith(tuple(only))}
     for beginning in only:
         if not any(name.startswith(beginning) for name in chosen):
             raise ValueError(f"no exercises begin with {beginning!r}; there are: {', '.join(exercises())}")
     paths = {directory / name: text for name, text in chosen.items()}
-    for path in paths:
-        if path.exists() and not force:
-            raise FileExistsError(f"{path} is there already, perhaps with somebody's answers: --force overwrites it")
+    kept = [path for path in paths if path.exists() and not force]
+    if len(kept) == len(paths):
+        there = ", ".join(map(str, kept))
+        raise FileExistsError(f"there already, perhaps with somebody's answers (--force overwrites them): {there}")
     directory.mkdir(parents=True, exist_ok=True)
-    for path, text in paths.items():
-        copy = json.dumps(student_copy(json.loads(text)), indent=1, ensure_ascii=False)
+    written = [path for path in paths if path not in kept]
+    for path in written:
+        copy = json.dumps(student_copy(json.loads(paths[path])), indent=1, ensure_ascii=False)
         path.write_text(f"{copy}\n", encoding="utf-8")
-    return list(paths)
+    return written, kept
 
 
 def student_copy(notebook: dict[str, Any]) -> dict[str, Any]:

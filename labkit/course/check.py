@@ -4,19 +4,24 @@ import linecache
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from inspect import isfunction
+from dis import get_instructions
+from inspect import isfunction, unwrap
 from math import isclose
 from numbers import Real
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from traceback import extract_tb
+from traceback import extract_tb, walk_tb
+from types import CodeType, FunctionType, ModuleType
 
+import labkit
 from labkit.catalogue import say
 from labkit.course.contest import contest
 from labkit.course.judge import Disqualified
 
 OURS = (sys.prefix, sys.base_prefix, str(Path(__file__).parent.parent))
 """Where files are that no student wrote."""
+LAB = {"labkit", "theory", *labkit.__all__}
+"""What an answer that is its author's own does without."""
 
 
 class Verdict(AssertionError):  # noqa: N818  (on an answer: the check has not failed)
@@ -50,7 +55,7 @@ def checking(name: str) -> Iterator[None]:
         raise NotAttempted(say(said, name=name)) from None
     except NameError as error:
         if error.name == name:
-            said = "not attempted: there is no {name} yet; run the cell that makes it"
+            said = "not attempted: there is no {name} yet: its cell was not run, is empty, or had an error"
             raise NotAttempted(say(said, name=name)) from None
         raise _fault(name, error) from error
     except Verdict as verdict:
@@ -87,16 +92,24 @@ def check_at_most(name: str, value: object, most: float, *, hint: str = "") -> N
         raise _incorrect(name, value, say("at most {most}", most=_shown(most)), hint)
 
 
+def on_its_own(function: object, *given: str) -> None:
+    """Raise Incorrect if the cell in which a function stands uses the lab, or what was given to measure with.
+
+    It reads the cell's names, and so does not see what is hidden from it (`__import__("lab" + "kit")`).
+    """
+    code, source = _cell(function)
+    if used := _names(compile(source, code.co_filename, "exec")) & {*LAB, *given}:
+        said = "incorrect: the cell of {name} uses {used}. Work it out without, and try things out in another cell"
+        raise Incorrect(say(said, name=code.co_name, used=", ".join(sorted(used))))
+
+
 @contextmanager
 def cell_file(function: object) -> Iterator[Path]:
     """The cell in which a function stands, as a file: for another process, which sees nothing of the notebook."""
-    if not isfunction(function):
-        got, kind = _shown(function), type(function).__name__
-        raise Incorrect(say("incorrect: {value} ({type}), expected a function", value=got, type=kind))
-    lines = linecache.getlines(function.__code__.co_filename)
+    _, source = _cell(function)
     with TemporaryDirectory(prefix="labkit-") as folder:
         path = Path(folder) / "answer.py"
-        path.write_text("".join(lines), encoding="utf-8")
+        path.write_text(source, encoding="utf-8")
         yield path
 
 
@@ -111,6 +124,22 @@ def scores(function: object, seed: int) -> dict[str, float]:
             raise Incorrect(say("incorrect: {reason}", reason=error)) from None
 
 
+def _cell(function: object) -> tuple[CodeType, str]:
+    """A function's code, and the text of the cell in which it stands."""
+    inner = unwrap(function) if callable(function) else function
+    if not isinstance(inner, FunctionType):
+        got, kind = _shown(function), type(function).__name__
+        raise Incorrect(say("incorrect: {value} ({type}), expected a function", value=got, type=kind))
+    return inner.__code__, "".join(linecache.getlines(inner.__code__.co_filename))
+
+
+def _names(code: CodeType) -> set[str]:
+    """What a cell imports, makes, and looks for outside of its functions."""
+    steps = [step for step in get_instructions(code) if step.opname.endswith(("_NAME", "_GLOBAL"))]
+    inner = [_names(each) for each in code.co_consts if isinstance(each, CodeType)]
+    return {str(step.argval).split(".")[0] for step in steps}.union(*inner)
+
+
 def _incorrect(name: str, value: object, expected: str, hint: str) -> Incorrect:
     got = {"name": name, "value": _shown(value), "type": type(value).__name__, "expected": expected}
     advice = say(". Hint: {hint}", hint=hint) if hint else ""
@@ -118,11 +147,16 @@ def _incorrect(name: str, value: object, expected: str, hint: str) -> Incorrect:
 
 
 def _fault(name: str, error: BaseException) -> Incorrect:
-    """An exception out of the answer: what it says, and the last line of the student's on the way to it."""
+    """An exception out of the answer: what it says, and the last line of the answer's cell on the way to it."""
     frames = [frame for frame in extract_tb(error.__traceback__) if not frame.filename.startswith(OURS)]
+    for frame, _ in walk_tb(error.__traceback__):
+        if isfunction(answer := frame.f_globals.get(name)):
+            frames = [each for each in frames if each.filename == answer.__code__.co_filename]
+            break
     where = say(", in line {number}, `{line}`", number=frames[-1].lineno, line=frames[-1].line) if frames else ""
     raised = f"{type(error).__name__}: {error}".rstrip(": ")
-    return Incorrect(say("incorrect: {name} raised {error}", name=name, error=raised) + where)
+    notes = "".join(f"; {note}" for note in getattr(error, "__notes__", ()))
+    return Incorrect(say("incorrect: {name} raised {error}", name=name, error=raised) + where + notes)
 
 
 def _equal(value: object, expected: object, within: float) -> bool:
@@ -146,3 +180,13 @@ def _shown(value: object) -> str:
     except Exception:  # a number of 5,000 digits, an object that cannot say what it is
         text = "something that cannot be shown"
     return text if len(text) <= 200 else f"{text[:200]}…"
+
+
+class _Locked(ModuleType):
+    """This module, in which no answer can put checks of its own."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"leave the checks as they are: {name} cannot be replaced")
+
+
+sys.modules[__name__].__class__ = _Locked
