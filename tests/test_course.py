@@ -24,7 +24,6 @@ TEACHING = (contents.NOTEBOOKS / "TEACHING.md").read_text(encoding="utf-8")
 REFERENCE = re.compile(r"\b(\d\d), cell `([^`]+)`")
 TO_COME = re.compile(r"\b(\d\d),? \(?to come\b")
 WIDTH = 98
-WIDE_FOR_NOW = {"09"}
 
 
 def text(notebook: NotebookNode) -> str:
@@ -121,8 +120,6 @@ def test_half_of_the_cells_of_code_have_eight_lines_at_most(number: str) -> None
 
 @pytest.mark.parametrize("number", NUMBERS)
 def test_no_line_of_code_is_wider_than_a_projector_shows(number: str) -> None:
-    if number in WIDE_FOR_NOW:
-        pytest.xfail("is being mended")
     code = [cell for cell in COURSE[number].notebook.cells if cell.cell_type == "code"]
     assert [(cell.id, line) for cell in code for line in cell.source.splitlines() if len(line) > WIDTH] == []
 
@@ -241,9 +238,6 @@ NEED_NO_CELL = {
     "the p95": r"\b95 (?:of|times in) 100\b",
     "a status of the source's": r"\b(?:429|503)\b",
 }
-NO_CELL_FOR_NOW = {
-    "09": {("both-said", "35"), ("exercises", "1,200"), ("overwritten-said", "75"), ("overwritten-said", "one of four")}
-}
 
 
 def values(text: str) -> set[float]:
@@ -285,7 +279,7 @@ def without_a_cell(notebook: NotebookNode) -> set[tuple[str, str]]:
 
 @pytest.mark.parametrize("number", NUMBERS)
 def test_each_number_of_the_prose_is_in_a_cell(number: str) -> None:
-    assert without_a_cell(COURSE[number].notebook) - NO_CELL_FOR_NOW.get(number, set()) == set()
+    assert without_a_cell(COURSE[number].notebook) == set()
 
 
 @pytest.mark.parametrize(
