@@ -104,6 +104,20 @@ results.plot()
 """
 
 
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> nbformat.NotebookNode:
+    """The sample, run by a real kernel and stored."""
+    notebook = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell(source.strip()) for source in SAMPLE.split("---")],
+        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
+    )
+    path = tmp_path_factory.mktemp("sample") / "sample.ipynb"
+    nbformat.write(notebook, path)
+    execute = [sys.executable, "-m", "jupyter", "execute", "--inplace", str(path)]
+    subprocess.run(execute, check=True, capture_output=True, timeout=120)
+    return nbformat.read(path, as_version=4)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("pattern", "replacement"),
@@ -113,21 +127,11 @@ results.plot()
         pytest.param(r"mean latency", "least latency", id="a stored description of a plot"),
     ],
 )
-def test_nbval_finds_what_was_corrupted(tmp_path: Path, pattern: str | None, replacement: str) -> None:
-    """A notebook is run and stored, and some of what it stored is changed: nbval goes red, whatever the directory."""
-    notebook = nbformat.v4.new_notebook(
-        cells=[nbformat.v4.new_code_cell(source.strip()) for source in SAMPLE.split("---")],
-        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
-    )
-    path = tmp_path / "sample.ipynb"
-    nbformat.write(notebook, path)
-    subprocess.run(
-        [sys.executable, "-m", "jupyter", "execute", "--inplace", str(path)],
-        check=True,
-        capture_output=True,
-        timeout=120,
-    )
-    ran = nbformat.read(path, as_version=4)
+def test_nbval_finds_what_was_corrupted(
+    tmp_path: Path, ran: nbformat.NotebookNode, pattern: str | None, replacement: str
+) -> None:
+    """Some of what a notebook stored is changed: nbval goes red, whatever the directory."""
+    ran, path = deepcopy(ran), tmp_path / "sample.ipynb"
     if pattern:
         changes = 0
         for cell in ran.cells:
@@ -138,7 +142,7 @@ def test_nbval_finds_what_was_corrupted(tmp_path: Path, pattern: str | None, rep
                     output.data["text/plain"], count = re.subn(pattern, replacement, output.data["text/plain"])
                 changes += count
         assert changes
-        nbformat.write(ran, path)
+    nbformat.write(ran, path)
     run = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--nbval", "-c", str(ROOT / "pyproject.toml"),
          "--confcutdir", str(ROOT), "-p", "tests.conftest", str(path)],
