@@ -1,7 +1,7 @@
 """Picture 2: the frontier, what an approach costs against how late it is."""
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from labkit.catalogue import say
 from labkit.plots.figure import SIZE, Figure, canvas, drawn, dress, listed, logarithmic, place, require, short, style
@@ -274,31 +274,18 @@ def _key(axes: "Axes", measured: list[_Point], ideal: list[_Point], line: "Line2
     """What filled, hollow, whisker and line mean, below the axes: of those that are there."""
     from matplotlib.lines import Line2D
 
-    grey = "#555555"
+    def mark(label: str, colour: Any = "#555555", **look: Any) -> Line2D:
+        return Line2D([], [], label=label, color=colour, **look)
+
     key = []
     if measured:
-        key.append(Line2D([], [], color=grey, marker="o", linestyle="none", markersize=10, label=say("measured")))
-        key.append(Line2D([], [], color=grey, marker="_", linewidth=2.5, markersize=12, label=say("mean to p95")))
+        key.append(mark(say("measured"), marker="o", linestyle="none", markersize=10))
+        key.append(mark(say("mean to p95"), marker="_", linewidth=2.5, markersize=12))
     else:
         axes.text(0.5, 0.5, say("nothing was received"), transform=axes.transAxes, ha="center", fontsize=SIZE + 2)
     if ideal:
-        key.append(
-            Line2D(
-                [],
-                [],
-                color=grey,
-                marker="o",
-                linestyle="none",
-                markersize=14,
-                markerfacecolor="none",
-                label=say("theory"),
-            )
-        )
+        key.append(mark(say("theory"), marker="o", linestyle="none", markersize=14, markerfacecolor="none"))
     if line is not None:
-        key.append(
-            Line2D(
-                [], [], color=line.get_color(), linestyle="--", label=say("slope -1: twice the requests, half the wait")
-            )
-        )
+        key.append(mark(say("slope -1: twice the requests, half the wait"), line.get_color(), linestyle="--"))
     if key:
         axes.figure.legend(handles=key, loc="outside lower center", ncols=len(key), fontsize=SIZE, frameon=False)
