@@ -31,11 +31,20 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         session.exitstatus = exitstatus or 1
 
 
+LONG = {
+    "test_arrivals", "test_between", "test_catalogue", "test_cli", "test_contest", "test_exercises", "test_knobs",
+    "test_plots", "test_readme", "test_real_lens", "test_serve", "test_theory_lens", "test_virtual_lens",
+    "test_websocket",
+}  # fmt: skip
+"""Rooms whose tests are slow as a whole: they run many approaches, kernels or processes."""
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for mark in ("soak", "browser"):  # the long rounds, and what needs a browser, have a `make` of their own
         if not os.environ.get(f"LABKIT_{mark.upper()}"):
             config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker(mark)])
             items[:] = [item for item in items if not item.get_closest_marker(mark)]
     for item in items:
-        if item.path.suffix == ".ipynb":
+        if item.path.suffix == ".ipynb" or item.path.stem in LONG:
             item.add_marker(pytest.mark.slow)

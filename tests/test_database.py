@@ -94,6 +94,7 @@ for number in range(100):
 """
 
 
+@pytest.mark.slow
 @posix
 @pytest.mark.skipif(not shutil.which("strace"), reason="strace, which counts system calls, is not installed")
 def test_full_synchrony_is_a_call_of_fdatasync_for_each_commit_and_normal_is_not(path: Path) -> None:

@@ -784,6 +784,7 @@ def test_an_attempt_that_outlives_its_lease_is_sent_again_and_never_undone() -> 
 # --- any script at all (P1, P2, P4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(25))
 def test_whatever_happens_each_event_is_delivered_pending_or_dead_and_at_rest_none_is_pending(seed: int) -> None:
     chance = random.Random(seed)

@@ -48,6 +48,7 @@ def test_a_hint_is_kept_by_everybody_who_asks(approach):
     assert result.row()["lost"] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("approach", ASKING, ids=repr)
 def test_retry_after_is_obeyed_by_everybody_who_asks(approach):
     """Ten requests a minute: whoever is refused comes back when the window is over, and then is answered."""

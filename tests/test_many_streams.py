@@ -90,6 +90,7 @@ def test_one_notice_wakes_everybody_who_waits_and_nobody_who_comes_later():
         )
 
 
+@pytest.mark.slow
 def test_a_notice_is_passed_on_by_those_whose_time_runs_out_meanwhile():
     """Forty wait about as long as it takes to be told, ten for ever: all of these hear of the last one."""
     rng = random.Random(4)

@@ -196,6 +196,7 @@ def test_a_claim_takes_no_longer_for_a_long_backlog(due_at: int) -> None:
 # --- one answer under one key
 
 
+@pytest.mark.slow
 def test_two_requests_at_once_under_one_key_are_one_event() -> None:
     source = EventSource()
     start = Barrier(2)
@@ -267,6 +268,7 @@ def deliver_at_once(inbox: Inbox, ids: int = 40, times: int = 8) -> Counter[int]
     return statuses
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kept", ["memory", "file"])
 def test_40_ids_delivered_8_times_at_once_have_40_effects(tmp_path: Path, kept: str) -> None:
     with closing(Inbox(str(tmp_path / "inbox.db") if kept == "file" else ":memory:")) as inbox:

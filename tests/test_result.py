@@ -272,6 +272,7 @@ def printed(hash_seed):
     ).stdout
 
 
+@pytest.mark.slow
 def test_one_seed_gives_the_same_rows_in_any_process(capsys):
     """In this process, twice, and in two others that hash otherwise."""
     for _ in range(2):

@@ -64,7 +64,14 @@ def run(lens, name):
     return result, effects, len(requests)
 
 
-@pytest.fixture(params=[(lens, name) for lens in LENSES for name in OF[lens]], ids="-".join, scope="module")
+RUNS = [
+    pytest.param((lens, name), marks=[pytest.mark.slow] if lens == "real" else [], id=f"{lens}-{name}")
+    for lens in LENSES
+    for name in OF[lens]
+]
+
+
+@pytest.fixture(params=RUNS, scope="module")
 def ran(request):
     return run(*request.param)
 
@@ -148,6 +155,7 @@ def test_littles_law_holds(result):
     assert by_event == by_instant
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OF["virtual"])
 def test_both_lenses_agree_on_what_was_received(name):
     """The same events, and in all as many requests, but for the few that a period of the machine's makes."""

@@ -357,6 +357,7 @@ def slow_reader(connection):
         time.sleep(0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("server", "error", "status", "length"),
     [

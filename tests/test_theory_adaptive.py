@@ -45,6 +45,7 @@ def test_halving_and_doubling_costs_what_theory_says(case):
     assert not wrong_quantiles(closed, lives)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ADDED)
 def test_adding_and_halving_costs_what_theory_says(case):
     rate, delay, add, shortest, longest = case
