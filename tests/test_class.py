@@ -28,7 +28,7 @@ RUN = """
 from labkit import Polling, Webhook, WebSocket, compare, poisson, serve, EventSource
 source = EventSource()
 server = serve(source.app)
-events = poisson(per_hour=7200, duration=3, seed={seat})
+events = poisson(per_hour=7200, duration=4, seed={seat})
 results = compare(events, [Polling(interval=1), Webhook(), WebSocket()], lens="real")
 print(server.port, [(row["lost"], row["duplicates"], row["events"]) for row in results.rows()])
 server.stop()
@@ -83,5 +83,5 @@ def test_real_runs_side_by_side_share_no_port_and_no_file(folder):
     assert len(ports) == SEATS
     for line in said:
         for lost, duplicates, events in eval(line.partition(" ")[2]):
-            assert (lost, duplicates) == (0, 0) and events
+            assert (lost, duplicates) == (0, 0) and events > 2
     assert not list((folder / "tmp").glob("labkit-*"))

@@ -171,7 +171,6 @@ def test_an_approach_is_read_as_it_is_written() -> None:
     assert parse_approach("webhook") == Webhook()
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="SIGINT to one process is POSIX")
 def test_ctrl_c_gives_what_is_finished() -> None:
     """The webhook is done in a second or two, polling every 0.2 s for a week is not."""

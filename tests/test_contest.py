@@ -299,6 +299,32 @@ def test_two_processes_that_answer_are_told_apart(tmp_path: Path) -> None:
         judged(write(tmp_path, forks), traces(0))
 
 
+FORGED = [
+    '{"number": 2, "fault": "x"}',
+    '{"number": 2, "fault": "x", "values": {}}',
+    '{"number": 2, "fault": "{x}", "values": {}, "where": null}',
+    '{"number": 2, "fault": "{x:>99}", "values": {"x": 1}, "where": null}',
+    '{"number": 2, "fault": 7, "values": {}, "where": null}',
+    '{"number": 2, "fault": "x", "values": {}, "where": "here"}',
+    '{"delay": 60}',
+    "[2]",
+]
+
+
+@pytest.mark.parametrize("answer", FORGED)
+def test_an_answer_that_the_strategy_forges_is_a_verdict_and_no_failure_of_the_judge(
+    tmp_path: Path, answer: str
+) -> None:
+    """The first of its polls is question 2; the file for answers is one of the first that a process has open."""
+    code = (
+        "import os, stat\ndef next_delay(history):\n    for n in range(3, 20):\n"
+        f"        try: stat.S_ISFIFO(os.fstat(n).st_mode) and os.write(n, {answer.encode()!r} + b'\\n')\n"
+        "        except OSError: pass\n    return 60"
+    )
+    with pytest.raises(Disqualified, match="where only answers belong"):
+        judged(write(tmp_path, code), traces(0)[:1])
+
+
 @pytest.mark.parametrize("delay", ["1e9", "1e300", "1.7e308"])
 def test_whoever_asks_never_again_has_a_score(tmp_path: Path, delay: str) -> None:
     outcomes, _ = judged(write(tmp_path, DELAY + delay), traces(0)[:2])
@@ -469,7 +495,6 @@ def test_a_verdict_is_one_line_and_status_1_and_in_the_json(tmp_path: Path, caps
     assert document["verdict"] == err.removeprefix("labkit: ").strip()
 
 
-@pytest.mark.slow
 def test_a_seed_can_come_by_standard_input_where_no_strategy_sees_it(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "labkit", "contest", str(write(tmp_path, GOOD)), "--json", "-", "--seed", "-"]
     ran = subprocess.run(command, input="7\n", capture_output=True, text=True, check=True, timeout=120)

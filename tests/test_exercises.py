@@ -24,7 +24,6 @@ from labkit.course.contest import Contest
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = {name[:2]: json.loads(text) for name, text in exercises().items()}
 TEACHERS = (ROOT / "docs" / "for-teachers.md").read_text(encoding="utf-8")
-SLOW = ("03", "04")
 
 Cells = dict[str, str]
 
@@ -100,9 +99,7 @@ def test_the_teachers_page_has_each_walkthrough_s_points() -> None:
 # The solutions
 
 
-@pytest.mark.parametrize(
-    "walkthrough", [pytest.param(n, marks=pytest.mark.slow if n in SLOW else ()) for n in NOTEBOOKS]
-)
+@pytest.mark.parametrize("walkthrough", NOTEBOOKS)
 def test_the_solutions_pass_every_check(walkthrough: str) -> None:
     said = verdicts(NOTEBOOKS[walkthrough])
     assert list(said) == role(NOTEBOOKS[walkthrough], "grade")
@@ -268,10 +265,7 @@ def lazy(exercise: str, name: str, message: str, *filling: str, check: str = "",
     """One lazy way: the exercise, its answer, the check that is to find it out, and the words in its verdict."""
     walkthrough = next(n for n, notebook in NOTEBOOKS.items() if f"{exercise}-answer" in code(notebook))
     answer = filling[0] if filling and "def " in filling[0] else ANSWERS[exercise].format(*filling, **fillings)
-    slow = (pytest.mark.slow,) if walkthrough in SLOW else ()
-    return pytest.param(
-        walkthrough, exercise, answer, check or f"{exercise}-check", message, id=f"{exercise}: {name}", marks=slow
-    )
+    return pytest.param(walkthrough, exercise, answer, check or f"{exercise}-check", message, id=f"{exercise}: {name}")
 
 
 LAZY = [

@@ -54,9 +54,10 @@ class Polling:
 
     def run(self, consumer: Consumer) -> None:
         """Poll until ended. A poll that fails moves no cursor: the next one brings it all."""
-        client, cursor, known = consumer.client("poll"), "", dict[str, str]()
+        client, cursor, question = consumer.client("poll"), "", self.question()
+        known: dict[str, str] = {}
         for _ in self.moments(consumer):
-            for answer, page in pages(client, cursor, self.question(), known):
+            for answer, page in pages(client, cursor, question, known):
                 for event in page["events"]:
                     if not self.types or event["type"] in self.types:
                         consumer.receive(event, answer)

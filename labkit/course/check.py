@@ -11,7 +11,7 @@ from numbers import Real
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from traceback import extract_tb, walk_tb
-from types import CodeType, FunctionType, ModuleType
+from types import CodeType, ModuleType
 
 import labkit
 from labkit.catalogue import say
@@ -127,7 +127,7 @@ def scores(function: object, seed: int) -> dict[str, float]:
 def _cell(function: object) -> tuple[CodeType, str]:
     """A function's code, and the text of the cell in which it stands."""
     inner = unwrap(function) if callable(function) else function
-    if not isinstance(inner, FunctionType):
+    if not isfunction(inner):
         got, kind = _shown(function), type(function).__name__
         raise Incorrect(say("incorrect: {value} ({type}), expected a function", value=got, type=kind))
     return inner.__code__, "".join(linecache.getlines(inner.__code__.co_filename))

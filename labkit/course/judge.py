@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -61,7 +62,7 @@ class Player:
     """
 
     def __init__(self, path: Path, limit: float) -> None:
-        self.path, self.limit, self.asked = path, limit, 0
+        self.path, self.limit, self.questions = path, limit, 0
         self.printed = ""
         self.moment = Moment(asked=monotonic())
 
@@ -92,11 +93,11 @@ class Player:
 
     def _answer(self, question: dict[str, Any]) -> dict[str, Any]:
         process, self.moment.asked = self._process, monotonic()
-        self.asked += 1
+        self.questions += 1
         assert process.stdin is not None
         assert process.stdout is not None
         with suppress(OSError):  # it has ended, which the lack of an answer says
-            process.stdin.write(json.dumps({"number": self.asked, **question}).encode() + b"\n")
+            process.stdin.write(json.dumps({"number": self.questions, **question}).encode() + b"\n")
             process.stdin.flush()
         line = process.stdout.readline(10_000)
         if not line:
@@ -107,16 +108,17 @@ class Player:
                 raise Fault("its process closed the file for answers: leave out what does that")
             raise Fault("its process ended by itself, with status {status}: leave out what does that", status=status)
         try:
-            answer = json.loads(line)
-        except ValueError:
-            answer = None
-        if not isinstance(answer, dict):
+            answer: dict[str, Any] = json.loads(line)
+            number, fault = answer["number"], _said(answer)
+        except (ValueError, LookupError, TypeError, AttributeError):
             got = f"{line[:40]!r}"
-            raise Fault("it wrote {got} where only answers belong: leave the process's own files alone", got=got)
-        if answer.get("number") != self.asked:
+            raise Fault(
+                "it wrote {got} where only answers belong: leave the process's own files alone", got=got
+            ) from None
+        if number != self.questions:
             raise Fault("more than one process of it answers: leave out what starts another (fork)")
-        if "fault" in answer:
-            raise Fault("{fault}", fault=_said(answer))
+        if fault:
+            raise Fault("{fault}", fault=fault)
         return answer
 
     def _keep(self, stream: IO[bytes]) -> None:
@@ -148,9 +150,13 @@ class Player:
 
 
 def _said(answer: dict[str, Any]) -> str:
-    """A fault that the process reports, in the chosen language, with the student's line."""
+    """The fault that the process reports, if it does, in the chosen language, with the student's line."""
+    if "fault" not in answer:
+        return ""
+    if set("{}") & set(re.sub(r"{\w+}", "", answer["fault"])):
+        raise ValueError("a fault has names in braces, and nothing else that format would do")
     fault = say(answer["fault"], **answer["values"])
-    return say("line {number}, `{line}`: {fault}", **where, fault=fault) if (where := answer.get("where")) else fault
+    return say("line {number}, `{line}`: {fault}", **where, fault=fault) if (where := answer["where"]) else fault
 
 
 def judged(path: Path, traces: Sequence[Trace], limit: float = LIMIT) -> tuple[list[Outcome], str]:

@@ -111,11 +111,11 @@ def load(path: Path) -> object:
 
 def fault(error: BaseException, path: Path) -> dict[str, object]:
     """What went wrong, and the line of the student's file: its number, and what it says."""
-    if isinstance(error, SyntaxError) and error.filename == str(path):
-        said = Fault("line {number}: {error}", number=error.lineno, error=f"{type(error).__name__}: {error.msg}")
-        return {"fault": said.text, "values": said.values}
     lines = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
-    if isinstance(error, SystemExit):
+    if isinstance(error, SyntaxError) and error.filename == str(path):
+        words = f"{type(error).__name__}: {error.msg}"
+        error, lines = Fault("line {number}: {error}", number=error.lineno, error=words), []
+    elif isinstance(error, SystemExit):
         error = Fault("it called exit: leave that out, the judge ends the process")
     elif not isinstance(error, Fault):
         error = Fault("{error}", error=f"{type(error).__name__}: {error}".rstrip(": "))

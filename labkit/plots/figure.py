@@ -25,12 +25,16 @@ FORMATS = {".png": "Description", ".svg": "Description", ".pdf": "Subject"}
 """The suffixes a figure is saved by, with the place for its sentence in the file's own metadata."""
 
 
+Marker = str | tuple[int, Literal[0, 1, 2], int]
+"""A sign of matplotlib's, or (points, 1 for a star, degrees turned)."""
+
+
 @dataclass(frozen=True)
 class Style:
     """How an approach looks in every picture: a hue for the screen, a marker and a hatch for print in grey."""
 
     colour: str
-    marker: str | tuple[int, Literal[0, 1, 2], int]
+    marker: Marker
     hatch: str
 
 

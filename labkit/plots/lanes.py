@@ -1,12 +1,14 @@
 """Picture 5: swim lanes, who spoke to whom in a few minutes."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from labkit.catalogue import say
 from labkit.plots.figure import (
     SIZE,
+    STYLES,
     Figure,
+    Marker,
     canvas,
     counted,
     dress,
@@ -133,9 +135,7 @@ class _Lane:
         self.failed_polls = self._marks(sent[~told & failed], "X", "black")
         self.failed_deliveries = self._marks(tip[told & failed], "X", "black")
 
-    def _marks(
-        self, at: "pd.Series[float]", marker: str | tuple[int, Literal[0, 1, 2], int], fill: str
-    ) -> "PathCollection":
+    def _marks(self, at: "pd.Series[float]", marker: Marker, fill: str) -> "PathCollection":
         edge = "black" if fill == "black" else self.look.colour
         return self.axes.scatter(
             at,
@@ -192,7 +192,7 @@ def _width(points: float, lines: int) -> float:
 
 def _role(label: str, exchanges: "pd.DataFrame") -> str:
     kinds = set(exchanges.kind) - {"setup"}
-    if label.split()[:1] == ["on_demand"]:  # whose moments are somebody's, not a program's
+    if style(label) is STYLES["on_demand"]:  # whose moments are somebody's, not a program's
         return say("somebody looks")
     return {("poll",): say("poller"), ("delivery",): say("receiver")}.get(tuple(kinds), say("consumer"))
 
@@ -205,7 +205,7 @@ def _key(axes: "Axes", lanes: list[_Lane]) -> None:
     """What the marks mean, below the axes: of those that are there."""
     from matplotlib.lines import Line2D
 
-    def mark(label: str, marker: str | tuple[int, Literal[0, 1, 2], int], fill: str) -> Line2D:
+    def mark(label: str, marker: Marker, fill: str) -> Line2D:
         return Line2D(
             [], [], color="#555555", marker=marker, markerfacecolor=fill, markersize=10, ls="none", label=label
         )
