@@ -10,11 +10,11 @@ from flask import Flask
 from labkit import Polling, Scenario, Webhook, poisson
 from labkit.clock import RealClock, monotonic
 from labkit.ledger import Ledger
-from labkit.lens.real import run_real
+from labkit.lenses.real import run_real
 from labkit.network import CLIENT_HEADERS
 from labkit.network.sockets import SocketNetwork
 from labkit.result import Result
-from labkit.serve import serve
+from labkit.server.serve import serve
 
 POSTS, ROUNDS = 300, 5
 SCENARIO = Scenario(poisson(per_hour=36_000, duration=8.0, seed=1), delay=0.0)
@@ -50,7 +50,7 @@ def show(name: str, result: Result) -> None:
     assert machine is not None
     figures = (
         f"median latency {row['latency']['p50'] * 1e3:7.2f} ms",
-        f"emitter's slip {machine.emitter_slip_mean * 1e3:5.2f} ms",
+        f"emitter's slip {machine.emit_lag_mean * 1e3:5.2f} ms",
         f"CPU-seconds: source {machine.source_cpu:.2f}, consumers {machine.consumer_cpu:.2f}",
     )
     print(f"{name:<34}", "   ".join(figures))

@@ -14,13 +14,13 @@ import httpx
 from flask import request
 
 from labkit import signature
-from labkit.approaches.inbox import Inbox
 from labkit.approaches.webhook import receiver, register
 from labkit.clock import RealClock, monotonic
 from labkit.event import timestamp, to_json
 from labkit.ledger import Ledger
 from labkit.network.sockets import SocketNetwork
-from labkit.serve import serve
+from labkit.receiver.inbox import Inbox
+from labkit.server.serve import serve
 from labkit.source import EventSource
 from labkit.source.database import Database
 

@@ -23,8 +23,8 @@ from labkit.clock import RealClock, VirtualClock
 from labkit.event import Event
 from labkit.experiment import Comparison, compare, sweep
 from labkit.result import Result
-from labkit.scenario import Limits, Scenario
-from labkit.serve import serve
+from labkit.scenario import RateLimit, Scenario
+from labkit.server import serve
 from labkit.source import EventSource
 from labkit.trace import earthquakes, from_csv
 
@@ -43,10 +43,10 @@ __all__ = [
     "Feed",
     "HalveDouble",
     "Hybrid",
-    "Limits",
     "LongPolling",
     "OnDemand",
     "Polling",
+    "RateLimit",
     "RealClock",
     "Relay",
     "Result",

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from labkit.approaches import Approach, lenses
 from labkit.arrivals import Arrivals
-from labkit.lens.real import faster, run_real
-from labkit.lens.virtual import run_virtual
+from labkit.lenses.real import faster, run_real
+from labkit.lenses.virtual import run_virtual
 from labkit.result import Result
 from labkit.scenario import Scenario
 

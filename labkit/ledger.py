@@ -44,7 +44,7 @@ class Ledger:
         self._receipts: dict[str, dict[int, _Receipt]] = {}
         self.received = 0
         self.pollers: set[str] = set()
-        self.standing: set[int] = set()
+        self.open_ended: set[int] = set()
         """Exchanges whose answers have no end, such as streams."""
         self._lock = Lock()
 
@@ -95,11 +95,11 @@ class Ledger:
         self.event_id.append(event_id)
         self.occurred_at.append(occurred_at)
 
-    def consumer(self, name: str) -> None:
+    def add_consumer(self, name: str) -> None:
         """Enter a consumer, who from now on should hear of every event."""
         self._receipts[name] = {}
 
-    def polls(self, consumer: str) -> None:
+    def add_poller(self, consumer: str) -> None:
         """Enter that a consumer asks: it can lack an event without any delivery being pending."""
         self.pollers.add(consumer)
 
@@ -161,7 +161,7 @@ class Ledger:
                 else array(values.typecode, [values[exchange] for exchange in order])
             )
         self.in_flight = {place[exchange] for exchange in self.in_flight}
-        self.standing = {place[exchange] for exchange in self.standing}
+        self.open_ended = {place[exchange] for exchange in self.open_ended}
 
     def __getstate__(self) -> dict[str, object]:
         return {name: value for name, value in vars(self).items() if name != "_lock"}
@@ -199,7 +199,7 @@ class Ledger:
         error = np.array(self.error, dtype=object)
         error[list(self.in_flight)] = "unanswered"
         failed = (error != "") | (status >= 400)
-        failed[list(self.standing & self.in_flight)] = False  # an answer without an end has not failed for that
+        failed[list(self.open_ended & self.in_flight)] = False  # an answer without an end has not failed for that
         outcome = np.select(
             [new_events > 0, status == 429, failed, np.array(self.kind) == "action"],
             ["hit", "throttled", "error", "done"],

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from labkit.approaches.consumer import Approach
-    from labkit.lens.real import Machine
+    from labkit.lenses.real import Machine
     from labkit.scenario import Scenario
 
 QUANTILES = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
@@ -73,17 +73,17 @@ class Result:
         latency = (
             {"mean": held.mean()} | {name: held.quantile(q) for name, q in QUANTILES.items()} | {"max": held.max()}
         )
-        current_share, staleness = self._currency()
+        freshness, staleness = self._currency()
         return {
             "approach": self.approach.name,
             "params": asdict(self.approach),
             "lens": self.lens,
             "events": events,
             "received": len(held),
-            "missing": int((~(receipts.received_at < self.scenario.duration)).sum()),
+            "pending": int((~(receipts.received_at < self.scenario.duration)).sum()),
             "lost": events - len(held),
             "duplicates": int((receipts.copies - 1).clip(lower=0).sum()),
-            "repaired": self.repaired(),
+            "recovered": self.recovered(),
             "requests": len(requests),
             "setup_requests": int((self.exchanges.kind == "setup").sum()),
             "empty_requests": empty,
@@ -93,13 +93,13 @@ class Result:
             "bytes_out": int(requests.bytes_out.sum()),
             "bytes_in": int(requests.bytes_in.sum()),
             "latency": {name: round(float(value), 9) if len(held) else None for name, value in latency.items()},
-            "current_share": current_share,
+            "freshness": freshness,
             "staleness": {"mean": staleness},
             "connections": int(requests.connection.nunique()),
             "connection_seconds": self._connection_seconds(requests),
         }
 
-    def repaired(self, grace: float = 60.0) -> int:
+    def recovered(self, grace: float = 60.0) -> int:
         """How many events a sweep brought that were more than `grace` seconds late: what a webhook had lost.
 
         Without the grace, every sweep would repair what was on its way just then. 0 where nobody is told.

@@ -4,7 +4,7 @@ import random
 from dataclasses import asdict, dataclass, field
 
 from labkit.arrivals import Arrivals, number
-from labkit.catalogue import say, say_number
+from labkit.catalogue import gettext, ngettext
 
 LONGEST_DELAY = 15.0
 """Half the 30 s that everybody waits for an answer: with more, no answer would ever come in time."""
@@ -48,7 +48,7 @@ class RetryProfile:
 
 
 @dataclass(frozen=True)
-class Limits:
+class RateLimit:
     """What a source asks of those who ask it: at most `requests` in `seconds`, and `poll_interval` seconds between two.
 
     0 is no limit. GitHub: 5,000 requests in an hour, and 60 s between two polls of its events. Beyond the number it
@@ -81,7 +81,7 @@ class Scenario:
     nat: bool = False
     """Whether the consumers are behind NAT: they can call, and cannot be called. In the virtual lens."""
     retries: RetryProfile = field(default_factory=RetryProfile)
-    limits: Limits = field(default_factory=Limits)
+    rate_limit: RateLimit = field(default_factory=RateLimit)
 
     def __post_init__(self) -> None:
         if not isinstance(self.arrivals, Arrivals):
@@ -105,14 +105,14 @@ class Scenario:
         """The scenario in a line: `earthquakes: 1,707 events in 168 h, 20 ms each way, seed 0`."""
         events, hours = len(self.arrivals.events), self.duration / 3600
         length = (
-            say("{number} h", number=f"{hours:,.4g}")
+            gettext("{number} h", number=f"{hours:,.4g}")
             if hours >= 1
-            else say("{number} s", number=f"{self.duration:,.4g}")
+            else gettext("{number} s", number=f"{self.duration:,.4g}")
         )
-        return say(
+        return gettext(
             "{trace}: {events} in {length}, {delay} ms each way, seed {seed}",
             trace=self.arrivals.name,
-            events=say_number("{number} event", "{number} events", events, number=f"{events:,}"),
+            events=ngettext("{number} event", "{number} events", events, number=f"{events:,}"),
             length=length,
             delay=f"{self.delay * 1000:g}",
             seed=self.seed,
@@ -131,6 +131,6 @@ class Scenario:
             "consumers": self.consumers,
             "nat": self.nat,
             "retries": asdict(self.retries),
-            "limits": asdict(self.limits),
+            "rate_limit": asdict(self.rate_limit),
             "notes": list(self.arrivals.notes),
         }

@@ -56,7 +56,7 @@ MUTATIONS = (
     ),
     Mutation(
         "an event is visible only strictly after its instant",
-        "labkit/lens/virtual.py",
+        "labkit/lenses/virtual.py",
         "happened, urgent=True)",
         "happened)",
         "tests/test_virtual_lens.py::test_an_event_of_the_very_instant_of_a_polls_arrival_is_found",

@@ -37,7 +37,7 @@ def nano(seconds):
     return round(seconds * 1e9)
 
 
-def polling(occurred, duration, delay, interval, fixed="delay", first_at=0.0, limit=100):
+def polling(occurred, duration, delay, interval, fixed="delay", initial_delay=0.0, limit=100):
     """One poller, who goes on after the horizon until it holds everything."""
     env, transit, horizon = simpy.Environment(), nano(delay), nano(duration)
     events, received, sent, found = [nano(at) for at in occurred], [], [], []
@@ -55,7 +55,7 @@ def polling(occurred, duration, delay, interval, fixed="delay", first_at=0.0, li
             found.append(page)
 
     def poller():
-        yield env.timeout(nano(first_at))
+        yield env.timeout(nano(initial_delay))
         number = 0
         while env.now < horizon or len(received) < len(events):
             yield env.process(poll())
@@ -63,9 +63,9 @@ def polling(occurred, duration, delay, interval, fixed="delay", first_at=0.0, li
                 yield env.timeout(nano(interval))
             else:
                 number += 1
-                while nano(first_at + number * interval) < env.now:
+                while nano(initial_delay + number * interval) < env.now:
                     number += 1
-                yield env.timeout(nano(first_at + number * interval) - env.now)
+                yield env.timeout(nano(initial_delay + number * interval) - env.now)
 
     env.process(poller())
     env.run()

@@ -16,10 +16,10 @@ from labkit import (
     Feed,
     HalveDouble,
     Hybrid,
-    Limits,
     LongPolling,
     OnDemand,
     Polling,
+    RateLimit,
     Scenario,
     Stream,
     Thin,
@@ -35,7 +35,7 @@ from labkit.approaches import Consumer
 from labkit.approaches.stream import blocks, lines
 from labkit.clock import VirtualClock
 from labkit.ledger import Ledger
-from labkit.lens.virtual import run_virtual
+from labkit.lenses.virtual import run_virtual
 from labkit.network.memory import MemoryNetwork
 from labkit.scenario import RetryProfile
 
@@ -104,7 +104,7 @@ def test_a_stream_that_breaks_is_resumed_without_loss_or_repeat():
 
     for number in range(1, 7):
         ledger.happened(f"evt_{number}", 0.0)
-    ledger.consumer("me")
+    ledger.add_consumer("me")
     consumer = Consumer("me", network.host("source", app), clock, network, ledger)
     with clock:
         clock.spawn(Stream().run, consumer)
@@ -159,7 +159,7 @@ def test_no_adaptive_rule_beats_fixed_on_a_poisson_source():
 def test_exponential_intervals_double_the_wait():
     """Looks at exponential gaps of mean 60 s wait 60 s, fixed ones 30."""
     arrivals = poisson(per_hour=36, duration=400_000, seed=7)
-    looks, fixed = row(arrivals, OnDemand(every=60), delay=0), row(arrivals, Polling(interval=60), delay=0)
+    looks, fixed = row(arrivals, OnDemand(interval=60), delay=0), row(arrivals, Polling(interval=60), delay=0)
     events = looks["events"]
     assert looks["requests"] == pytest.approx(fixed["requests"], rel=0.03)
     assert abs(looks["latency"]["mean"] - 60) < 4.3 * 60 / math.sqrt(events)
@@ -169,7 +169,7 @@ def test_exponential_intervals_double_the_wait():
 @pytest.mark.parametrize(("every", "dearer"), [(100, "asking"), (1000, "being told")])
 def test_reading_on_demand_costs_its_own_rate_and_crosses_the_webhook_there(every, dearer):
     """μ looks a second against λ = 1/354 events."""
-    asked, told = row(DAY, OnDemand(every=every)), row(DAY, Webhook())
+    asked, told = row(DAY, OnDemand(interval=every)), row(DAY, Webhook())
     assert abs(asked["requests"] - 86_400 / every) < 4.3 * math.sqrt(86_400 / every)
     assert (asked["requests"] > told["requests"]) == (dearer == "asking")
 
@@ -177,7 +177,7 @@ def test_reading_on_demand_costs_its_own_rate_and_crosses_the_webhook_there(ever
 def test_a_cache_answers_the_looks_that_come_soon():
     """μ / (1 + μ·ttl) requests a second."""
     quiet = poisson(1, 2_000_000, seed=1)
-    requests = row(quiet, OnDemand(every=60, ttl=120))["requests"]
+    requests = row(quiet, OnDemand(interval=60, ttl=120))["requests"]
     assert requests == pytest.approx(2_000_000 / 60 / (1 + 120 / 60), rel=0.03)
 
 
@@ -207,18 +207,18 @@ def test_a_hybrid_repairs_what_its_webhook_lost():
 
     arrivals = poisson(per_hour=60, duration=36_000, seed=3)
     scenario = Scenario(arrivals, retries=RetryProfile(waits=()))
-    result = run_virtual(scenario, Careless(sweep=3600))
+    result = run_virtual(scenario, Careless(reconcile_interval=3600))
     thirds = sum(event.data["number"] % 3 == 0 for event in arrivals.events)
     assert result.row()["lost"] == 0
-    assert thirds * 0.9 < result.repaired(grace=60) <= thirds
-    assert run_virtual(scenario, Hybrid(sweep=3600)).repaired(grace=60) == 0
+    assert thirds * 0.9 < result.recovered(grace=60) <= thirds
+    assert run_virtual(scenario, Hybrid(reconcile_interval=3600)).recovered(grace=60) == 0
 
 
 def test_the_same_seed_gives_the_same_looks_whatever_else_is_random():
-    first = row(DAY, OnDemand(every=600, seed=4))
+    first = row(DAY, OnDemand(interval=600, seed=4))
     random.seed(99)
-    assert row(DAY, OnDemand(every=600, seed=4)) == first
-    assert row(DAY, OnDemand(every=600, seed=5)) != first
+    assert row(DAY, OnDemand(interval=600, seed=4)) == first
+    assert row(DAY, OnDemand(interval=600, seed=5)) != first
 
 
 def test_all_of_them_can_be_compared_at_once():
@@ -231,7 +231,7 @@ def test_a_batch_by_age_costs_what_theory_says(load):
     """1/(1 + λA) requests an event, and a wait of A(1 + λA/2)/(1 + λA), plus the delay."""
     age, events = 60, 3000
     arrivals = poisson(3600 * load / age, events * age / load, seed=11)
-    measured = row(arrivals, Batched(count=1000, age=age))
+    measured = row(arrivals, Batched(count=1000, max_wait=age))
     assert measured["requests"] / measured["events"] == pytest.approx(1 / (1 + load), rel=0.05)
     ideal = age * (1 + load / 2) / (1 + load) + 0.02
     assert measured["latency"]["mean"] == pytest.approx(ideal, rel=0.02)
@@ -244,7 +244,10 @@ def test_a_batch_of_10_does_not_beat_polling_at_ten_an_interval_and_one_of_12_do
     """A = T and λT = 10: polling sends 0.1 requests an event, a batch of 10 0.109."""
     age = 60
     arrivals = poisson(3600 * 10 / age, 1200 * age, seed=13)
-    batched, polled = row(arrivals, Batched(count=count, age=age)), row(arrivals, Polling(interval=age, limit=1000))
+    batched, polled = (
+        row(arrivals, Batched(count=count, max_wait=age)),
+        row(arrivals, Polling(interval=age, limit=1000)),
+    )
     assert polled["requests_per_event"] == pytest.approx(0.100, abs=0.002)
     assert (batched["requests"] < polled["requests"]) == beaten
     if count == 10:
@@ -254,7 +257,7 @@ def test_a_batch_of_10_does_not_beat_polling_at_ten_an_interval_and_one_of_12_do
 def test_a_batch_that_is_full_does_not_wait():
     """Storms of twenty at once, in batches of three: all but the last two of a storm go at once."""
     storm = bursty(per_hour=600, duration=3600, size=20, spread=0.0, seed=3)
-    result = run_virtual(Scenario(storm), Batched(count=3, age=30))
+    result = run_virtual(Scenario(storm), Batched(count=3, max_wait=30))
     deliveries = result.exchanges[result.exchanges.kind == "delivery"]
     assert deliveries.new_events.max() == 3
     at_once = (result.receipts.latency.round(6) == 0.02).mean()
@@ -277,7 +280,7 @@ def test_a_batch_that_fails_comes_again_and_each_event_has_one_effect():
             object.__setattr__(consumer, "receive", once)
             super().subscribe(consumer)
 
-    result = run_virtual(Scenario(poisson(360, 3600, seed=3)), Stumbling(count=5, age=60))
+    result = run_virtual(Scenario(poisson(360, 3600, seed=3)), Stumbling(count=5, max_wait=60))
     measured = result.row()
     assert measured["lost"] == 0
     assert measured["duplicates"] == 1
@@ -305,7 +308,7 @@ def test_a_304_is_an_empty_poll_and_a_new_event_ends_it():
 
 def test_a_fake_push_is_betrayed_by_its_latency():
     """Uniform between d and every + d, where the stream is d late; what it asks and holds is the same."""
-    fake, true = row(DAY, FakeStream(every=5)), row(DAY, Stream())
+    fake, true = row(DAY, FakeStream(interval=5)), row(DAY, Stream())
     assert fake["requests"] == true["requests"] == 1
     assert fake["connection_seconds"] == true["connection_seconds"]
     assert fake["lost"] == fake["duplicates"] == 0
@@ -317,7 +320,7 @@ def test_a_fake_push_is_betrayed_by_its_latency():
 
 def test_an_action_is_a_post_of_the_consumers_once_an_event():
     """Counted as what it is: no empty request, no hit. It is done once however often it is asked for."""
-    acting = run_virtual(Scenario(DAY), OnDemand(every=600, act=True))
+    acting = run_virtual(Scenario(DAY), OnDemand(interval=600, act=True))
     actions = acting.counted[acting.counted.kind == "action"]
     assert 200 < len(actions) <= acting.row()["events"] == 211
     assert set(actions.method) == {"POST"}
@@ -353,7 +356,7 @@ def test_aimd_beats_the_best_fixed_interval_where_the_rate_switches_slowly_and_n
     assert max(ratios) < 1 if wins else min(ratios) > 1, ratios
 
 
-@pytest.mark.parametrize("approach", [Stream(), FakeStream(every=1), LongPolling(), Polling()], ids=repr)
+@pytest.mark.parametrize("approach", [Stream(), FakeStream(interval=1), LongPolling(), Polling()], ids=repr)
 def test_any_text_goes_over_any_way(approach):
     """What other splitters of lines take for an end: U+2028, U+0085, a form feed; and a byte order mark."""
     text = "a\u2028b\x85c\x0cd\ufeffe\x1cf"
@@ -381,15 +384,15 @@ def test_a_long_poll_is_waited_for_longer_than_the_source_keeps_it(wait):
 
 def test_a_fake_stream_is_not_silent_for_longer_than_a_stream():
     """A comment at least every 15 s, so that nobody takes it for dead."""
-    measured = row(poisson(0.001, 600.0), FakeStream(every=10))
+    measured = row(poisson(0.001, 600.0), FakeStream(interval=10))
     assert (measured["requests"], measured["error_requests"]) == (1, 0)
     with pytest.raises(ValueError, match="every must be a number from 0.001 to 15 seconds, got 60"):
-        FakeStream(every=60)
+        FakeStream(interval=60)
 
 
 def test_a_thin_receiver_hands_on_the_sources_wish_to_be_left_alone(capfd):
     """503 with Retry-After: the delivery comes back when the window is over, and nothing is lost or logged."""
-    result = run_virtual(Scenario(DAY, limits=Limits(requests=5, seconds=3600)), Thin())
+    result = run_virtual(Scenario(DAY, rate_limit=RateLimit(requests=5, seconds=3600)), Thin())
     fetches = result.exchanges[result.exchanges.kind == "fetch"]
     assert (fetches.status == 429).sum() > 10
     refused = fetches[fetches.status == 429].sent_at.to_numpy()
@@ -418,7 +421,12 @@ def test_a_parameter_that_makes_no_sense_is_refused_by_name_and_value(made, said
 
 @pytest.mark.parametrize(
     "approach",
-    [OnDemand(every=0.001), Hybrid(sweep=0.001), LongPolling(wait=0.001), Aimd(0.001, 0.001, 0.001, 0.001)],
+    [
+        OnDemand(interval=0.001),
+        Hybrid(reconcile_interval=0.001),
+        LongPolling(wait=0.001),
+        Aimd(0.001, 0.001, 0.001, 0.001),
+    ],
     ids=repr,
 )
 def test_a_run_that_would_never_end_is_refused(approach):

@@ -1,6 +1,6 @@
 """One catalogue for what a student sees: in a made-up language, no English is left in a picture."""
 
-import gettext
+import gettext as translations
 import re
 
 import pandas as pd
@@ -8,7 +8,7 @@ import pytest
 from matplotlib.text import Text
 
 from labkit import APPROACHES, Polling, Scenario, Webhook, catalogue, compare, earthquakes, plots
-from labkit.catalogue import say, say_number
+from labkit.catalogue import gettext, ngettext
 from labkit.course import Disqualified, traces
 from labkit.course.check import Incorrect, NotAttempted, check, check_at_most, checking
 from labkit.course.judge import judged
@@ -16,7 +16,7 @@ from labkit.plots.contest import NAMES
 from labkit.plots.contest import contest as contest_picture
 
 
-class MadeUp(gettext.NullTranslations):
+class MadeUp(translations.NullTranslations):
     """A language whose every text is the English one in other letters, with its places for values kept."""
 
     def gettext(self, message):
@@ -203,10 +203,10 @@ def test_a_language_is_chosen_and_left_again(tmp_path):
     (folder / "labkit.mo").write_bytes(head + table + b"".join(text + b"\0" for text in texts))
     try:
         catalogue.language("es", tmp_path)
-        assert say("received") == "recibidos"
-        assert say("not in it, {name}", name="but shown") == "not in it, but shown"
-        counts = [say_number("{number} event", "{number} events", n, number=n) for n in (1, 2, 1.5)]
+        assert gettext("received") == "recibidos"
+        assert gettext("not in it, {name}", name="but shown") == "not in it, but shown"
+        counts = [ngettext("{number} event", "{number} events", n, number=n) for n in (1, 2, 1.5)]
         assert counts == ["1 evento", "2 eventos", "1.5 eventos"]
     finally:
         catalogue.language("en")
-    assert say("received") == "received"
+    assert gettext("received") == "received"

@@ -54,9 +54,9 @@ def test_the_rows_have_the_table_s_keys(capsys: pytest.CaptureFixture[str]) -> N
     _, out, _ = labkit(capsys, "compare", *DAY, "--approach", "webhook", "--json", "-")
     (row,) = json.loads(out)["results"]
     assert list(row) == [
-        "approach", "params", "lens", "events", "received", "missing", "lost", "duplicates", "repaired", "requests",
+        "approach", "params", "lens", "events", "received", "missing", "lost", "duplicates", "recovered", "requests",
         "setup_requests", "empty_requests", "empty_share", "error_requests", "requests_per_event",
-        "bytes_out", "bytes_in", "latency", "current_share",
+        "bytes_out", "bytes_in", "latency", "freshness",
         "staleness", "connections", "connection_seconds",
     ]  # fmt: skip
     assert list(row["latency"]) == ["mean", "p50", "p95", "p99", "max"]

@@ -24,8 +24,8 @@ from labkit.clock import NANO, monotonic
 from labkit.course import Contest, Disqualified, Outcome, Poll, Trace, contest, optimum, play, rules, traces
 from labkit.course.contest import baselines
 from labkit.course.judge import Player, judged
-from labkit.course.play import MOST_POLLS, outcome
-from labkit.course.player import caller
+from labkit.course.scoring import MOST_POLLS, outcome
+from labkit.course.strategy_process import caller
 from labkit.plots.contest import contest as contest_figure
 
 HOUR = 3600 * NANO

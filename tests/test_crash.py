@@ -21,7 +21,7 @@ from flask import Flask, Response, request
 
 from labkit.clock import RealClock, monotonic
 from labkit.crash import VARIABLE
-from labkit.serve import Server, serve
+from labkit.server.serve import Server, serve
 
 pytestmark = [
     pytest.mark.slow,
@@ -223,7 +223,7 @@ def serve_and_be_told(app, port):
     time.sleep(0.5)
     return server
 
-module = sys.modules["labkit.serve"]
+module = sys.modules["labkit.server.serve"]
 real, module.serve = module.serve, serve_and_be_told
 main(["serve", "receiver", "--secret", sys.argv[1]])
 """

@@ -19,7 +19,7 @@ from labkit.ledger import Ledger
 from labkit.network.memory import MemoryNetwork
 from labkit.scenario import RetryProfile
 from labkit.source import EventSource
-from labkit.source.deliver import Attempt, deliver, judge
+from labkit.source.deliver import Attempt, deliver, classify
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
@@ -202,18 +202,18 @@ def test_a_slow_endpoint_does_not_hold_the_others_up(world: World) -> None:
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
 def test_2xx_is_success(status: int) -> None:
-    assert judge(status) == "delivered"
+    assert classify(status) == "delivered"
 
 
 @pytest.mark.parametrize(
     "status", [100, 199, 300, 301, 302, 304, 307, 308, 400, 401, 404, 409, 411, 421, 423, 429, 500, 503, 599]
 )
 def test_everything_else_is_a_failure(status: int) -> None:
-    assert judge(status) == "failed"
+    assert classify(status) == "failed"
 
 
 def test_410_ends_the_subscription_and_422_refuses_the_message() -> None:
-    assert (judge(410), judge(422)) == ("gone", "refused")
+    assert (classify(410), classify(422)) == ("gone", "refused")
 
 
 def test_410_ends_the_subscription_until_it_is_verified_again(world: World) -> None:
@@ -334,7 +334,7 @@ def test_an_attempt_holds_the_answer(world: World) -> None:
 
 def test_the_webhook_approach_receives_each_event_once_at_one_delay(world: World) -> None:
     consumer = Consumer("shop", world.url, world.clock, world.network, world.ledger)
-    world.ledger.consumer("shop")
+    world.ledger.add_consumer("shop")
     Webhook().subscribe(consumer)
     world.clock.sleep(100)
     for number in range(5):
@@ -350,7 +350,7 @@ def test_the_webhook_approach_receives_each_event_once_at_one_delay(world: World
 def test_an_event_that_the_ledger_never_saw_ends_nothing(world: World) -> None:
     """It is refused and kept aside, and the next one arrives."""
     consumer = Consumer("shop", world.url, world.clock, world.network, world.ledger)
-    world.ledger.consumer("shop")
+    world.ledger.add_consumer("shop")
     Webhook().subscribe(consumer)
     world.http.post("/events", json={"type": "a", "data": {}})
     world.clock.run()

@@ -26,12 +26,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labkit.approaches import Consumer, Polling, Webhook
-from labkit.approaches.inbox import Inbox
 from labkit.approaches.webhook import receiver
 from labkit.clock import RealClock, VirtualClock
 from labkit.ledger import Ledger
 from labkit.network.memory import MemoryNetwork
 from labkit.network.sockets import SocketNetwork
+from labkit.receiver.inbox import Inbox
 from labkit.scenario import RetryProfile
 from labkit.source import EventSource
 from labkit.source.database import Database
@@ -698,7 +698,7 @@ def test_a_lost_acknowledgement_is_a_duplicate_that_is_counted_and_has_no_second
     """The receiver has done its work, and its answer comes too late, twice."""
     with world((5, 300), 0.020) as it:
         consumer = Consumer("shop", it.url, it.clock, it.network, it.ledger)
-        it.ledger.consumer("shop")
+        it.ledger.add_consumer("shop")
         Webhook().subscribe(consumer)
         hooked, lost, late = it.network.hosts["shop"], Counter[str](), []
 
@@ -732,7 +732,7 @@ def test_a_poller_beside_a_failing_webhook_sees_every_event_once_and_in_order() 
             name="me",
             source_url=it.url,
             clock=it.clock,
-            rest=it.clock.sleep,
+            pause=it.clock.sleep,
             client=lambda kind: it.http,
             receive=lambda event, _: seen.append(event["id"]),
         )
@@ -755,7 +755,7 @@ def test_the_dispatcher_outlives_a_database_that_is_locked(tmp_path: Path) -> No
         it.clock.sleep(1)  # under way
         with closing(sqlite3.connect(path, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
-            it.source.dispatcher.notice()
+            it.source.dispatcher.wake()
             it.clock.sleep(20)
             assert len(shop.got) == 1
             other.execute("ROLLBACK")
@@ -775,7 +775,7 @@ def test_an_attempt_that_outlives_its_lease_is_sent_again_and_never_undone() -> 
         it.clock.sleep(1)
         with it.source.db.transaction() as sql:
             sql.execute("UPDATE deliveries SET leased_until = 1")
-        it.source.dispatcher.notice()
+        it.source.dispatcher.wake()
         it.clock.run()
         assert it.attempts(shop) == [(id, 2, 500), (id, 1, 200)]
         assert it.counts() == (0, 1, 0)

@@ -17,8 +17,8 @@ import pytest
 
 from labkit.cli import main
 from labkit.course.assignment import exercises, student_copy, write_assignment
-from labkit.course.at_once import at_once
 from labkit.course.check import Incorrect, NotAttempted, cell_file, check, check_at_most, checking
+from labkit.course.concurrency import at_once
 from labkit.course.contest import Contest
 
 ROOT = Path(__file__).parent.parent
@@ -348,7 +348,7 @@ LAZY = [
     lazy("looks", "the trip left out", r"asked_per_told\(30, 1/60, 30, 5\) is 0.", "return 1 / rate - ttl"),
     lazy("looks", "less than nothing", r"looks_cross\(0.01, 90, 10\) is -10", "return 1 / rate - ttl - 2 * delay"),
     lazy("looks", "the lab's theory", "the cell of looks_cross uses labkit",
-         "from labkit.theory import crossover_every; return crossover_every(rate, delay, ttl)"),
+         "from labkit.theory import on_demand_crossover; return on_demand_crossover(rate, delay, ttl)"),
 ]  # fmt: skip
 
 

@@ -42,7 +42,7 @@ def consuming(approach, url):
     """An approach at work on a source, as the real lens runs it; its clock and its ledger."""
     clock, ledger = RealClock(), Ledger()
     network = SocketNetwork(clock, ledger)
-    ledger.consumer("me")
+    ledger.add_consumer("me")
     with clock:
         try:
             clock.spawn(approach.run, Consumer("me", url, clock, network, ledger))

@@ -190,7 +190,7 @@ class TestTurn:
 
         monkeypatch.setattr("IPython.display.display", display)
         monkeypatch.setitem(sys.modules, "ipywidgets", SimpleNamespace(SelectionSlider=Slider, VBox=column))
-        assert plots.turn(priced, interval=INTERVALS, every=GAPS) is None
+        assert plots.interact(priced, interval=INTERVALS, every=GAPS) is None
         assert said == [{"widget": "view", "text/plain": "Run this cell for its sliders."}]
         interval, every = sliders
         assert [(each.made["description"], each.value) for each in sliders] == [("interval, s", 60), ("every, s", 354)]
@@ -200,7 +200,7 @@ class TestTurn:
 
     def test_without_widgets_says_so_and_shows_the_picture(self, monkeypatch, capsys):
         monkeypatch.setitem(sys.modules, "ipywidgets", None)
-        figure = plots.turn(priced, interval=INTERVALS, every=GAPS)
+        figure = plots.interact(priced, interval=INTERVALS, every=GAPS)
         assert figure is not None and figure.sentence == priced().sentence
         assert capsys.readouterr().out == (
             "No sliders without ipywidgets (pip install ipywidgets):"

@@ -20,7 +20,7 @@ def enter(ledger, sent_at=0.0, status=200, error="", sender="me", host="source",
 @pytest.fixture
 def ledger():
     ledger = Ledger()
-    ledger.consumer("me")
+    ledger.add_consumer("me")
     return ledger
 
 
@@ -71,7 +71,7 @@ def test_the_drain_begins_at_the_horizon(ledger):
 
 def test_an_exchange_belongs_to_the_consumer_at_either_end(ledger):
     """A poll to its sender, a delivery to its host."""
-    ledger.consumer("you")
+    ledger.add_consumer("you")
     enter(ledger, sender="me", host="source")
     enter(ledger, sender="source", host="you", kind="delivery")
     assert ledger.exchanges(10).consumer.tolist() == ["me", "you"]
@@ -104,7 +104,7 @@ def test_receipts_are_in_the_order_of_the_events_not_of_their_arrival(ledger):
 
 
 def test_each_consumer_has_rows_of_its_own(ledger):
-    ledger.consumer("you")
+    ledger.add_consumer("you")
     ledger.happened("evt_1", 0.0)
     ledger.arrived("you", "evt_1", 2.0, enter(ledger, sender="you"))
     receipts = ledger.receipts()
@@ -139,7 +139,7 @@ def test_an_empty_book_has_the_same_columns(ledger):
 def test_every_column_is_documented():
     """The tables in the docstrings name exactly the columns that there are."""
     ledger = Ledger()
-    ledger.consumer("me")
+    ledger.add_consumer("me")
     for table, frame in ((Ledger.exchanges, ledger.exchanges(1)), (Ledger.receipts, ledger.receipts())):
         rows = [line.split("|")[1] for line in table.__doc__.splitlines() if line.strip().startswith("| ")][1:]
         named = [name.strip() for cell in rows for name in cell.split(",") if "(index)" not in name]
@@ -150,7 +150,7 @@ def test_every_column_is_documented():
 def test_a_book_of_any_arrivals_adds_up(arrivals):
     """Copies, new events and receipts are counts of the same arrivals, by dictionaries."""
     ledger = Ledger()
-    ledger.consumer("me")
+    ledger.add_consumer("me")
     for number in range(5):
         ledger.happened(f"evt_{number}", 0.0)
     for _ in range(6):

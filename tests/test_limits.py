@@ -14,18 +14,18 @@ from labkit import (
     EventSource,
     Feed,
     HalveDouble,
-    Limits,
     LongPolling,
     OnDemand,
     Polling,
+    RateLimit,
     Scenario,
     poisson,
 )
 from labkit.approaches.consumer import Consumer
 from labkit.clock import VirtualClock
 from labkit.ledger import Ledger
-from labkit.lens.real import faster
-from labkit.lens.virtual import run_virtual
+from labkit.lenses.real import faster
+from labkit.lenses.virtual import run_virtual
 from labkit.network.memory import MemoryNetwork
 from labkit.source.limiter import Window
 
@@ -33,14 +33,14 @@ HOUR = poisson(per_hour=60, duration=3600, seed=1)
 ASKING = [
     Polling(interval=1), Polling(interval=1, fixed="rate"), Polling(interval=1, jitter=0.5), Feed(interval=1),
     ConditionalFeed(interval=1), Aimd(start=1, longest=2), HalveDouble(start=1, longest=2), LongPolling(wait=1),
-    OnDemand(every=1),
+    OnDemand(interval=1),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("approach", ASKING, ids=repr)
 def test_a_hint_is_kept_by_everybody_who_asks(approach):
     """X-Poll-Interval: 60. No question is sent sooner than that after an answer."""
-    result = run_virtual(Scenario(HOUR, limits=Limits(poll_interval=60)), approach)
+    result = run_virtual(Scenario(HOUR, rate_limit=RateLimit(poll_interval=60)), approach)
     polls = result.exchanges
     assert len(polls) > 50
     pauses = polls.sent_at.to_numpy()[1:] - polls.answered_at.to_numpy()[:-1]
@@ -52,7 +52,7 @@ def test_a_hint_is_kept_by_everybody_who_asks(approach):
 @pytest.mark.parametrize("approach", ASKING, ids=repr)
 def test_retry_after_is_obeyed_by_everybody_who_asks(approach):
     """Ten requests a minute: whoever is refused comes back when the window is over, and then is answered."""
-    result = run_virtual(Scenario(HOUR, limits=Limits(requests=10, seconds=60)), approach)
+    result = run_virtual(Scenario(HOUR, rate_limit=RateLimit(requests=10, seconds=60)), approach)
     polls, row = result.exchanges, result.row()
     assert row["lost"] == 0
     throttled = polls.outcome.eq("throttled").to_numpy()
@@ -75,7 +75,7 @@ def test_without_limits_the_answers_say_nothing_of_them():
 
 
 def test_a_refusal_says_how_long_and_spares_what_is_not_reading():
-    with closing(EventSource(limits=Limits(requests=1, seconds=60, poll_interval=59.2))) as source:
+    with closing(EventSource(rate_limit=RateLimit(requests=1, seconds=60, poll_interval=59.2))) as source:
         client = source.app.test_client()
         assert client.get("/events").headers["X-Poll-Interval"] == "60"
         refused = client.get("/events")
@@ -90,7 +90,7 @@ def test_a_refusal_says_how_long_and_spares_what_is_not_reading():
 @given(st.integers(1, 5), st.lists(st.floats(0, 30), max_size=60), st.randoms())
 def test_no_window_has_more_than_its_requests(requests, gaps, chance):
     """Against a plain recount: windows that start with their first request, for each caller."""
-    window, now, starts, counts = Window(Limits(requests=requests, seconds=20)), 0.0, {}, {}
+    window, now, starts, counts = Window(RateLimit(requests=requests, seconds=20)), 0.0, {}, {}
     for gap in gaps:
         now += gap
         caller = chance.choice("ab")
@@ -103,8 +103,8 @@ def test_no_window_has_more_than_its_requests(requests, gaps, chance):
 
 
 def test_faster_divides_the_limits_too():
-    scenario, _ = faster(Scenario(HOUR, delay=0.0, limits=Limits(10, 60, 30)), Polling(), 10)
-    assert scenario.limits == Limits(10, 6, 3)
+    scenario, _ = faster(Scenario(HOUR, delay=0.0, rate_limit=RateLimit(10, 60, 30)), Polling(), 10)
+    assert scenario.rate_limit == RateLimit(10, 6, 3)
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_faster_divides_the_limits_too():
 )
 def test_limits_that_make_no_sense_are_refused(wrong, said):
     with pytest.raises(ValueError, match=said):
-        Limits(**wrong)
+        RateLimit(**wrong)
 
 
 @pytest.mark.parametrize(
@@ -129,12 +129,12 @@ def test_a_pause_that_makes_no_sense_breaks_no_client(value, quiet):
     clock, ledger = VirtualClock(), Ledger()
     network, app = MemoryNetwork(clock, ledger), Flask("asking for quiet")
     app.get("/")(lambda: Response(headers={"Retry-After": value}))
-    ledger.consumer("me")
+    ledger.add_consumer("me")
     consumer = Consumer("me", network.host("source", app), clock, network, ledger)
     with clock:
         clock.spawn(lambda: consumer.client("poll").get(consumer.source_url))
         clock.run(until=1)
-    assert consumer.quiet_until == pytest.approx(quiet, abs=0.1)
+    assert consumer.not_before == pytest.approx(quiet, abs=0.1)
 
 
 def test_jitter_spreads_the_pauses_evenly_and_by_its_seed():

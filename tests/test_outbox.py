@@ -19,12 +19,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from labkit import signature
-from labkit.approaches.inbox import Inbox
 from labkit.approaches.webhook import receiver
 from labkit.clock import RealClock, VirtualClock
 from labkit.ledger import Ledger
 from labkit.network.memory import MemoryNetwork
-from labkit.serve import serve
+from labkit.receiver.inbox import Inbox
+from labkit.server.serve import serve
 from labkit.source import EventSource
 from labkit.source.database import Database
 from labkit.source.outbox import Delivery, Outbox

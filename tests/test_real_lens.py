@@ -23,11 +23,11 @@ from labkit.arrivals import EPOCH
 from labkit.clock import RealClock, monotonic
 from labkit.event import to_json
 from labkit.ledger import Ledger
-from labkit.lens import real
-from labkit.lens.child import Child, Setting
-from labkit.lens.real import Machine, clock_offset, faster, run_real
-from labkit.lens.virtual import run_virtual
-from labkit.scenario import Limits, RetryProfile
+from labkit.lenses import real
+from labkit.lenses.real import Machine, clock_offset, faster, run_real
+from labkit.lenses.source_server import SourceConfig, SourceServer
+from labkit.lenses.virtual import run_virtual
+from labkit.scenario import RateLimit, RetryProfile
 
 INTERVAL = 0.25
 BOUND = 4.3
@@ -54,7 +54,7 @@ def run(name):
         def asked(self, command, *arguments):
             answer = ask(self, command, *arguments)
             if command == "finish":
-                SLIPS[name] = np.array(answer.slips)
+                SLIPS[name] = np.array(answer.emit_lags)
             return answer
 
         patch.setattr(real.SourceProcess, "ask", asked)
@@ -122,8 +122,8 @@ def test_each_receipt_is_the_first_poll_s_that_reached_the_source_after_the_even
     result = run(name)
     polls, receipts, error = result.exchanges, result.receipts, result.machine.clock_offset_error
     assert (SLIPS[name].mean(), SLIPS[name].max()) == (
-        pytest.approx(result.machine.emitter_slip_mean),
-        result.machine.emitter_slip_max,
+        pytest.approx(result.machine.emit_lag_mean),
+        result.machine.emit_lag_max,
     )
     at_first, at_last = receipts.occurred_at - error, receipts.occurred_at + SLIPS[name] + error
     sure, most, least = 0, 0, 0  # events that can be had, and that must be had, once a poll is answered
@@ -189,7 +189,7 @@ def test_the_machine_is_reported(name):
     assert isinstance(machine, Machine)
     assert 0 < machine.clock_offset_error < 0.005
     assert abs(machine.clock_offset) <= machine.clock_offset_error
-    assert 0 < machine.emitter_slip_mean <= machine.emitter_slip_max < 0.5
+    assert 0 < machine.emit_lag_mean <= machine.emit_lag_max < 0.5
     assert machine.source_cpu > 0 and machine.consumer_cpu > 0
     if name == "webhook":
         assert (run(name).receipts.latency > 0).all()
@@ -243,17 +243,17 @@ def test_another_process_s_exchanges_are_taken_in_by_hand_made_rows():
 def test_events_that_are_still_to_come_are_pending():
     """An emitter that is late must not find the run at rest; and its slip is counted once the event is stored."""
     clock = RealClock()
-    child = Child(Setting(clock.origin, clock.epoch, 0, RetryProfile(), Limits(), ":memory:", "FULL"))
+    child = SourceServer(SourceConfig(clock.origin, clock.epoch, 0, RetryProfile(), RateLimit(), ":memory:", "FULL"))
     child.emit(happening([0.0, clock.now() + 0.3], 1).events)
     until = monotonic() + 5
     while child.pending() == 2 and monotonic() < until:
         clock.sleep(0.01)
-    assert child.pending() == len(child.slips) == 1
+    assert child.pending() == len(child.emit_lags) == 1
     while child.pending() and monotonic() < until:
         clock.sleep(0.01)
     account = child.finish()
-    assert len(account.slips) == 2
-    assert account.slips[0] > account.slips[1] > 0
+    assert len(account.emit_lags) == 2
+    assert account.emit_lags[0] > account.emit_lags[1] > 0
     assert account.requests_served == 0
     assert refuses(child.url)
 
@@ -282,7 +282,7 @@ def pair(approach):
 
 def test_a_poll_costs_the_same_in_both_lenses_but_for_its_host_header():
     """Row by row, to the byte: the answers are equal; a request says `127.0.0.1:41234` and not `source`."""
-    ours, theirs = (result.exchanges for result in pair(Polling(0.4, "rate", first_at=0.2)))
+    ours, theirs = (result.exchanges for result in pair(Polling(0.4, "rate", initial_delay=0.2)))
     rows = min(len(ours), len(theirs))
     ours, theirs = ours[:rows], theirs[:rows]
     assert theirs.new_events.tolist()[:5] == [1, 2, 3, 4, 1]
@@ -318,7 +318,7 @@ def test_a_delivery_costs_the_same_in_both_lenses_but_for_its_host_header():
 
 def test_the_same_trace_gives_the_same_receipts_in_both_lenses():
     """A poll that has the same instants finds the same events, and is late by what the machine takes."""
-    ours, theirs = (result.receipts for result in pair(Polling(0.4, "rate", first_at=0.2)))
+    ours, theirs = (result.receipts for result in pair(Polling(0.4, "rate", initial_delay=0.2)))
     assert ours.event_id.tolist() == theirs.event_id.tolist()
     assert ours.exchange.tolist() == theirs.exchange.tolist()
     late = ours.received_at - theirs.received_at
@@ -364,8 +364,8 @@ def test_a_speed_that_is_none_is_refused(speed):
 def test_faster_divides_every_time_and_keeps_what_is_a_number():
     """Arrivals, interval, schedule; not events a page, and not λT."""
     scenario = Scenario(poisson(60, 3600), delay=0.0, retries=RetryProfile(waits=(5, 300)))
-    quick, approach = faster(scenario, Polling(interval=60, first_at=30, limit=7), 60)
-    assert approach == Polling(interval=1, first_at=0.5, limit=7)
+    quick, approach = faster(scenario, Polling(interval=60, initial_delay=30, limit=7), 60)
+    assert approach == Polling(interval=1, initial_delay=0.5, limit=7)
     assert (quick.duration, quick.retries.waits) == (60, (5 / 60, 5))
     assert len(quick.arrivals.events) == len(scenario.arrivals.events)
     for ours, theirs in zip(quick.arrivals.events, scenario.arrivals.events, strict=True):
@@ -534,7 +534,7 @@ def gone(pid, url):
 TELL = """if True:
     import os, sys, time, multiprocessing
     from labkit import Polling, Scenario, poisson
-    from labkit.lens import real
+    from labkit.lenses import real
 
     kept = []
     ask = real.SourceProcess.ask

@@ -15,10 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labkit import signature
-from labkit.approaches.inbox import Inbox
 from labkit.approaches.webhook import LARGEST_BODY, receiver
 from labkit.clock import VirtualClock
 from labkit.ledger import Ledger
+from labkit.receiver.inbox import Inbox
 
 SECRET, OTHER = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
 EPOCH = 1_700_000_000
@@ -273,7 +273,7 @@ def test_nonsense_after_a_good_event_is_422_and_leaves_the_effect(hook: Hook) ->
 
 def test_an_event_that_the_ledger_never_saw_is_422_and_quarantined(hook: Hook) -> None:
     ledger = Ledger()
-    ledger.consumer("shop")
+    ledger.add_consumer("shop")
     ledger.happened("evt_0", 0)
 
     def receive(event: dict[str, Any], _: object) -> None:

@@ -22,8 +22,8 @@ from labkit.ledger import Ledger
 from labkit.result import Result, _currency
 
 KEYS = (
-    "approach params lens events received missing lost duplicates repaired requests setup_requests empty_requests "
-    "empty_share error_requests requests_per_event bytes_out bytes_in latency current_share staleness "
+    "approach params lens events received pending lost duplicates recovered requests setup_requests empty_requests "
+    "empty_share error_requests requests_per_event bytes_out bytes_in latency freshness staleness "
     "connections connection_seconds"
 )
 
@@ -36,7 +36,7 @@ def happening(instants, duration):
 def by_hand(occurred, received, duration=100.0, rows=()):
     """A result over a ledger with these receipts (None: never), and exchanges besides: (kind, sent_at, status)."""
     ledger = Ledger()
-    ledger.consumer("consumer-1")
+    ledger.add_consumer("consumer-1")
     for kind, sent_at, status in rows:
         exchange = ledger.open(kind, "consumer-1", "source", "GET", "/", sent_at, 10, 0)
         ledger.close(exchange, sent_at + 1, status, 20)
@@ -82,7 +82,7 @@ def test_the_table_has_the_columns_of_the_design():
 def test_missing_is_what_has_not_arrived_by_the_horizon_and_lost_what_never_does():
     """At the horizon itself is too late; what the drain brings counts in `received` and in the latencies."""
     row = by_hand([10, 20, 30, 40], [15, 100, 170, None], duration=100).row()
-    assert (row["events"], row["received"], row["missing"], row["lost"]) == (4, 3, 3, 1)
+    assert (row["events"], row["received"], row["pending"], row["lost"]) == (4, 3, 3, 1)
     assert row["latency"]["max"] == 140
     assert row["latency"]["mean"] == (5 + 80 + 140) / 3
 
@@ -106,7 +106,7 @@ def test_the_empty_share_is_over_requests():
 
 def test_connection_seconds_run_from_the_first_request_to_the_last_answer():
     ledger = Ledger()
-    ledger.consumer("consumer-1")
+    ledger.add_consumer("consumer-1")
     for sent_at, connection in ((0, 7), (2, 7), (3, 8)):
         ledger.close(
             ledger.open("poll", "consumer-1", "source", "GET", "/", sent_at, 1, connection), sent_at + 1, 200, 1
@@ -148,7 +148,7 @@ def test_figures_are_null_where_there_is_nothing_to_measure(occurred, received):
     assert row["empty_share"] is None
     if not occurred:
         assert row["requests_per_event"] is None
-        assert (row["current_share"], row["staleness"]) == (1, {"mean": 0})
+        assert (row["freshness"], row["staleness"]) == (1, {"mean": 0})
 
 
 # how current ------------------------------------------------------------------------------------
@@ -180,14 +180,14 @@ def test_currency_is_what_brute_force_integrates(events):
 def test_staleness_is_the_age_of_the_oldest_missing_event():
     """Missing from 10 to 40: since 10 until 30 (200 s²), since 20 from then on (150 s²: 20² / 2 - 10² / 2)."""
     row = by_hand([10, 20], [30, 40], duration=100).row()
-    assert row["current_share"] == 0.70
+    assert row["freshness"] == 0.70
     assert row["staleness"]["mean"] == (200 + 150) / 100
 
 
 def test_what_is_still_missing_at_the_horizon_is_stale_up_to_it():
     """And no longer: the average is over the run."""
     row = by_hand([80.0], [150], duration=100).row()
-    assert (row["current_share"], row["staleness"]["mean"]) == (0.80, 2.0)
+    assert (row["freshness"], row["staleness"]["mean"]) == (0.80, 2.0)
 
 
 # in every run -----------------------------------------------------------------------------------
@@ -207,7 +207,7 @@ approaches = st.one_of(
         Polling,
         interval=st.integers(500, 20_000).map(lambda ms: ms / 1000),
         fixed=st.sampled_from(["delay", "rate"]),
-        first_at=st.sampled_from([0.0, 0.75, 12.5, 45.0]),
+        initial_delay=st.sampled_from([0.0, 0.75, 12.5, 45.0]),
         limit=st.sampled_from([1, 2, 100]),
     ),
 )
@@ -239,7 +239,7 @@ def test_the_identities_hold_in_every_run(scenario, approach):
     assert result.counted.new_events.sum() == result.receipts.exchange.isin(before).sum()
     assert row["requests"] == len(result.counted)
     assert (result.receipts.latency >= scenario.delay - 1e-9).all()
-    assert 0 <= row["current_share"] <= 1
+    assert 0 <= row["freshness"] <= 1
 
 
 def held(result):
@@ -308,9 +308,9 @@ def test_each_consumer_costs_and_gets_the_same_as_one_alone(approach):
     """Requests, bytes and events three times, latencies as they were."""
     events = poisson(60, 3600)
     one, three = (run_virtual(Scenario(events, consumers=n), approach).row() for n in (1, 3))
-    for key in ("events", "received", "missing", "requests", "setup_requests", "empty_requests", "bytes_in"):
+    for key in ("events", "received", "pending", "requests", "setup_requests", "empty_requests", "bytes_in"):
         assert three[key] == 3 * one[key], key
-    for key in ("current_share", "staleness", "empty_share", "requests_per_event"):
+    for key in ("freshness", "staleness", "empty_share", "requests_per_event"):
         assert three[key] == pytest.approx(one[key]), key
     for figure in ("mean", "max"):
         assert three["latency"][figure] == pytest.approx(one["latency"][figure]), figure

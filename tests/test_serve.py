@@ -25,10 +25,10 @@ from labkit.clock import VirtualClock, monotonic
 from labkit.ledger import Ledger
 from labkit.network import Client
 from labkit.network.memory import MemoryNetwork
-from labkit.serve import Limits, serve
+from labkit.server.serve import RequestLimits, serve
 from labkit.source import EventSource
 
-SOON = Limits(request=0.4, idle=0.4, answer=0.4, goodbye=0.3)
+SOON = RequestLimits(request=0.4, idle=0.4, answer=0.4, linger=0.3)
 PATIENCE = 5.0
 pause = threading.Event().wait
 
@@ -315,7 +315,7 @@ def test_the_limits_are_inclusive(server, http):
     fields = [f"X-{number}: x" for number in range(99)]
     assert status(ask(server, head(server, *fields))) == 200
     assert status(ask(server, head(server, *fields, "X: x"))) == 431
-    with serve(student(), limits=Limits(body=3)) as small:
+    with serve(student(), limits=RequestLimits(body=3)) as small:
         assert [http.post(small.url, content=b"x" * size).status_code for size in (3, 4)] == [200, 413]
 
 
@@ -898,7 +898,7 @@ def test_the_secret_path_can_be_had_or_left_out_on_purpose(monkeypatch):
 
 FORKING = """
 import os, sys, time
-from labkit.serve import serve
+from labkit.server.serve import serve
 def app(environ, start_response):
     start_response("200 OK", [])
     return [b"parent" if os.getpid() == parent else b"child"]
@@ -952,7 +952,7 @@ def test_a_process_that_ends_takes_its_server_along(forked):
 
 STREAMING = """
 import sys, time
-from labkit.serve import serve
+from labkit.server.serve import serve
 def ticks():
     try:
         while True:
@@ -1025,7 +1025,7 @@ class Kernel:
 @pytest.fixture(scope="module")
 def kernel():
     kernel = Kernel()
-    kernel.run("from flask import Flask\nfrom labkit.serve import serve")
+    kernel.run("from flask import Flask\nfrom labkit.server.serve import serve")
     yield kernel
     kernel.stop()
 
@@ -1091,7 +1091,7 @@ def test_an_interrupted_kernel_goes_on_serving_and_a_restarted_one_leaves_no_por
     assert kernel.finish(running) == "KeyboardInterrupt"
     assert answers(http, url)
     for now in (True, False):
-        url = kernel.run(f"from flask import Flask\nfrom labkit.serve import serve\n{SERVE}")
+        url = kernel.run(f"from flask import Flask\nfrom labkit.server.serve import serve\n{SERVE}")
         with connect_to(url) as connection:
             kernel.client.stop_channels()
             kernel.manager.restart_kernel(now=now)

@@ -12,11 +12,11 @@ import pytest
 
 from labkit import APPROACHES, Event, Scenario, poisson
 from labkit.approaches import lenses
-from labkit.approaches.inbox import Inbox
 from labkit.ledger import Ledger
-from labkit.lens.real import faster, run_real
-from labkit.lens.virtual import run_virtual
-from labkit.serve import Server
+from labkit.lenses.real import faster, run_real
+from labkit.lenses.virtual import run_virtual
+from labkit.receiver.inbox import Inbox
+from labkit.server.serve import Server
 from labkit.source import dispatcher
 
 SPEED = 300
@@ -120,7 +120,7 @@ def test_every_exchange_is_closed_and_is_what_the_servers_saw(ran):
     """
     result, _, here = ran
     rows = result.exchanges
-    cut = rows.index.isin(result.ledger.standing) | (rows.drain & (rows.kind == "poll"))
+    cut = rows.index.isin(result.ledger.open_ended) | (rows.drain & (rows.kind == "poll"))
     assert set(rows.error[~cut]) <= {""}
     assert set(rows.error[cut]) <= {"", "unanswered"}
     assert result.exchanges.sent_at.is_monotonic_increasing
@@ -214,13 +214,13 @@ def test_a_delivery_that_comes_twice_has_one_effect(name, monkeypatch):
 
 def test_at_rest_waits_for_a_poll_that_came_after_the_last_delivery():
     """What a relay was told last, its consumer has to ask for once more: the drain is as long as that takes."""
-    from labkit.lens.rest import at_rest
+    from labkit.lenses.lifecycle import is_settled
 
     ledger, pending = Ledger(), [1]
-    ledger.consumer("me")
+    ledger.add_consumer("me")
     ledger.happened("evt_1", 0.0)
-    ledger.polls("me")
-    resting = at_rest(ledger, lambda: pending[0])
+    ledger.add_poller("me")
+    resting = is_settled(ledger, lambda: pending[0])
 
     def poll(at):
         ledger.close(ledger.open("poll", "me", "relay", "GET", "/", at, 1, 0), at + 0.5, 200, 1)

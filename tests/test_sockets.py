@@ -33,8 +33,8 @@ def network():
 class Listener:
     """A TCP server of the test's own: each connection is a thread's, and all of them have ended after the block."""
 
-    def __init__(self, converse):
-        self._converse, self._all, self.connections = converse, [], 0
+    def __init__(self, handle_connection):
+        self._converse, self._all, self.connections = handle_connection, [], 0
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port = self._socket.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
@@ -121,7 +121,7 @@ def read_request(connection):
 def says(*parts, pause=0.0, reset=False):
     """A server that answers every request with these bytes, and closes if the answer does not say how long it is."""
 
-    def converse(connection):
+    def handle_connection(connection):
         while read_request(connection):
             for part in parts:
                 connection.sendall(part)
@@ -132,7 +132,7 @@ def says(*parts, pause=0.0, reset=False):
             if reset or b"Content-Length" not in parts[0]:
                 return
 
-    return Listener(converse)
+    return Listener(handle_connection)
 
 
 def only_row(network):
@@ -253,11 +253,11 @@ def test_two_answers_read_in_turns_keep_their_own_bytes(network):
     "answer", [OK + b"Content-Length: 100\r\n\r\nshort", OK + b"Transfer-Encoding: chunked\r\n\r\n5\r\nsho"]
 )
 def test_an_answer_cut_short_is_an_error_and_its_bytes_count(network, answer):
-    def converse(connection):
+    def handle_connection(connection):
         read_request(connection)
         connection.sendall(answer)
 
-    with Listener(converse) as server, pytest.raises(httpx.RemoteProtocolError):
+    with Listener(handle_connection) as server, pytest.raises(httpx.RemoteProtocolError):
         network.client("me", "poll").get(server.url)
     assert only_row(network) == (200, "RemoteProtocolError")
     assert network.ledger.bytes_in[0] == len(answer)
@@ -334,14 +334,14 @@ def test_https_is_refused_before_anything_is_sent(network):
 def drip(*, head=b"", byte=b"x"):
     """A server that sends a byte each tenth of a second, for as long as somebody listens."""
 
-    def converse(connection):
+    def handle_connection(connection):
         read_request(connection)
         connection.sendall(head)
         while True:
             connection.sendall(byte)
             time.sleep(0.1)
 
-    return Listener(converse)
+    return Listener(handle_connection)
 
 
 def silent(connection):
@@ -419,11 +419,11 @@ def test_what_comes_packed_though_it_was_not_asked_for_stays_packed(network):
     head = OK + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(packed)
     requests = []
 
-    def converse(connection):
+    def handle_connection(connection):
         requests.append(read_request(connection))
         connection.sendall(head + packed)
 
-    with Listener(converse) as server:
+    with Listener(handle_connection) as server:
         tracemalloc.start()
         answer = network.client("me", "poll").get(server.url)
         _, peak = tracemalloc.get_traced_memory()

@@ -935,6 +935,6 @@ def test_an_etag_of_the_list_names_the_question_and_its_answer():
 @pytest.mark.parametrize("every", ["-1", "0", "16", "often", "1e1"])
 def test_a_fake_stream_that_looks_at_no_sensible_interval_is_refused(every):
     world = World()
-    answer = world.http.get(f"/fake-stream?every={every}")
+    answer = world.http.get(f"/fake-stream?interval={every}")
     assert answer.status_code == 400
-    assert f"every must be a number of seconds from 0.001 to 15, got '{every}'" in answer.json()["detail"]
+    assert f"interval must be a number of seconds from 0.001 to 15, got '{every}'" in answer.json()["detail"]

@@ -184,7 +184,7 @@ def test_current_share_and_staleness_of_a_poller(case):
     expected = polling(*case)
     staleness = staleness_samples(0, expected.rate, expected.period, expected.delay)
     current = int((staleness == 0).sum())
-    assert stats.binomtest(current, len(staleness), expected.current_share).pvalue > ALPHA
+    assert stats.binomtest(current, len(staleness), expected.freshness).pvalue > ALPHA
     assert abs(z_score(staleness, expected.staleness)) < BOUND
 
 
@@ -353,7 +353,7 @@ def test_current_share_and_staleness_of_a_webhook(rate, delay):
     expected = webhook(rate, delay)
     staleness = staleness_samples(0, rate, 0, delay)
     current = int((staleness == 0).sum())
-    assert stats.binomtest(current, len(staleness), expected.current_share).pvalue > ALPHA
+    assert stats.binomtest(current, len(staleness), expected.freshness).pvalue > ALPHA
     assert abs(z_score(staleness, expected.staleness)) < BOUND
 
 
@@ -402,7 +402,7 @@ def test_staleness_keeps_its_digits(rate, interval, delay):
         polled = d + period / 2 - 1 / lam + (-lam * d).exp() * gone / (lam * lam * period)
         pushed = d - (1 - (-lam * d).exp()) / lam
     poller, hook = polling(rate, interval, delay), webhook(rate, delay)
-    assert poller.current_share == pytest.approx(float(current), rel=1e-12)
+    assert poller.freshness == pytest.approx(float(current), rel=1e-12)
     assert poller.staleness == pytest.approx(float(polled), rel=1e-12)
     assert hook.staleness == pytest.approx(float(pushed), rel=1e-12)
 
@@ -411,8 +411,8 @@ def test_staleness_keeps_its_digits(rate, interval, delay):
 def test_staleness_is_latency_less_the_time_until_something_is_missed(rate, interval, delay):
     for known in (polling(rate, interval, delay), webhook(rate, delay)):
         assert 0 <= known.staleness <= known.mean_latency
-        assert 0 <= known.current_share <= 1
-        missing = known.mean_latency - (1 - known.current_share) / rate
+        assert 0 <= known.freshness <= 1
+        missing = known.mean_latency - (1 - known.freshness) / rate
         assert known.staleness == pytest.approx(missing, rel=1e-9, abs=1e-9 / rate)
 
 
@@ -421,7 +421,7 @@ def test_the_earthquake_week_at_60_seconds():
     poller, hook = polling(QUAKES, 60, 0.02), webhook(QUAKES, 0.02)
     assert round(hook.age_of_information, 1) == 353.7
     assert round(poller.age_of_information, 1) == 383.7
-    assert round(100 * poller.current_share, 1) == 92.0
+    assert round(100 * poller.freshness, 1) == 92.0
     assert round(poller.staleness, 2) == 1.63
     assert round(poller.standard_error(1707), 2) == 0.42
     shares = [round(polling(QUAKES, interval, 0.02).empty_share, 4) for interval in (10, 60, 300)]
@@ -439,7 +439,7 @@ def test_when_nothing_happens_every_poll_is_empty_and_nothing_is_missing():
     for rate in (1e-6, 1e-12, 1e-30):
         poller = polling(rate, 60, 0.02)
         assert poller.empty_share == pytest.approx(1, abs=100 * rate)
-        assert poller.current_share == pytest.approx(1, abs=100 * rate)
+        assert poller.freshness == pytest.approx(1, abs=100 * rate)
         assert poller.requests_per_poll == 1
         assert poller.staleness / rate == pytest.approx((0.02**2 + 0.02 * 60.04 + 60.04**2 / 3) / 2, rel=1e-3)
         assert webhook(rate, 0.02).staleness / rate == pytest.approx(0.02**2 / 2, rel=1e-6)
@@ -450,7 +450,7 @@ def test_polling_all_the_time_at_a_fixed_rate_is_as_current_as_a_webhook():
     hook = webhook(0.1, 0)
     poller = polling(0.1, 1e-9, 0)
     assert poller.mean_latency == pytest.approx(hook.mean_latency, abs=1e-9)
-    assert poller.current_share == pytest.approx(hook.current_share, abs=1e-9)
+    assert poller.freshness == pytest.approx(hook.freshness, abs=1e-9)
     assert poller.staleness == pytest.approx(hook.staleness, abs=1e-9)
     assert polling(0.1, 1e-9, 0.5).mean_latency == pytest.approx(1.0, abs=1e-8)
 

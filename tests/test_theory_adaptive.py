@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 import pytest
-from lives import SEEDS, adapting, asking, disagreements, poisson_arrivals, wrong_quantiles
+from sample_paths import SEEDS, adapting, asking, disagreements, poisson_arrivals, wrong_quantiles
 
 from labkit import theory
 

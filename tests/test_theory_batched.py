@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lives import SEEDS, agrees, asking, batched, disagreements, poisson_arrivals
+from sample_paths import SEEDS, agrees, asking, batched, disagreements, poisson_arrivals
 
 from labkit import theory
 
@@ -49,7 +49,7 @@ def test_the_sums_are_those_over_the_tails(case):
 def test_a_batch_that_waits_for_nothing_and_one_of_one_are_webhooks(rate, delay, count):
     told = theory.webhook(rate, delay)
     for closed in (theory.batched(rate, 0, delay, count), theory.batched(rate, 60, delay, 1)):
-        for name in ("mean_latency", "requests_per_event", "current_share", "staleness"):
+        for name in ("mean_latency", "requests_per_event", "freshness", "staleness"):
             assert getattr(closed, name) == pytest.approx(getattr(told, name), abs=1e-12)
 
 
@@ -89,7 +89,7 @@ def test_of_three_hundred_events_between_two_fetches_a_list_of_a_hundred_loses_t
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: theory.batched(1, -1, 0), "age must be >= 0 seconds, got -1"),
+        (lambda: theory.batched(1, -1, 0), "max_wait must be >= 0 seconds, got -1"),
         (lambda: theory.batched(1, 60, 0, 0), "count must be >= 1 event, got 0"),
         (lambda: theory.batched(1, 60, 0, math.nan), "count must be >= 1 event, got nan"),
         (lambda: theory.feed(1, 60, 0, 0), "last must be > 0 events in the list, got 0"),

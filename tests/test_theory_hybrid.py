@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lives import SEEDS, agrees, disagreements, hybrid, poisson_arrivals, wrong_quantiles
+from sample_paths import SEEDS, agrees, disagreements, hybrid, poisson_arrivals, wrong_quantiles
 
 from labkit import theory
 
@@ -17,7 +17,7 @@ CASES = [
     (0.5, 1.0, 20.0, 0.4, (3.0, 30.0)),
     (1.0, 0.0, 10.0, 0.9, (1.0, 2.0, 3.0)),
 ]
-NAMES = ("mean_latency", "requests_per_event", "empty_share", "current_share")
+NAMES = ("mean_latency", "requests_per_event", "empty_share", "freshness")
 
 
 def lives_of(rate, delay, sweep, loss, retries, events=5000):
@@ -45,14 +45,14 @@ def test_a_hybrid_costs_what_theory_says(case):
 def test_without_retries_it_is_a_share_of_half_a_sweep_late(rate, delay, sweep, loss):
     closed = theory.hybrid(rate, delay, sweep, loss)
     assert closed.mean_latency == pytest.approx(delay + loss * (sweep + 2 * delay) / 2)
-    assert closed.repaired_share == pytest.approx(loss)
+    assert closed.recovered_share == pytest.approx(loss)
     assert closed.attempts_per_event == 1
 
 
 def test_what_is_never_lost_is_a_webhook_and_what_always_is_polling():
     told, polled = theory.webhook(0.1, 0.5), theory.polling(0.1, 60, 0.5)
     sure, hopeless = theory.hybrid(0.1, 0.5, 60, 0), theory.hybrid(0.1, 0.5, 60, 1)
-    for name in ("mean_latency", "current_share"):
+    for name in ("mean_latency", "freshness"):
         assert getattr(sure, name) == pytest.approx(getattr(told, name))
         assert getattr(hopeless, name) == pytest.approx(getattr(polled, name))
     assert sure.requests_per_event == pytest.approx(1 + polled.requests_per_event)
@@ -82,13 +82,13 @@ def test_a_share_of_the_events_is_brought_by_a_sweep():
     for lived in lives_of(*CASES[1]):
         told = np.isclose(lived.latency[:, None], attempts, atol=1e-6).any(axis=1)
         shares.append(1 - told.mean())
-    assert agrees(closed.repaired_share, shares)
+    assert agrees(closed.recovered_share, shares)
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: theory.hybrid(1, 0, 0), "sweep must be > 0 seconds, got 0"),
+        (lambda: theory.hybrid(1, 0, 0), "reconcile_interval must be > 0 seconds, got 0"),
         (lambda: theory.hybrid(1, 0, 60, 1.1), "loss must be from 0 to 1, got 1.1"),
         (
             lambda: theory.hybrid(1, 0, 60, 0.1, (5, 5)),

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from functools import cache, partial
 
 import httpx
-import lives
 import numpy as np
 import pytest
+import sample_paths
 from scipy import stats
 
 from labkit import (
@@ -33,11 +33,11 @@ from labkit import (
     poisson,
     theory,
 )
-from labkit.lens.virtual import run_virtual
+from labkit.lenses.virtual import run_virtual
 from labkit.scenario import RetryProfile
 
 SEEDS = range(3)
-BOUND = stats.norm.isf(lives.ALPHA / 2)  # 4.7
+BOUND = stats.norm.isf(sample_paths.ALPHA / 2)  # 4.7
 LOSS = 0.4
 WAITS = (5.0, 40.0)
 """Seconds that the source waits after a failed attempt."""
@@ -72,44 +72,44 @@ def again(pause):
     """A life that asks, from the pauses of a seed and whether the first look comes after one."""
 
     def lived(occurred, horizon, delay, seed, **more):
-        return lives.asking(occurred, horizon, delay, pause(random.Random(f"{seed}/consumer-1")), **more)
+        return sample_paths.asking(occurred, horizon, delay, pause(random.Random(f"{seed}/consumer-1")), **more)
 
     return lived
 
 
 def looking(occurred, horizon, delay, seed):
     chance = random.Random(f"{seed}/consumer-1")
-    first, pause = lives.looks(chance, 6.0)(), lives.looks(chance, 6.0, 4.0)
-    return lives.asking(occurred, horizon, delay, pause, first=first)
+    first, pause = sample_paths.looks(chance, 6.0)(), sample_paths.looks(chance, 6.0, 4.0)
+    return sample_paths.asking(occurred, horizon, delay, pause, first=first)
 
 
 def halving(chance):
-    return lives.adapting(4.0, lambda at, hit: at / 2 if hit else at * 2, 1.0, 64.0)
+    return sample_paths.adapting(4.0, lambda at, hit: at / 2 if hit else at * 2, 1.0, 64.0)
 
 
 def adding(chance):
-    return lives.adapting(4.0, lambda at, hit: at / 2 if hit else at + 2, 1.0, 30.0)
+    return sample_paths.adapting(4.0, lambda at, hit: at / 2 if hit else at + 2, 1.0, 30.0)
 
 
 def fetched(occurred, horizon, delay, seed):
     sent, empty = np.concatenate([occurred, occurred + delay]), np.repeat([True, False], len(occurred))
-    return lives.life(occurred, occurred + 3 * delay, sent, empty, horizon)
+    return sample_paths.sample_path(occurred, occurred + 3 * delay, sent, empty, horizon)
 
 
 def streamed(occurred, horizon, delay, seed):
-    return lives.life(occurred, np.maximum(occurred, delay) + delay, [0.0], [False], horizon)
+    return sample_paths.sample_path(occurred, np.maximum(occurred, delay) + delay, [0.0], [False], horizon)
 
 
 def swept(retries):
     def lived(occurred, horizon, delay, seed):
-        return lives.hybrid(occurred, horizon, delay, 60.0, retries, partial(lost, seed))
+        return sample_paths.hybrid(occurred, horizon, delay, 60.0, retries, partial(lost, seed))
 
     return lived
 
 
 RATE, DELAY = 0.1, 1.5
 RETRIES = tuple(sum(2 * DELAY + wait for wait in WAITS[:made]) for made in (1, 2))
-PLAIN = ("mean_latency", "requests_per_event", "empty_share", "current_share", "staleness")
+PLAIN = ("mean_latency", "requests_per_event", "empty_share", "freshness", "staleness")
 CASES = {
     # name: (approach of a seed, life of a seed, closed form, names that it has)
     "jittered": (
@@ -119,7 +119,7 @@ CASES = {
         PLAIN,
     ),
     "on demand": (
-        lambda seed: OnDemand(every=6, ttl=4, seed=seed),
+        lambda seed: OnDemand(interval=6, ttl=4, seed=seed),
         looking,
         theory.on_demand(RATE, 6, DELAY, 4),
         PLAIN,
@@ -133,27 +133,27 @@ CASES = {
     "aimd": (lambda seed: Aimd(4, 2, 1, 30), again(adding), theory.aimd(RATE, DELAY, 2, 1, 30), PLAIN),
     "long polling": (
         lambda seed: LongPolling(wait=10, pause=1),
-        lambda occurred, horizon, delay, seed: lives.long_polling(occurred, horizon, delay, 10, 1),
+        lambda occurred, horizon, delay, seed: sample_paths.long_polling(occurred, horizon, delay, 10, 1),
         theory.long_polling(RATE, DELAY, 10, 1),
         PLAIN,
     ),
     "stream": (lambda seed: Stream(), streamed, theory.stream(RATE, DELAY), ("mean_latency", *PLAIN[2:])),
     "fake stream": (
-        lambda seed: FakeStream(every=6),
-        lambda occurred, horizon, delay, seed: lives.fake_stream(occurred, horizon, delay, 6),
+        lambda seed: FakeStream(interval=6),
+        lambda occurred, horizon, delay, seed: sample_paths.fake_stream(occurred, horizon, delay, 6),
         theory.fake_stream(RATE, 6, DELAY),
         ("mean_latency", *PLAIN[2:]),
     ),
     "thin": (lambda seed: Thin(), fetched, theory.thin(RATE, DELAY), PLAIN),
     "batched": (
-        lambda seed: Batched(count=3, age=20),
-        lambda occurred, horizon, delay, seed: lives.batched(occurred, horizon, delay, 20, 3),
+        lambda seed: Batched(count=3, max_wait=20),
+        lambda occurred, horizon, delay, seed: sample_paths.batched(occurred, horizon, delay, 20, 3),
         theory.batched(RATE, 20, DELAY, 3),
         PLAIN,
     ),
     "relay": (
         lambda seed: Relay(interval=6),
-        lambda occurred, horizon, delay, seed: lives.relay(occurred, horizon, delay, 6),
+        lambda occurred, horizon, delay, seed: sample_paths.relay(occurred, horizon, delay, 6),
         theory.relay(RATE, 6, DELAY),
         PLAIN,
     ),
@@ -170,13 +170,13 @@ CASES = {
         PLAIN[:3],
     ),
     "hybrid": (
-        lambda seed: Lossy(sweep=60, seed=seed),
+        lambda seed: Lossy(reconcile_interval=60, seed=seed),
         swept(RETRIES),
         theory.hybrid(RATE, DELAY, 60, LOSS, RETRIES),
         PLAIN[:4],
     ),
     "hybrid without retries": (
-        lambda seed: Lossy(sweep=60, seed=seed),
+        lambda seed: Lossy(reconcile_interval=60, seed=seed),
         swept(()),
         theory.hybrid(RATE, DELAY, 60, LOSS),
         PLAIN[:4],
@@ -222,7 +222,7 @@ def many_lives(name):
     """The figures of 150 lives as long as a run."""
     lived, names = CASES[name][1], CASES[name][3]
     found = [
-        lived(lives.poisson_arrivals(1000 + seed, RATE, HORIZON), HORIZON, DELAY, 1000 + seed).figures()
+        lived(sample_paths.poisson_arrivals(1000 + seed, RATE, HORIZON), HORIZON, DELAY, 1000 + seed).figures()
         for seed in range(150)
     ]
     return {figure: np.array([each[figure] for each in found]) for figure in names}

@@ -5,7 +5,7 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lives import SEEDS, agrees, disagreements, long_polling, poisson_arrivals, wrong_quantiles
+from sample_paths import SEEDS, agrees, disagreements, long_polling, poisson_arrivals, wrong_quantiles
 
 from labkit import theory
 
@@ -54,14 +54,14 @@ def test_it_is_never_later_than_the_blind_window_and_never_more_current_than_a_w
     assert closed.quantile(0) == pytest.approx(delay)
     assert closed.quantile(1) == pytest.approx(delay + closed.blind)
     assert delay <= closed.mean_latency <= delay + closed.blind / 2 + 1e-9
-    assert 0 <= closed.current_share <= told.current_share + 1e-9
+    assert 0 <= closed.freshness <= told.freshness + 1e-9
     assert told.staleness * (1 - 1e-9) <= closed.staleness <= closed.mean_latency
 
 
 def test_a_very_long_pause_makes_it_polling():
     """With a wait that is nothing and a pause P - 2d, only the delays differ: none."""
     closed, polled = theory.long_polling(0.3, 0.5, wait=1e-9, pause=10), theory.polling(0.3, 10, 0.5)
-    for name in ("mean_latency", "requests_per_event", "empty_share", "current_share", "staleness"):
+    for name in ("mean_latency", "requests_per_event", "empty_share", "freshness", "staleness"):
         assert getattr(closed, name) == pytest.approx(getattr(polled, name), rel=1e-6)
 
 

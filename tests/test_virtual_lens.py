@@ -31,7 +31,7 @@ def twin_of(scenario, approach):
     occurred = [event.occurred_at for event in scenario.arrivals.events]
     if isinstance(approach, Webhook):
         return simpy_twin.webhook(occurred, scenario.duration, scenario.delay)
-    settings = (approach.interval, approach.fixed, approach.first_at, approach.limit)
+    settings = (approach.interval, approach.fixed, approach.initial_delay, approach.limit)
     return simpy_twin.polling(occurred, scenario.duration, scenario.delay, *settings)
 
 
@@ -45,7 +45,7 @@ def compare_with_twin(result):
     row = result.row()
     assert (row["requests"], row["empty_requests"]) == (twin.requests, twin.empty)
     assert row["received"] == len(twin.received)
-    assert row["missing"] == sum(at >= twin.duration for at in twin.received)
+    assert row["pending"] == sum(at >= twin.duration for at in twin.received)
     return row
 
 
@@ -136,17 +136,17 @@ def test_webhooks_at_any_delay_equal_the_twin(delay):
     delay=st.sampled_from([0, 1, 250, 500, 1000]),
     interval=st.sampled_from([1, 2, 3, 4, 7]).map(lambda n: n * 500),
     fixed=st.sampled_from(["delay", "rate"]),
-    first_at=st.sampled_from([0, 500, 1234, 9000]),
+    initial_delay=st.sampled_from([0, 500, 1234, 9000]),
     limit=st.sampled_from([1, 2, 100]),
     ties=st.booleans(),
 )
 @example([7_999], 8, 0, 500, "delay", 9_000, 100, False)
 @example([0, 0, 500, 500], 8, 500, 500, "rate", 0, 1, True)
-def test_any_small_scenario_equals_the_twin(ms, duration, delay, interval, fixed, first_at, limit, ties):
+def test_any_small_scenario_equals_the_twin(ms, duration, delay, interval, fixed, initial_delay, limit, ties):
     """Whole milliseconds; with ties, whole half seconds, so that events fall on the instants of polls."""
     instants = sorted(at - at % 500 if ties else at for at in ms)
     scenario = Scenario(happening([at / 1000 for at in instants if at < duration * 1000], duration), delay / 1000)
-    compare_with_twin(run_virtual(scenario, Polling(interval / 1000, fixed, first_at / 1000, limit)))
+    compare_with_twin(run_virtual(scenario, Polling(interval / 1000, fixed, initial_delay / 1000, limit)))
 
 
 def test_an_event_of_the_very_instant_of_a_polls_arrival_is_found():
@@ -165,7 +165,7 @@ def test_the_horizon_is_half_open():
     assert result.exchanges.sent_at.tolist() == [0, 10, 20, 30, 40, 50, 60]
     assert result.exchanges.drain.tolist() == [False] * 6 + [True]
     row = result.row()
-    assert (row["requests"], row["empty_requests"], row["received"], row["missing"]) == (6, 6, 1, 1)
+    assert (row["requests"], row["empty_requests"], row["received"], row["pending"]) == (6, 6, 1, 1)
     assert row["latency"]["max"] == pytest.approx(60.04 - 59.999)
 
 
@@ -260,7 +260,7 @@ def test_polling_sends_fewer_requests_than_the_webhook_beyond_one_event_a_period
 def test_how_current_one_is_on_the_earthquakes_is_near_theory():
     """Current 92.0 % of the time and 1.63 s stale by theory; the week is one sample, Poisson at this scale."""
     row, closed = week_at_60().row(), theory.polling(1707 / 604_800, 60, 0.02)
-    assert row["current_share"] == pytest.approx(closed.current_share, abs=0.01)
+    assert row["freshness"] == pytest.approx(closed.freshness, abs=0.01)
     assert row["staleness"]["mean"] == pytest.approx(closed.staleness, rel=0.1)
 
 

@@ -10,7 +10,7 @@ import websocket
 
 from labkit import EventSource, Scenario, WebSocket, compare, poisson, serve
 from labkit.approaches.websocket import accepted, upgrade
-from labkit.lens.real import run_real
+from labkit.lenses.real import run_real
 
 
 @pytest.fixture

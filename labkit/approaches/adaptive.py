@@ -78,7 +78,7 @@ def poll(consumer: Consumer, interval: float, adapt: Callable[[float, bool], flo
                 found = True
             cursor = page["next"]
         interval = adapt(interval, found)
-        consumer.rest(interval)
+        consumer.pause(interval)
 
 
 def check(start: float, shortest: float, longest: float) -> None:

@@ -27,41 +27,41 @@ class Consumer:
     ledger: Ledger
     found: dict[str, str] = field(default_factory=dict)
     """What `subscribe` arranged and `run` needs, such as a URL."""
-    quiet_until: float = 0.0
+    not_before: float = 0.0
     """The instant up to which the source asked not to be asked."""
 
     def client(self, kind: Kind) -> httpx.Client:
         """An httpx client that talks to the source; its exchanges are entered under `kind`."""
         if kind == "poll":
-            self.ledger.polls(self.name)
+            self.ledger.add_poller(self.name)
         patience = 2 * TIMEOUT if kind == "setup" else TIMEOUT  # the source may wait for an endpoint meanwhile
         client = self.network.client(self.name, kind, self.source_url, patience)
-        client.event_hooks = {"response": [self._heed]}
+        client.event_hooks = {"response": [self._note_backoff]}
         return client
 
-    def _heed(self, answer: httpx.Response) -> None:
+    def _note_backoff(self, answer: httpx.Response) -> None:
         """Note how long the source asks to be left alone: `Retry-After` (RFC 9110, 10.2.3), `X-Poll-Interval`."""
         for header in ("Retry-After", "X-Poll-Interval"):
             if (asked := answer.headers.get(header, "")).isdecimal():
-                self.quiet_until = max(self.quiet_until, self.clock.now() + min(float(asked), LONGEST))
+                self.not_before = max(self.not_before, self.clock.now() + min(float(asked), LONGEST))
 
-    def rest(self, seconds: float) -> None:
+    def pause(self, seconds: float) -> None:
         """Sleep before asking again; longer where the source's last answer asked for it."""
-        wait = max(seconds, self.quiet_until - self.clock.now())
+        wait = max(seconds, self.not_before - self.clock.now())
         if wait > 0:
             self.clock.sleep(wait)
 
-    def rest_until(self, at: float) -> None:
+    def pause_until(self, at: float) -> None:
         """Sleep until an instant; longer where the source's last answer asked for it."""
-        self.clock.sleep_until(max(at, self.quiet_until))
+        self.clock.sleep_until(max(at, self.not_before))
 
     def host(self, app: "WSGIApplication") -> str:
         """Make an app callable under this consumer's name; returns its URL."""
         return self.network.host(self.name, app)
 
-    def stands(self, answer: httpx.Response) -> None:
+    def mark_open_ended(self, answer: httpx.Response) -> None:
         """Say that an answer has no end of its own: a run does not wait for one."""
-        self.ledger.standing.add(answer.extensions["labkit.exchange"])
+        self.ledger.open_ended.add(answer.extensions["labkit.exchange"])
 
     def receive(self, event: Mapping[str, Any], carrier: httpx.Response | flask.Request) -> None:
         """Enter that an event arrived, and by which answer or request. Comes before deduplication."""

@@ -47,7 +47,7 @@ class Feed:
                         headers["If-None-Match"] = answer.headers["ETag"]
             except httpx.HTTPError:
                 pass
-            consumer.rest(self.interval)
+            consumer.pause(self.interval)
 
 
 @dataclass(frozen=True)

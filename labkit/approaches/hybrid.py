@@ -11,17 +11,17 @@ from labkit.approaches.webhook import Webhook
 
 @dataclass(frozen=True)
 class Hybrid:
-    """A webhook, and a poll by cursor every `sweep` seconds that repairs what the webhook lost.
+    """A webhook, and a poll by cursor every `reconcile_interval` seconds that repairs what the webhook lost.
 
     The sweep finds everything again, so each event is a duplicate before deduplication. How many it *repaired* is the
-    alarm: `Result.repaired()`.
+    alarm: `Result.recovered()`.
     """
 
     name: ClassVar[str] = "hybrid"
-    sweep: float = seconds(3600.0)
+    reconcile_interval: float = seconds(3600.0)
 
     def __post_init__(self) -> None:
-        between("sweep", self.sweep, SHORTEST, LONGEST)
+        between("reconcile_interval", self.reconcile_interval, SHORTEST, LONGEST)
 
     def subscribe(self, consumer: Consumer) -> None:
         """As a webhook does."""
@@ -29,4 +29,4 @@ class Hybrid:
 
     def run(self, consumer: Consumer) -> None:
         """Sweep until ended, first after one interval."""
-        Polling(interval=self.sweep, first_at=self.sweep, limit=1000).run(consumer)
+        Polling(interval=self.reconcile_interval, initial_delay=self.reconcile_interval, limit=1000).run(consumer)

@@ -43,5 +43,5 @@ class LongPolling:
             try:
                 cursor = take(consumer, client.get(f"{question}&after={cursor}", timeout=patience))
             except httpx.HTTPError:
-                consumer.rest(1)
-            consumer.rest(self.pause)
+                consumer.pause(1)
+            consumer.pause(self.pause)

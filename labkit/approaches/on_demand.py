@@ -13,7 +13,7 @@ from labkit.approaches.parameters import LONGEST, SHORTEST, between, one_of, sec
 
 @dataclass(frozen=True)
 class OnDemand:
-    """Look at moments of the consumer's own choosing, on average every `every` seconds, and ask the source then.
+    """Look at moments of the consumer's own choosing, on average every `interval` seconds, and ask the source then.
 
     With a cache of `ttl` seconds, a look that soon after an answer asks nobody. μ looks a second cost μ / (1 + μ·ttl)
     requests a second, whatever happens at the source; a webhook costs λ. They cross at μ = λ. With `act`, each event is
@@ -21,13 +21,13 @@ class OnDemand:
     """
 
     name: ClassVar[str] = "on_demand"
-    every: float = seconds(600.0)
+    interval: float = seconds(600.0)
     ttl: float = seconds(0.0)
     seed: int = 0
     act: bool = False
 
     def __post_init__(self) -> None:
-        between("every", self.every, SHORTEST, LONGEST)
+        between("interval", self.interval, SHORTEST, LONGEST)
         between("ttl", self.ttl, 0, LONGEST)
         one_of("act", self.act, (True, False))
 
@@ -40,7 +40,7 @@ class OnDemand:
         actions = consumer.client("action")
         cursor, fresh_until = "", 0.0
         while True:
-            consumer.rest(chance.expovariate(1) * self.every)
+            consumer.pause(chance.expovariate(1) * self.interval)
             if clock.now() < fresh_until:
                 continue
             for answer, page in pages(client, cursor):

@@ -15,7 +15,7 @@ class Polling:
     """Ask for what is new, every `interval` seconds, `limit` events a page.
 
     With a fixed `"delay"` the interval is slept after each answer, so that polls come every interval + round trip;
-    with a fixed `"rate"` they are due at `first_at`, `first_at + interval`, …, and one that is missed is left out.
+    with a fixed `"rate"` they are due at `initial_delay`, `initial_delay + interval`, …; a missed one is left out.
     A page with more behind it is followed at once, and counts as a request. A week at 60 s, 20 ms each way:
     10,074 requests, or 10,080. Where the source names a longer pause (`X-Poll-Interval`; `Retry-After` of a 429), it is
     kept.
@@ -24,7 +24,7 @@ class Polling:
     name: ClassVar[str] = "polling"
     interval: float = seconds(60.0)
     fixed: Literal["delay", "rate"] = "delay"
-    first_at: float = seconds(0.0)
+    initial_delay: float = seconds(0.0)
     limit: int = 100
     types: tuple[str, ...] = ()
     """Only events of these types; all if empty."""
@@ -40,7 +40,7 @@ class Polling:
     def __post_init__(self) -> None:
         between("interval", self.interval, SHORTEST, LONGEST)
         one_of("fixed", self.fixed, ("delay", "rate"))
-        between("first_at", self.first_at, 0, LONGEST)
+        between("initial_delay", self.initial_delay, 0, LONGEST)
         whole("limit", self.limit, 1, LARGEST_PAGE, "events a page")
         event_types(self.types)
         one_of("filtered", self.filtered, ("source", "client"))
@@ -76,17 +76,17 @@ class Polling:
 
     def moments(self, consumer: Consumer) -> Iterator[None]:
         """Wait for each moment at which to poll."""
-        clock, first = consumer.clock, self.first_at
+        clock, first = consumer.clock, self.initial_delay
         chance = random.Random(f"{self.seed}/{consumer.name}")
         clock.sleep_until(first)
         yield
         number = 0
         while True:
             if self.fixed == "delay":
-                consumer.rest(self.interval * chance.uniform(1 - self.jitter, 1 + self.jitter))
+                consumer.pause(self.interval * chance.uniform(1 - self.jitter, 1 + self.jitter))
             else:
                 number += 1
                 while (due := round(first + number * self.interval, 9)) < round(clock.now(), 9):
                     number += 1
-                consumer.rest_until(due)
+                consumer.pause_until(due)
             yield

@@ -7,10 +7,10 @@ import httpx
 from flask import Flask, Response, request
 
 from labkit.approaches.consumer import Consumer
-from labkit.approaches.inbox import Inbox
 from labkit.approaches.parameters import LONGEST, SHORTEST, between, seconds
 from labkit.approaches.webhook import receiver, register
 from labkit.event import to_json
+from labkit.receiver.inbox import Inbox
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Relay:
                 for event in answer.json()["events"]:
                     consumer.receive(event, answer)
                     had += 1
-            consumer.rest(self.interval)
+            consumer.pause(self.interval)
 
 
 def serve_kept(app: Flask, kept: list[dict[str, Any]]) -> None:

@@ -39,7 +39,7 @@ class Stream:
                     if answer.status_code == 204:
                         return
                     answer.raise_for_status()
-                    consumer.stands(answer)
+                    consumer.mark_open_ended(answer)
                     for block in blocks(lines(answer.iter_raw())):
                         if re.fullmatch("[0-9]+", block.get("retry", "")):
                             retry = int(block["retry"]) / 1000
@@ -48,26 +48,26 @@ class Stream:
                             consumer.receive(json.loads(block["data"]), answer)
             except httpx.HTTPError:
                 pass
-            consumer.rest(retry)
+            consumer.pause(retry)
 
 
 @dataclass(frozen=True)
 class FakeStream(Stream):
-    """A push that is none: the same protocol, but behind it the source looks for news every `every` seconds.
+    """A push that is none: the same protocol, but behind it the source looks for news every `interval` seconds.
 
-    Neither status nor headers nor the number of requests tell the two apart, but the latency does: every / 2 on
+    Neither status nor headers nor the number of requests tell the two apart, but the latency does: interval / 2 on
     average, as a poller's.
     """
 
     name: ClassVar[str] = "fake_stream"
-    every: float = seconds(5.0)
+    interval: float = seconds(5.0)
 
     def __post_init__(self) -> None:
-        between("every", self.every, 0.001, 15)
+        between("interval", self.interval, 0.001, 15)
 
     @property
     def path(self) -> str:
-        return f"/fake-stream?every={round(self.every, 6):g}"
+        return f"/fake-stream?interval={round(self.interval, 6):g}"
 
 
 def lines(chunks: Iterable[bytes]) -> Iterator[str]:

@@ -9,8 +9,8 @@ import httpx
 from werkzeug.exceptions import ServiceUnavailable
 
 from labkit.approaches.consumer import Consumer
-from labkit.approaches.inbox import Inbox
 from labkit.approaches.webhook import receiver, register
+from labkit.receiver.inbox import Inbox
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Thin:
 
         def refuse_while_quiet() -> None:
             """Hand on the source's wish to be left alone: its delivery comes back then."""
-            left = consumer.quiet_until - consumer.clock.now()
+            left = consumer.not_before - consumer.clock.now()
             if left > 0:
                 raise ServiceUnavailable("the source asked not to be asked", retry_after=math.ceil(left))
 

@@ -8,10 +8,10 @@ import httpx
 from flask import Flask, Request, Response, request
 
 from labkit.approaches.consumer import Consumer
-from labkit.approaches.inbox import Inbox
 from labkit.approaches.parameters import event_types
 from labkit.clock import Clock
 from labkit.event import from_json, to_json
+from labkit.receiver.inbox import Inbox
 from labkit.signature import SignatureError, verify
 
 LARGEST_BODY = 262_144

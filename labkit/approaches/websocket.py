@@ -35,13 +35,13 @@ class WebSocket:
                 handshake = upgrade()
                 with client.stream("GET", f"/ws?after={cursor}", headers=handshake) as answer:
                     if accepted(handshake, answer):
-                        consumer.stands(answer)
+                        consumer.mark_open_ended(answer)
                         for message in messages(answer.extensions["network_stream"]):
                             consumer.receive(message["event"], answer)
                             cursor = message["cursor"]
             except (httpx.HTTPError, httpcore.NetworkError, httpcore.TimeoutException):
                 pass
-            consumer.rest(1)
+            consumer.pause(1)
 
 
 def upgrade() -> dict[str, str]:

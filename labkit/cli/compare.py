@@ -11,7 +11,7 @@ import msgspec
 from labkit import arrivals, trace
 from labkit.approaches import APPROACHES, Approach, Polling, Webhook, lenses
 from labkit.arrivals import Arrivals
-from labkit.cli.limits import limits, source_options
+from labkit.cli.limits import rate_limit_of, source_options
 from labkit.cli.output import Column, check_format, check_target, fitting, write_json
 from labkit.cli.terminal import terminal
 from labkit.experiment import Comparison, compare
@@ -85,7 +85,7 @@ def compare_command(what: str, time_column: str | None, min_magnitude: float | N
     if delay is None:
         delay = Scenario.delay if lens == "virtual" else 0.0
     arrivals = _arrivals(what, time_column, min_magnitude, rate, duration, seed)
-    scenario = Scenario(arrivals, delay, seed, limits=limits(rate_limit, poll_interval))
+    scenario = Scenario(arrivals, delay, seed, rate_limit=rate_limit_of(rate_limit, poll_interval))
     comparison = _with_progress(scenario, approaches, lens, speed)
     console = terminal(stderr=to_stdout)
     for note in scenario.arrivals.notes:
@@ -206,15 +206,15 @@ COLUMNS: tuple[Column, ...] = (
     ("\np50", 5, lambda row: _figure(row["latency"]["p50"], ",.3f")),
     ("\np95", 1, lambda row: _figure(row["latency"]["p95"], ",.3f")),
     ("\nmax", 4, lambda row: _figure(row["latency"]["max"], ",.3f")),
-    ("current", 2, lambda row: _figure(row["current_share"], ".2%")),
-    ("missing", 6, lambda row: f"{row['missing']:,}"),
+    ("freshness", 2, lambda row: _figure(row["freshness"], ".2%")),
+    ("pending", 6, lambda row: f"{row['pending']:,}"),
     ("lost", 0, lambda row: f"{row['lost']:,}"),
-    ("twice", 3, lambda row: f"{row['duplicates']:,}"),
-    ("repaired", 3, lambda row: f"{row['repaired']:,}"),
+    ("duplicates", 3, lambda row: f"{row['duplicates']:,}"),
+    ("recovered", 3, lambda row: f"{row['recovered']:,}"),
     ("connected\nseconds", 5, lambda row: f"{row['connection_seconds']:,.0f}"),
 )
 
-IF_ANY = {"errors": "error_requests", "repaired": "repaired"}
+IF_ANY = {"errors": "error_requests", "recovered": "recovered"}
 """Columns that are shown only where there is something in them."""
 
 
@@ -231,8 +231,8 @@ def _print_table(comparison: Comparison, lens: str, console: "Console") -> None:
             console.print(
                 f"{result.label}: the source's clock was {result.machine.clock_offset * 1e6:+.0f} µs off, give or take"
                 f" {result.machine.clock_offset_error * 1e6:.0f}; events were stored"
-                f" {result.machine.emitter_slip_mean * 1e3:.1f} ms after their moment,"
-                f" {result.machine.emitter_slip_max * 1e3:.1f} at the most",
+                f" {result.machine.emit_lag_mean * 1e3:.1f} ms after their moment,"
+                f" {result.machine.emit_lag_max * 1e3:.1f} at the most",
                 highlight=False,
                 markup=False,
                 soft_wrap=True,

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from labkit.scenario import Limits
+from labkit.scenario import RateLimit
 
 
 def source_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -26,17 +26,17 @@ def source_options(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
-def limits(rate_limit: str, poll_interval: float) -> Limits:
-    """The options as Limits.
+def rate_limit_of(rate_limit: str, poll_interval: float) -> RateLimit:
+    """The options as RateLimit.
 
-    >>> limits("60/3600", 0.0)
-    Limits(requests=60, seconds=3600.0, poll_interval=0.0)
+    >>> rate_limit_of("60/3600", 0.0)
+    RateLimit(requests=60, seconds=3600.0, poll_interval=0.0)
 
     Raises click.UsageError that names the text.
     """
     if not rate_limit:
-        return Limits(poll_interval=poll_interval)
+        return RateLimit(poll_interval=poll_interval)
     parts = re.fullmatch(r"([1-9]\d{0,8})/(\d{1,9}(?:\.\d{1,9})?)", rate_limit)
     if not parts or float(parts[2]) == 0:
         raise click.UsageError(f"--rate-limit {rate_limit}: give REQUESTS/SECONDS, such as 60/3600")
-    return Limits(int(parts[1]), float(parts[2]), poll_interval)
+    return RateLimit(int(parts[1]), float(parts[2]), poll_interval)

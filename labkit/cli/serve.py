@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from labkit.cli.limits import limits, source_options
+from labkit.cli.limits import rate_limit_of, source_options
 
 CLOSE_SECONDS = 4.0
 """For which an end waits for what is under way; what is committed is safe on file without it."""
@@ -32,11 +32,11 @@ def serve_group() -> None:
 @source_options
 def serve_source(port: int, db: str, rate_limit: str, poll_interval: float) -> None:
     """An event source: POST /events, GET /events, POST /subscriptions."""
-    from labkit.serve import serve
+    from labkit.server.serve import serve
     from labkit.source import EventSource
     from labkit.source.database import Database
 
-    source = EventSource(db=Database(db), limits=limits(rate_limit, poll_interval))
+    source = EventSource(db=Database(db), rate_limit=rate_limit_of(rate_limit, poll_interval))
     server = serve(source.app, port)
 
     def close() -> None:
@@ -54,10 +54,10 @@ def serve_receiver(port: int, secret: str | None, db: str) -> None:
     """A webhook receiver, POST /hook: it verifies, deduplicates, and prints a line for each event."""
     import random
 
-    from labkit.approaches.inbox import Inbox
     from labkit.approaches.webhook import receiver
     from labkit.clock import RealClock
-    from labkit.serve import serve
+    from labkit.receiver.inbox import Inbox
+    from labkit.server.serve import serve
     from labkit.signature import key, new_secret
 
     given = secret or new_secret(random.SystemRandom())

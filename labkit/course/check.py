@@ -14,7 +14,7 @@ from traceback import extract_tb, walk_tb
 from types import CodeType, ModuleType
 
 import labkit
-from labkit.catalogue import say
+from labkit.catalogue import gettext
 from labkit.course.contest import contest
 from labkit.course.judge import Disqualified
 
@@ -52,17 +52,17 @@ def checking(name: str) -> Iterator[None]:
         yield
     except NotImplementedError:
         said = "not attempted: {name} still raises NotImplementedError; write yours, and run it"
-        raise NotAttempted(say(said, name=name)) from None
+        raise NotAttempted(gettext(said, name=name)) from None
     except NameError as error:
         if error.name == name:
             said = "not attempted: there is no {name} yet: its cell was not run, is empty, or had an error"
-            raise NotAttempted(say(said, name=name)) from None
+            raise NotAttempted(gettext(said, name=name)) from None
         raise _fault(name, error) from error
     except Verdict as verdict:
         raise verdict from None
     except (Exception, SystemExit) as error:
         raise _fault(name, error) from error
-    print(say("correct: {name}", name=name))
+    print(gettext("correct: {name}", name=name))
 
 
 def check(name: str, value: object, expected: object, *, within: float = 0.0, hint: str = "") -> None:
@@ -76,7 +76,7 @@ def check(name: str, value: object, expected: object, *, within: float = 0.0, hi
     """
     if _equal(value, expected, within):
         return
-    tolerance = say(", give or take {share:g} of it", share=within) if within else ""
+    tolerance = gettext(", give or take {share:g} of it", share=within) if within else ""
     raise _incorrect(name, value, f"{_shown(expected)}{tolerance}", hint)
 
 
@@ -89,7 +89,7 @@ def check_at_most(name: str, value: object, most: float, *, hint: str = "") -> N
     labkit.course.check.Incorrect: incorrect: the number of requests is 9,000 (int), expected at most 60
     """
     if not (_number(value) and value <= most):  # type: ignore[operator]
-        raise _incorrect(name, value, say("at most {most}", most=_shown(most)), hint)
+        raise _incorrect(name, value, gettext("at most {most}", most=_shown(most)), hint)
 
 
 def on_its_own(function: object, *given: str) -> None:
@@ -100,7 +100,7 @@ def on_its_own(function: object, *given: str) -> None:
     code, source = _cell(function)
     if used := _names(compile(source, code.co_filename, "exec")) & {*LAB, *given}:
         said = "incorrect: the cell of {name} uses {used}. Work it out without, and try things out in another cell"
-        raise Incorrect(say(said, name=code.co_name, used=", ".join(sorted(used))))
+        raise Incorrect(gettext(said, name=code.co_name, used=", ".join(sorted(used))))
 
 
 @contextmanager
@@ -121,7 +121,7 @@ def scores(function: object, seed: int) -> dict[str, float]:
         except Disqualified as error:
             if str(error).endswith("NotImplementedError"):
                 raise NotImplementedError from None
-            raise Incorrect(say("incorrect: {reason}", reason=error)) from None
+            raise Incorrect(gettext("incorrect: {reason}", reason=error)) from None
 
 
 def _cell(function: object) -> tuple[CodeType, str]:
@@ -129,7 +129,7 @@ def _cell(function: object) -> tuple[CodeType, str]:
     inner = unwrap(function) if callable(function) else function
     if not isfunction(inner):
         got, kind = _shown(function), type(function).__name__
-        raise Incorrect(say("incorrect: {value} ({type}), expected a function", value=got, type=kind))
+        raise Incorrect(gettext("incorrect: {value} ({type}), expected a function", value=got, type=kind))
     return inner.__code__, "".join(linecache.getlines(inner.__code__.co_filename))
 
 
@@ -142,8 +142,8 @@ def _names(code: CodeType) -> set[str]:
 
 def _incorrect(name: str, value: object, expected: str, hint: str) -> Incorrect:
     got = {"name": name, "value": _shown(value), "type": type(value).__name__, "expected": expected}
-    advice = say(". Hint: {hint}", hint=hint) if hint else ""
-    return Incorrect(say("incorrect: {name} is {value} ({type}), expected {expected}", **got) + advice)
+    advice = gettext(". Hint: {hint}", hint=hint) if hint else ""
+    return Incorrect(gettext("incorrect: {name} is {value} ({type}), expected {expected}", **got) + advice)
 
 
 def _fault(name: str, error: BaseException) -> Incorrect:
@@ -153,10 +153,10 @@ def _fault(name: str, error: BaseException) -> Incorrect:
         if isfunction(answer := frame.f_globals.get(name)):
             frames = [each for each in frames if each.filename == answer.__code__.co_filename]
             break
-    where = say(", in line {number}, `{line}`", number=frames[-1].lineno, line=frames[-1].line) if frames else ""
+    where = gettext(", in line {number}, `{line}`", number=frames[-1].lineno, line=frames[-1].line) if frames else ""
     raised = f"{type(error).__name__}: {error}".rstrip(": ")
     notes = "".join(f"; {note}" for note in getattr(error, "__notes__", ()))
-    return Incorrect(say("incorrect: {name} raised {error}", name=name, error=raised) + where + notes)
+    return Incorrect(gettext("incorrect: {name} raised {error}", name=name, error=raised) + where + notes)
 
 
 def _equal(value: object, expected: object, within: float) -> bool:

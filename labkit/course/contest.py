@@ -11,8 +11,8 @@ from labkit.clock import NANO
 from labkit.course import rules
 from labkit.course.judge import LIMIT, judged
 from labkit.course.optimum import optimum
-from labkit.course.play import Outcome, outcome, play
-from labkit.course.player import caller
+from labkit.course.scoring import Outcome, outcome, play
+from labkit.course.strategy_process import caller
 from labkit.course.traces import Trace, traces
 
 if TYPE_CHECKING:

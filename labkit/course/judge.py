@@ -14,11 +14,11 @@ from threading import Thread
 from types import TracebackType
 from typing import IO, Any, Self
 
-from labkit.catalogue import say
+from labkit.catalogue import gettext
 from labkit.clock import monotonic
-from labkit.course import player
-from labkit.course.play import Outcome, play
-from labkit.course.player import Fault, Poll
+from labkit.course import strategy_process
+from labkit.course.scoring import Outcome, play
+from labkit.course.strategy_process import Fault, Poll
 from labkit.course.traces import Trace
 
 LIMIT = 60.0
@@ -49,10 +49,10 @@ class Moment:
 
     def __str__(self) -> str:
         if self.trace is None or self.polls == 0:
-            return say("as it was loaded")
+            return gettext("as it was loaded")
         trace = {"number": self.number, "trace": self.trace.name, "tau": f"{self.trace.tau:g}"}
         told = {**trace, "polls": f"{self.polls:,}", "at": f"{self.at:,.0f}"}
-        return say("on trace {number} ({trace}, τ = {tau} s), after poll {polls} at {at} s", **told)
+        return gettext("on trace {number} ({trace}, τ = {tau} s), after poll {polls} at {at} s", **told)
 
 
 class Player:
@@ -68,7 +68,7 @@ class Player:
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-u", player.__file__, str(self.path), str(self.limit + 5)],
+            [sys.executable, "-P", "-u", strategy_process.__file__, str(self.path), str(self.limit + 5)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -155,8 +155,8 @@ def _said(answer: dict[str, Any]) -> str:
         return ""
     if set("{}") & set(re.sub(r"{\w+}", "", answer["fault"])):
         raise ValueError("a fault has names in braces, and nothing else that format would do")
-    fault = say(answer["fault"], **answer["values"])
-    return say("line {number}, `{line}`: {fault}", **where, fault=fault) if (where := answer["where"]) else fault
+    fault = gettext(answer["fault"], **answer["values"])
+    return gettext("line {number}, `{line}`: {fault}", **where, fault=fault) if (where := answer["where"]) else fault
 
 
 def judged(path: Path, traces: Sequence[Trace], limit: float = LIMIT) -> tuple[list[Outcome], str]:
@@ -188,8 +188,8 @@ def judged(path: Path, traces: Sequence[Trace], limit: float = LIMIT) -> tuple[l
     else:
         result = Fault("the {limit} s for all traces are over; answer sooner", limit=f"{limit:g}")
     if isinstance(result, Fault):
-        reason = {"file": path.name, "moment": moment, "reason": say(result.text, **result.values)}
-        raise Disqualified(say("{file}, {moment}: {reason}", **reason), one.printed) from None
+        reason = {"file": path.name, "moment": moment, "reason": gettext(result.text, **result.values)}
+        raise Disqualified(gettext("{file}, {moment}: {reason}", **reason), one.printed) from None
     if isinstance(result, BaseException):
         raise result
     return result, one.printed

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 
-from labkit.course.player import Poll
+from labkit.course.strategy_process import Poll
 from labkit.course.traces import Trace
 
 

@@ -14,7 +14,7 @@ import httpx
 from labkit.clock import Clock
 from labkit.ledger import Kind, Ledger
 from labkit.network import TIMEOUT, Client, remaining
-from labkit.serve import Server, serve
+from labkit.server.serve import Server, serve
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication

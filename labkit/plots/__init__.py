@@ -2,7 +2,7 @@
 
 from labkit.plots.crossing import crossover
 from labkit.plots.figure import STYLES, Figure, Style, style
-from labkit.plots.knobs import balance, price, turn
+from labkit.plots.knobs import balance, interact, price
 from labkit.plots.lanes import swim_lanes
 from labkit.plots.staircase import busiest, staircases
 from labkit.plots.tradeoff import frontier
@@ -15,9 +15,9 @@ __all__ = [
     "busiest",
     "crossover",
     "frontier",
+    "interact",
     "price",
     "staircases",
     "style",
     "swim_lanes",
-    "turn",
 ]

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from labkit.catalogue import say
+from labkit.catalogue import gettext
 from labkit.plots.figure import (
     OTHER,
     SIZE,
@@ -10,13 +10,13 @@ from labkit.plots.figure import (
     Style,
     canvas,
     drawn,
-    dress,
     listed,
     logarithmic,
     place,
     require,
     short,
     style,
+    style_axes,
 )
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def contest(outcomes: "pd.DataFrame") -> Figure:
     logarithmic(panels[0], outcomes.polls_per_hour.tolist(), late, 1.6)
     series: dict[str, dict[str, Line2D]] = {}
     for axes, kind in zip(panels, kinds, strict=False):
-        dress(axes, kind, say("polls an hour (log scale)"), say("mean latency, s (log scale)"))
+        style_axes(axes, kind, gettext("polls an hour (log scale)"), gettext("mean latency, s (log scale)"))
         axes.tick_params(labelleft=True, labelbottom=True)
         _fixed_line(axes)
         series[kind] = {
@@ -75,10 +75,10 @@ def contest(outcomes: "pd.DataFrame") -> Figure:
     _key(panels[-1] if len(panels) > len(kinds) else None, drawing, list(series[kinds[0]].values()))
 
     def sentence() -> str:
-        said = "; ".join(say("on {trace} {said}", trace=kind, said=_said(lines)) for kind, lines in series.items())
-        return say("By polls and mean latency, τ from small to large: {said}.", said=said)
+        said = "; ".join(gettext("on {trace} {said}", trace=kind, said=_said(lines)) for kind, lines in series.items())
+        return gettext("By polls and mean latency, τ from small to large: {said}.", said=said)
 
-    return Figure(drawing, sentence, say(CAPTION))
+    return Figure(drawing, sentence, gettext(CAPTION))
 
 
 def _line(axes: "Axes", player: str, rows: "pd.DataFrame") -> "Line2D":
@@ -94,7 +94,7 @@ def _line(axes: "Axes", player: str, rows: "pd.DataFrame") -> "Line2D":
         markerfacecolor="white" if player == "optimal" else look.colour,
         markeredgecolor=look.colour if player == "optimal" else "black",
         linestyle="none",
-        label=say(NAMES[player]) if player in NAMES else player,
+        label=gettext(NAMES[player]) if player in NAMES else player,
         clip_on=False,
         zorder=3 if own else 4,
     )
@@ -146,7 +146,7 @@ def _said(lines: "dict[str, Line2D]") -> str:
     costs, lates = (listed(short(value) for value in values) for values in zip(*stands[first], strict=True))
     beside = {name: listed(short(cost * late / 1800) for cost, late in points) for name, points in stands.items()}
     rest = "; ".join(f"{name} {beside[name]}" for name in others)
-    said = say(
+    said = gettext(
         "{player} at {costs} an hour is {lates} s late, {times} times a fixed interval's",
         player=first,
         costs=costs,
@@ -160,7 +160,7 @@ def _key(spare: "Axes | None", drawing: "Drawing", lines: "list[Line2D]") -> Non
     """What the markers mean: in the place of a panel that is not needed, or else below."""
     from matplotlib.lines import Line2D
 
-    law = Line2D([], [], color=style("polling").colour, linestyle="--", label=say("any fixed interval"))
+    law = Line2D([], [], color=style("polling").colour, linestyle="--", label=gettext("any fixed interval"))
     if spare is not None:
         spare.legend(handles=[*lines, law], loc="center", fontsize=SIZE + 1, frameon=False, labelspacing=0.9)
     else:

@@ -3,8 +3,20 @@
 import math
 from typing import TYPE_CHECKING
 
-from labkit.catalogue import say
-from labkit.plots.figure import SIZE, Figure, canvas, counted, drawn, dress, listed, logarithmic, require, short, style
+from labkit.catalogue import gettext
+from labkit.plots.figure import (
+    SIZE,
+    Figure,
+    canvas,
+    counted,
+    drawn,
+    listed,
+    logarithmic,
+    require,
+    short,
+    style,
+    style_axes,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,13 +69,13 @@ def crossover(measured: "pd.DataFrame", theory: "pd.DataFrame | None" = None, ev
         said = []
         for unit, lines in series.items():
             spans = [_said(approach, line) for approach, line in lines.items()]
-            said.append(say(PANELS[unit][2], spans=", ".join(spans) or say("none")) + _where(lines))
+            said.append(gettext(PANELS[unit][2], spans=", ".join(spans) or gettext("none")) + _where(lines))
         if events is None:
-            return say("Against the load λT: {said}.", said="; ".join(said))
+            return gettext("Against the load λT: {said}.", said="; ".join(said))
         over = counted(events, "{number} event a point", "{number} events a point")
-        return say("Against the load λT, {over}: {said}.", over=over, said="; ".join(said))
+        return gettext("Against the load λT, {over}: {said}.", over=over, said="; ".join(said))
 
-    return Figure(drawing, sentence, say(CAPTION))
+    return Figure(drawing, sentence, gettext(CAPTION))
 
 
 def crossings(x: list[float], first: list[float], second: list[float]) -> list[float]:
@@ -91,7 +103,7 @@ def _panel(axes: "Axes", unit: str, measured: "pd.DataFrame", theory: "pd.DataFr
     parts = [shown] if ideal is None else [shown, ideal]
     logarithmic(axes, [x for part in parts for x in part.load], [y for part in parts for y in part[column]], 1.7)
     title, name, _ = PANELS[unit]
-    dress(axes, say(title), say("load λT, events an interval (log scale)"), say(name))
+    style_axes(axes, gettext(title), gettext("load λT, events an interval (log scale)"), gettext(name))
     lines: dict[str, Line2D] = {}
     for approach, rows in shown.groupby("approach", sort=False):
         look = style(str(approach))
@@ -118,7 +130,7 @@ def _panel(axes: "Axes", unit: str, measured: "pd.DataFrame", theory: "pd.DataFr
         axes.text(
             at,
             0.98 - 0.07 * number,
-            say(" cross at λT = {load} ", load=short(at)),
+            gettext(" cross at λT = {load} ", load=short(at)),
             transform=axes.get_xaxis_transform(),
             fontsize=SIZE,
             va="top",
@@ -160,8 +172,8 @@ def _crossings(lines: "dict[str, Line2D]") -> list[float]:
 def _said(approach: str, line: "Line2D") -> str:
     (first, low), *_, (last, high) = [*drawn(line)[:1], *drawn(line)]
     if first == last:
-        return say("{approach} {low} at {first}", approach=approach, low=short(low), first=short(first))
-    return say(
+        return gettext("{approach} {low} at {first}", approach=approach, low=short(low), first=short(first))
+    return gettext(
         "{approach} from {low} at {first} to {high} at {last}",
         approach=approach,
         low=short(low),
@@ -176,5 +188,7 @@ def _where(lines: "dict[str, Line2D]") -> str:
         return ""
     found = _crossings(lines)
     if not found:
-        return say(", and {names} do not cross", names=listed(BETWEEN))
-    return say(", and {names} cross at λT = {loads}", names=listed(BETWEEN), loads=listed(short(at) for at in found))
+        return gettext(", and {names} do not cross", names=listed(BETWEEN))
+    return gettext(
+        ", and {names} cross at λT = {loads}", names=listed(BETWEEN), loads=listed(short(at) for at in found)
+    )

@@ -10,7 +10,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from labkit.catalogue import say, say_number
+from labkit.catalogue import gettext, ngettext
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -123,7 +123,7 @@ def canvas(width: float, height: float) -> "Drawing":
     return drawing
 
 
-def dress(axes: "Axes", title: str, x: str, y: str) -> None:
+def style_axes(axes: "Axes", title: str, x: str, y: str) -> None:
     """Name the axes, with their units, in letters large enough to project."""
     axes.set_title(title, fontsize=SIZE + 2, loc="left", parse_math=False)
     axes.set_xlabel(x, fontsize=SIZE, parse_math=False)
@@ -156,7 +156,7 @@ def counted(number: float, one: str, many: str) -> str:
     >>> counted(1, "{number} event", "{number} events"), counted(1707, "{number} event", "{number} events")
     ('1 event', '1,707 events')
     """
-    return say_number(one, many, number, number=short(number, 9))
+    return ngettext(one, many, number, number=short(number, 9))
 
 
 def listed(parts: Iterable[str]) -> str:
@@ -166,7 +166,7 @@ def listed(parts: Iterable[str]) -> str:
     'a, b and c'
     """
     *most, last = parts
-    return say("{most} and {last}", most=", ".join(most), last=last) if most else last
+    return gettext("{most} and {last}", most=", ".join(most), last=last) if most else last
 
 
 def drawn(line: "Line2D") -> list[tuple[float, float]]:

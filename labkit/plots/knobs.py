@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from inspect import signature
 from typing import TYPE_CHECKING
 
-from labkit.catalogue import say
+from labkit.catalogue import gettext
 from labkit.plots.crossing import BETWEEN, crossings
-from labkit.plots.figure import Figure, canvas, drawn, dress, listed, logarithmic, place, require, short, style
+from labkit.plots.figure import Figure, canvas, drawn, listed, logarithmic, place, require, short, style, style_axes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,7 +24,7 @@ BALANCE = (
 )
 
 
-def turn(picture: Callable[..., Figure], **knobs: Sequence[float]) -> Figure | None:
+def interact(picture: Callable[..., Figure], **knobs: Sequence[float]) -> Figure | None:
     """Show a picture, and a slider for each of these arguments, in seconds, over the values given.
 
     They start at the arguments' defaults. The picture is an output like any other, so that it is stored with the
@@ -37,7 +37,7 @@ def turn(picture: Callable[..., Figure], **knobs: Sequence[float]) -> Figure | N
     except ModuleNotFoundError:
         stands = listed(f"{name} = {short(value, 9)}" for name, value in start.items())
         said = "No sliders without ipywidgets (pip install ipywidgets): the picture stands at {values}."
-        print(say(said, values=stands))
+        print(gettext(said, values=stands))
         return picture()
     sliders = {
         name: SelectionSlider(
@@ -46,7 +46,7 @@ def turn(picture: Callable[..., Figure], **knobs: Sequence[float]) -> Figure | N
         for name, values in knobs.items()
     }
     bundle = VBox(list(sliders.values()))._repr_mimebundle_()
-    display({**bundle, "text/plain": say("Run this cell for its sliders.")}, raw=True)
+    display({**bundle, "text/plain": gettext("Run this cell for its sliders.")}, raw=True)
     shown = display(picture(), display_id=True)
 
     def redraw(change: object) -> None:
@@ -68,12 +68,19 @@ def price(theory: "pd.DataFrame", interval: float) -> Figure:
     drawing = canvas(11, 4.6)
     left, right = drawing.subplots(1, 2)
     logarithmic(left, rows.requests_per_hour.tolist(), rows.mean_latency.tolist(), 1.7)
-    dress(left, say("What asking costs"), say("requests an hour (log scale)"), say("mean latency, s (log scale)"))
+    style_axes(
+        left,
+        gettext("What asking costs"),
+        gettext("requests an hour (log scale)"),
+        gettext("mean latency, s (log scale)"),
+    )
     logarithmic(right, rows.interval.tolist(), [], 1.7)
     right.set_yscale("linear")
     right.set_ylim(-0.05, 1.05)
     right.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
-    dress(right, say("What finds nothing"), say("interval, s (log scale)"), say("polls that are empty"))
+    style_axes(
+        right, gettext("What finds nothing"), gettext("interval, s (log scale)"), gettext("polls that are empty")
+    )
     curves, dots = [], []
     for axes, x, y in (left, "requests_per_hour", "mean_latency"), (right, "interval", "empty_share"):
         curves.append(_curve(axes, "polling", rows[x], rows[y]))
@@ -86,9 +93,9 @@ def price(theory: "pd.DataFrame", interval: float) -> Figure:
     drawing.draw_without_rendering()
     texts = "{cost} an hour,\n{late} s late", "{empty} empty"
     for axes, curve, dot, text in zip((left, right), curves, dots, texts, strict=True):
-        place(axes, [(*_at(dot), say(text, **said()))], _along(curve))
+        place(axes, [(*_at(dot), gettext(text, **said()))], _along(curve))
     sentence = "Polling every {every} s: requests an hour {cost}, mean latency {late} s, empty share {empty}."
-    return Figure(drawing, lambda: say(sentence, **said()), say(PRICE))
+    return Figure(drawing, lambda: gettext(sentence, **said()), gettext(PRICE))
 
 
 def balance(theory: "pd.DataFrame", events_per_hour: float) -> Figure:
@@ -102,10 +109,12 @@ def balance(theory: "pd.DataFrame", events_per_hour: float) -> Figure:
     drawing = canvas(11, 4.6)
     left, right = drawing.subplots(1, 2, width_ratios=[2, 1])
     logarithmic(left, rows.events_per_hour.tolist(), rows.requests_per_hour.tolist(), 1.5)
-    dress(left, say("What each sends"), say("events an hour (log scale)"), say("requests an hour (log scale)"))
+    style_axes(
+        left, gettext("What each sends"), gettext("events an hour (log scale)"), gettext("requests an hour (log scale)")
+    )
     logarithmic(right, [], [0.01, 3600, *rows.mean_latency], 1.5)
     right.set_xscale("linear")
-    dress(right, say("How late it is"), "", say("mean latency, s (log scale)"))
+    style_axes(right, gettext("How late it is"), "", gettext("mean latency, s (log scale)"))
     curves: dict[str, Line2D] = {}
     sent: dict[str, Line2D] = {}
     late: dict[str, Line2D] = {}
@@ -121,15 +130,15 @@ def balance(theory: "pd.DataFrame", events_per_hour: float) -> Figure:
         left.axvline(at, color="black", linestyle="--", linewidth=1.5, zorder=1)
     drawing.draw_without_rendering()
     names = [(*_at(dot), f"{name}: {short(_at(dot)[1])}") for name, dot in sent.items()]
-    names += [(at, 1.4 * left.get_ylim()[0], say("the same at {rate}", rate=short(at))) for at in _equal(curves)]
+    names += [(at, 1.4 * left.get_ylim()[0], gettext("the same at {rate}", rate=short(at))) for at in _equal(curves)]
     place(left, names, [box for curve in curves.values() for box in _along(curve)])
     place(right, [(*_at(dot), f"{short(_at(dot)[1])} s") for dot in late.values()], [])
 
     def sentence() -> str:
-        costs = [say("{label} sends {cost}", label=name, cost=short(_at(dot)[1])) for name, dot in sent.items()]
-        waits = [say("{label} is {wait} s late", label=name, wait=short(_at(dot)[1])) for name, dot in late.items()]
-        same = [short(at) for at in _equal(curves)] or [say("no rate that is drawn")]
-        return say(
+        costs = [gettext("{label} sends {cost}", label=name, cost=short(_at(dot)[1])) for name, dot in sent.items()]
+        waits = [gettext("{label} is {wait} s late", label=name, wait=short(_at(dot)[1])) for name, dot in late.items()]
+        same = [short(at) for at in _equal(curves)] or [gettext("no rate that is drawn")]
+        return gettext(
             "Requests an hour where events an hour are {rate}: {costs}; they send the same at {same}; {waits}.",
             rate=short(_at(sent["polling"])[0]),
             costs=listed(costs),
@@ -137,7 +146,7 @@ def balance(theory: "pd.DataFrame", events_per_hour: float) -> Figure:
             waits=listed(waits),
         )
 
-    return Figure(drawing, sentence, say(BALANCE))
+    return Figure(drawing, sentence, gettext(BALANCE))
 
 
 def _curve(axes: "Axes", name: str, x: "pd.Series[float]", y: "pd.Series[float]") -> "Line2D":

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from labkit.catalogue import say
+from labkit.catalogue import gettext
 from labkit.plots.figure import (
     SIZE,
     STYLES,
@@ -11,13 +11,13 @@ from labkit.plots.figure import (
     Marker,
     canvas,
     counted,
-    dress,
     listed,
     one_consumer,
     require,
     require_window,
     short,
     style,
+    style_axes,
 )
 
 if TYPE_CHECKING:
@@ -66,13 +66,13 @@ def swim_lanes(receipts: "pd.DataFrame", exchanges: Mapping[str, "pd.DataFrame"]
         for number, (label, frame) in enumerate(shown.items())
     ]
     after = "minutes after t = {start} s" if size == 60 else "seconds after t = {start} s"
-    dress(axes, "", say(after, start=short(start, 7)), "")
+    style_axes(axes, "", gettext(after, start=short(start, 7)), "")
     axes.grid(False, axis="y")
     for y in range(source + 2):
         axes.axhline(y, color="#999999", linewidth=1, zorder=0)
     axes.set_yticks(
         [source + 1, source, *(lane.y for lane in lanes)],
-        [say("world"), say("source"), *(lane.name for lane in lanes)],
+        [gettext("world"), gettext("source"), *(lane.name for lane in lanes)],
     )
     for text in axes.get_yticklabels():
         text.set_parse_math(False)
@@ -86,14 +86,14 @@ def swim_lanes(receipts: "pd.DataFrame", exchanges: Mapping[str, "pd.DataFrame"]
     def sentence() -> str:
         happened = counted(len(world.get_segments()), "{number} event occurred", "{number} events occurred")
         units = ("{number} minute", "{number} minutes") if size == 60 else ("{number} second", "{number} seconds")
-        return say(
+        return gettext(
             "In {window} from t = {start} s: {said}.",
             window=counted(width, *units),
             start=short(start, 7),
             said="; ".join([happened, *(lane.said() for lane in lanes)]),
         )
 
-    return Figure(drawing, sentence, say(CAPTION))
+    return Figure(drawing, sentence, gettext(CAPTION))
 
 
 class _Lane:
@@ -163,7 +163,7 @@ class _Lane:
         hits, empty, failed = _count(self.hits), _count(self.empty), _count(self.failed_polls)
         if asked := hits + empty + failed:
             said.append(
-                say(
+                gettext(
                     "asked {times} ({hits:,} found something, {empty:,} found nothing, {failed:,} failed)",
                     times=counted(asked, "{number} time", "{number} times"),
                     hits=hits,
@@ -175,14 +175,14 @@ class _Lane:
         if attempts := len(self.first.get_segments()) + later:
             failed = _count(self.failed_deliveries)
             said.append(
-                say(
+                gettext(
                     "was told by {attempts} ({failed:,} failed, {later:,} retried)",
                     attempts=counted(attempts, "{number} attempt", "{number} attempts"),
                     failed=failed,
                     later=later,
                 )
             )
-        return f"{self.label} {listed(said) if said else say('neither asked nor was told')}"
+        return f"{self.label} {listed(said) if said else gettext('neither asked nor was told')}"
 
 
 def _width(points: float, lines: int) -> float:
@@ -193,8 +193,8 @@ def _width(points: float, lines: int) -> float:
 def _role(label: str, exchanges: "pd.DataFrame") -> str:
     kinds = set(exchanges.kind) - {"setup"}
     if style(label) is STYLES["on_demand"]:  # whose moments are somebody's, not a program's
-        return say("somebody looks")
-    return {("poll",): say("poller"), ("delivery",): say("receiver")}.get(tuple(kinds), say("consumer"))
+        return gettext("somebody looks")
+    return {("poll",): gettext("poller"), ("delivery",): gettext("receiver")}.get(tuple(kinds), gettext("consumer"))
 
 
 def _count(marks: "PathCollection") -> int:
@@ -214,17 +214,24 @@ def _key(axes: "Axes", lanes: list[_Lane]) -> None:
     poll = asking.pop() if len(asking) == 1 else "o"
     key = [
         Line2D(
-            [], [], color="black", marker="|", markersize=14, markeredgewidth=2.5, linestyle="none", label=say("event")
+            [],
+            [],
+            color="black",
+            marker="|",
+            markersize=14,
+            markeredgewidth=2.5,
+            linestyle="none",
+            label=gettext("event"),
         )
     ]
     if any(_count(lane.empty) for lane in lanes):
-        key.append(mark(say("found nothing"), poll, "white"))
+        key.append(mark(gettext("found nothing"), poll, "white"))
     if any(_count(lane.hits) for lane in lanes):
-        key.append(mark(say("found something"), poll, "#555555"))
+        key.append(mark(gettext("found something"), poll, "#555555"))
     if any(_count(lane.tips) for lane in lanes):
-        key.append(mark(say("delivered"), "v", "#555555"))
+        key.append(mark(gettext("delivered"), "v", "#555555"))
     if any(_count(lane.failed_polls) + _count(lane.failed_deliveries) for lane in lanes):
-        key.append(Line2D([], [], color="black", marker="X", markersize=11, linestyle="none", label=say("failed")))
+        key.append(Line2D([], [], color="black", marker="X", markersize=11, linestyle="none", label=gettext("failed")))
     if any(len(lane.retries.get_segments()) for lane in lanes):
-        key.append(Line2D([], [], color="#555555", linestyle="--", label=say("a later attempt")))
+        key.append(Line2D([], [], color="#555555", linestyle="--", label=gettext("a later attempt")))
     axes.figure.legend(handles=key, loc="outside lower center", ncols=len(key), fontsize=SIZE, frameon=False)

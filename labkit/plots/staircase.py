@@ -4,19 +4,19 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from labkit.catalogue import say
+from labkit.catalogue import gettext
 from labkit.plots.figure import (
     SIZE,
     Figure,
     canvas,
     counted,
     drawn,
-    dress,
     one_consumer,
     require,
     require_window,
     short,
     style,
+    style_axes,
 )
 
 if TYPE_CHECKING:
@@ -98,20 +98,22 @@ def staircases(receipts: Mapping[str, "pd.DataFrame"], start: float, end: float)
         (real,) = axes.plot(*steps[0], drawstyle="steps-post", color="black", linewidth=1.6, label="occurred")
         panel_lines.append((label, real, told))
         lowest = number + columns >= len(instants)
-        x = say("minutes after t = {start} s", start=short(start, 7)) if lowest else ""
-        dress(axes, label, x, "" if number % columns else say("events, cumulative"))
+        x = gettext("minutes after t = {start} s", start=short(start, 7)) if lowest else ""
+        style_axes(axes, label, x, "" if number % columns else gettext("events, cumulative"))
         axes.tick_params(labelbottom=lowest)
         axes.yaxis.set_major_locator(MaxNLocator(integer=True))
         late = np.median(occurred) > (start + right) / 2 if len(occurred) else False
         so_far = len(received) < len(occurred)
         area = short(_area(real, told), 4)
         named = (
-            say("area so far = {area} s", area=area) if so_far else say("area = total latency = {area} s", area=area)
+            gettext("area so far = {area} s", area=area)
+            if so_far
+            else gettext("area = total latency = {area} s", area=area)
         )
         handles = [real, told, axes.collections[0]]
         axes.legend(
             handles,
-            [say("occurred"), say("received"), named],
+            [gettext("occurred"), gettext("received"), named],
             loc="upper left" if late else "lower right",
             fontsize=SIZE - 1,
         )
@@ -123,14 +125,14 @@ def staircases(receipts: Mapping[str, "pd.DataFrame"], start: float, end: float)
     def sentence() -> str:
         said = [_said(label, real, told) for label, real, told in panel_lines]
         minutes = counted((end - start) / 60, "{number} minute", "{number} minutes")
-        return say(
+        return gettext(
             "Of the events of {minutes} from t = {start} s, {said}.",
             minutes=minutes,
             start=short(start, 7),
             said="; ".join(said),
         )
 
-    return Figure(drawing, sentence, say(CAPTION))
+    return Figure(drawing, sentence, gettext(CAPTION))
 
 
 def _steps(
@@ -155,12 +157,12 @@ def _area(real: "Line2D", told: "Line2D") -> float:
 def _said(label: str, real: "Line2D", told: "Line2D") -> str:
     events, received = drawn(real)[-1][1], drawn(told)[-1][1]
     if not events:
-        return say("{label} received none, since none occurred", label=label)
+        return gettext("{label} received none, since none occurred", label=label)
     area = _area(real, told)
     counts = {"received": f"{received:,.0f}", "events": f"{events:,.0f}", "area": short(area, 4)}
     if received < events:
-        return say("{label} received {received} of {events}, an area of {area} s so far", label=label, **counts)
-    return say(
+        return gettext("{label} received {received} of {events}, an area of {area} s so far", label=label, **counts)
+    return gettext(
         "{label} received {received} of {events} with a total latency of {area} s ({each} s an event)",
         label=label,
         each=short(area / events),

@@ -3,8 +3,20 @@
 import math
 from typing import TYPE_CHECKING, Any
 
-from labkit.catalogue import say
-from labkit.plots.figure import SIZE, Figure, canvas, drawn, dress, listed, logarithmic, place, require, short, style
+from labkit.catalogue import gettext
+from labkit.plots.figure import (
+    SIZE,
+    Figure,
+    canvas,
+    drawn,
+    listed,
+    logarithmic,
+    place,
+    require,
+    short,
+    style,
+    style_axes,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,7 +65,7 @@ def frontier(
     axes = drawing.add_subplot()
     levels = [delay, limit or 0, *(level for point in points for level in point[3:]), *(point[3] for point in expected)]
     logarithmic(axes, [point[2] for point in [*points, *expected]], [level for level in levels if level > 0], 2.5)
-    dress(axes, title, say("requests an hour (log scale)"), say("mean latency, seconds (log scale)"))
+    style_axes(axes, title, gettext("requests an hour (log scale)"), gettext("mean latency, seconds (log scale)"))
     measured = [_Point(axes, *point) for point in points]
     ideal = [_Point(axes, *point, hollow=True) for point in expected]
     line = _polling_line(axes, measured, ideal)
@@ -63,22 +75,22 @@ def frontier(
     _key(axes, measured, ideal, line)
 
     def sentence() -> str:
-        parts = ["; ".join(point.said() for point in measured) or say("nothing was received")]
+        parts = ["; ".join(point.said() for point in measured) or gettext("nothing was received")]
         slope = _slope([point.at for point in measured if point.approach == "polling"])
         parts += (
-            [] if slope is None else [say("polling's own points have the slope {slope:.2f} (log-log)", slope=slope)]
+            [] if slope is None else [gettext("polling's own points have the slope {slope:.2f} (log-log)", slope=slope)]
         )
         parts += (
             []
             if floor is None
-            else [say("the floor is the network's delay, {delay} s", delay=short(drawn(floor)[0][1]))]
+            else [gettext("the floor is the network's delay, {delay} s", delay=short(drawn(floor)[0][1]))]
         )
-        parts += [] if edge is None else [say("too late is above {limit} s", limit=short(drawn(edge)[0][1]))]
-        parts += [say("in theory {said}", said="; ".join(point.said() for point in ideal))] if ideal else []
-        parts += [say("left out: {names}", names=listed(left_out))] if left_out else []
-        return say("By requests and mean latency, {said}.", said="; ".join(parts))
+        parts += [] if edge is None else [gettext("too late is above {limit} s", limit=short(drawn(edge)[0][1]))]
+        parts += [gettext("in theory {said}", said="; ".join(point.said() for point in ideal))] if ideal else []
+        parts += [gettext("left out: {names}", names=listed(left_out))] if left_out else []
+        return gettext("By requests and mean latency, {said}.", said="; ".join(parts))
 
-    return Figure(drawing, sentence, say(CAPTION))
+    return Figure(drawing, sentence, gettext(CAPTION))
 
 
 def _points(table: "pd.DataFrame", duration: float) -> tuple[list[_Row], list[str]]:
@@ -88,9 +100,9 @@ def _points(table: "pd.DataFrame", duration: float) -> tuple[list[_Row], list[st
     for name, approach, requests, mean, p95, loss in zip(*columns, strict=True):
         label = f"{name}{loss}"
         if mean is None or math.isnan(mean):
-            left_out.append(say("{label} (it received nothing)", label=label))
+            left_out.append(gettext("{label} (it received nothing)", label=label))
         elif requests == 0:
-            left_out.append(say("{label} (it sent no request)", label=label))
+            left_out.append(gettext("{label} (it sent no request)", label=label))
         else:
             points.append((str(label), str(approach), requests * 3600 / duration, float(mean), float(p95)))
     return points, left_out
@@ -101,7 +113,7 @@ def _losses(table: "pd.DataFrame") -> list[str]:
     if not {"lost", "events"} <= set(table):
         return [""] * len(table)
     return [
-        say(" (lost {lost} of {events})", lost=lost, events=events) if lost else ""
+        gettext(" (lost {lost} of {events})", lost=lost, events=events) if lost else ""
         for lost, events in zip(table.lost, table.events, strict=True)
     ]
 
@@ -159,8 +171,10 @@ class _Point:
 
     def said(self) -> str:
         cost, mean = self.at
-        said = say("{label} at {cost} an hour is {mean} s late", label=self.label, cost=short(cost), mean=short(mean))
-        p95 = "" if self.whisker is None else say(" (p95 {late} s)", late=short(drawn(self.whisker)[1][1]))
+        said = gettext(
+            "{label} at {cost} an hour is {mean} s late", label=self.label, cost=short(cost), mean=short(mean)
+        )
+        p95 = "" if self.whisker is None else gettext(" (p95 {late} s)", late=short(drawn(self.whisker)[1][1]))
         return f"{said}{p95}"
 
 
@@ -194,7 +208,13 @@ def _too_late(axes: "Axes", limit: float) -> "Line2D":
     """Grey above the latency that is allowed; in a corner, where no label is put."""
     axes.axhspan(limit, axes.get_ylim()[1], color="#EEEEEE", zorder=0)
     text = axes.annotate(
-        say("too late"), (0.99, limit), (0, 5), ("axes fraction", "data"), "offset points", ha="right", fontsize=SIZE
+        gettext("too late"),
+        (0.99, limit),
+        (0, 5),
+        ("axes fraction", "data"),
+        "offset points",
+        ha="right",
+        fontsize=SIZE,
     )
     text.set_in_layout(False)
     return axes.axhline(limit, color="black", linewidth=2)
@@ -217,7 +237,7 @@ def _annotate(
     labels, bottom = [], axes.get_ylim()[0]
     for point in points:
         cost, mean = point.at
-        zero = "" if mean > 0 else say(": 0 s, below the scale")
+        zero = "" if mean > 0 else gettext(": 0 s, below the scale")
         labels.append((cost, mean or bottom, f"{point.label}{zero}"))
     labels = _gathered(axes, labels)
     taken = [_box(axes, end) for point in measured if point.whisker for end in _between(drawn(point.whisker))]
@@ -228,7 +248,7 @@ def _annotate(
     if floor is not None:
         delay = drawn(floor)[0][1]
         text = axes.annotate(
-            say("the network's delay, {delay} s", delay=short(delay)),
+            gettext("the network's delay, {delay} s", delay=short(delay)),
             (0.01, delay),
             xycoords=("axes fraction", "data"),
             xytext=(0, -6),
@@ -279,13 +299,13 @@ def _key(axes: "Axes", measured: list[_Point], ideal: list[_Point], line: "Line2
 
     key = []
     if measured:
-        key.append(mark(say("measured"), marker="o", linestyle="none", markersize=10))
-        key.append(mark(say("mean to p95"), marker="_", linewidth=2.5, markersize=12))
+        key.append(mark(gettext("measured"), marker="o", linestyle="none", markersize=10))
+        key.append(mark(gettext("mean to p95"), marker="_", linewidth=2.5, markersize=12))
     else:
-        axes.text(0.5, 0.5, say("nothing was received"), transform=axes.transAxes, ha="center", fontsize=SIZE + 2)
+        axes.text(0.5, 0.5, gettext("nothing was received"), transform=axes.transAxes, ha="center", fontsize=SIZE + 2)
     if ideal:
-        key.append(mark(say("theory"), marker="o", linestyle="none", markersize=14, markerfacecolor="none"))
+        key.append(mark(gettext("theory"), marker="o", linestyle="none", markersize=14, markerfacecolor="none"))
     if line is not None:
-        key.append(mark(say("slope -1: twice the requests, half the wait"), line.get_color(), linestyle="--"))
+        key.append(mark(gettext("slope -1: twice the requests, half the wait"), line.get_color(), linestyle="--"))
     if key:
         axes.figure.legend(handles=key, loc="outside lower center", ncols=len(key), fontsize=SIZE, frameon=False)

@@ -20,7 +20,7 @@ from labkit.source.bodies import (
     check_instant,
 )
 from labkit.source.endpoint import check_endpoint
-from labkit.source.limiter import add_limits
+from labkit.source.limiter import add_rate_limit
 from labkit.source.listing import add_listing, json_answer
 from labkit.source.websocket import add_websocket
 
@@ -40,7 +40,7 @@ def create_app(source: "EventSource") -> Flask:
 
     add_listing(app, source)
     add_websocket(app, source)
-    add_limits(app, source.limits, source.clock)
+    add_rate_limit(app, source.rate_limit, source.clock)
 
     @app.get("/events/<id>")
     def one_event(id: str) -> Response:

@@ -1,4 +1,4 @@
-"""One attempt of one delivery: sign, POST, judge."""
+"""One attempt of one delivery: sign, POST, classify."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -37,15 +37,15 @@ def deliver(client: httpx.Client, url: str, secret: str, id: str, body: bytes, u
         # a Location with a bad name is a mere ValueError, and a client that was closed a RuntimeError
         return Attempt("failed", 0, f"{type(error).__name__}: {error}")
     asked = answer.headers.get("Retry-After", "") if answer.status_code in (429, 503) else ""
-    return Attempt(judge(answer.status_code), answer.status_code, body=read, retry_after=asked)
+    return Attempt(classify(answer.status_code), answer.status_code, body=read, retry_after=asked)
 
 
-def judge(status: int) -> Verdict:
+def classify(status: int) -> Verdict:
     """What an endpoint's answer means: 2xx is success, 410 ends the subscription, 422 refuses this message for good.
 
     Everything else failed, redirects included: they are not followed (Standard Webhooks).
 
-    >>> judge(204), judge(410), judge(422), judge(302)
+    >>> classify(204), classify(410), classify(422), classify(302)
     ('delivered', 'gone', 'refused', 'failed')
     """
     if 200 <= status < 300:

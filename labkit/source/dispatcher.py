@@ -17,7 +17,7 @@ from labkit.scenario import RetryProfile
 from labkit.source.deliver import Attempt, deliver
 from labkit.source.outbox import Delivery, Outbox
 
-BREATH = 1.0
+DB_RETRY_SECONDS = 1.0
 """Seconds to wait when the outbox cannot be used, before it is tried again."""
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -33,7 +33,7 @@ class Dispatcher:
         self._changed = clock.condition()
         self._news = self._stopped = False
 
-    def notice(self) -> None:
+    def wake(self) -> None:
         """Say that the outbox has changed: something may be due, or a place in flight free."""
         with self._changed:
             self._news = True
@@ -42,7 +42,7 @@ class Dispatcher:
     def stop(self) -> None:
         """Start no attempt any more. What is cut off from now on was cut by us: it stays pending, and is no attempt."""
         self._stopped = True
-        self.notice()
+        self.wake()
 
     def run(self) -> None:
         """Claim what is due, send it, and wait for what comes next, until ended."""
@@ -50,10 +50,10 @@ class Dispatcher:
         while not self._stopped:
             self._news = False
             now = self.clock.unix_nanoseconds()
-            for group in self._patiently(self.outbox.claim, now, lease, self.profile.in_flight):
+            for group in self._retry_while_locked(self.outbox.claim, now, lease, self.profile.in_flight):
                 self.clock.spawn(self._attempt, group)
             now = self.clock.unix_nanoseconds()
-            due = self._patiently(self.outbox.next_due, now)
+            due = self._retry_while_locked(self.outbox.next_due, now)
             with self._changed:
                 if not self._news:
                     self._changed.wait(None if due is None else (due - now) / NANO)
@@ -68,22 +68,24 @@ class Dispatcher:
         if self._stopped and not attempt.status:
             return
         crash_point("before the mark")
-        outcome, again_at = self._judge(group[0], attempt)
+        outcome, again_at = self._next_attempt(group[0], attempt)
         for delivery in group:
-            self._patiently(self.outbox.finish, delivery, sent_at, attempt.status, attempt.error, outcome, again_at)
+            self._retry_while_locked(
+                self.outbox.finish, delivery, sent_at, attempt.status, attempt.error, outcome, again_at
+            )
         if attempt.verdict == "gone":
-            self._patiently(self.outbox.end, subscription.id)
-        self.notice()
+            self._retry_while_locked(self.outbox.end, subscription.id)
+        self.wake()
 
-    def _patiently(self, use: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    def _retry_while_locked(self, use: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Use the outbox; while its file is locked or its disk full, come again."""
         while True:
             try:
                 return use(*args, **kwargs)
             except sqlite3.OperationalError:
-                self.clock.sleep(BREATH)
+                self.clock.sleep(DB_RETRY_SECONDS)
 
-    def _judge(self, delivery: Delivery, attempt: Attempt) -> tuple[str, int | None]:
+    def _next_attempt(self, delivery: Delivery, attempt: Attempt) -> tuple[str, int | None]:
         """What becomes of a delivery, and when it is due again."""
         if attempt.verdict != "failed":
             return "delivered" if attempt.verdict == "delivered" else "dead", None

@@ -6,7 +6,7 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import TooManyRequests
 
 from labkit.clock import Clock
-from labkit.scenario import Limits
+from labkit.scenario import RateLimit
 
 LISTS = ("/events", "/feed")
 """What is read again and again, and so carries the hint."""
@@ -15,14 +15,14 @@ LISTS = ("/events", "/feed")
 class Window:
     """Counts each caller's requests in a fixed window, which starts with its first one."""
 
-    def __init__(self, limits: Limits) -> None:
-        self._limits = limits
+    def __init__(self, rate_limit: RateLimit) -> None:
+        self._limits = rate_limit
         self._windows: dict[str, tuple[float, int]] = {}  # caller: (start, requests)
 
     def refuse(self, caller: str, now: float) -> float:
         """Count a request; 0 if it may pass, otherwise the seconds until the caller's window is over.
 
-        >>> window = Window(Limits(requests=2, seconds=60))
+        >>> window = Window(RateLimit(requests=2, seconds=60))
         >>> [window.refuse("me", at) for at in (10.0, 11.0, 12.0, 70.0)]
         [0.0, 0.0, 58.0, 0.0]
         """
@@ -35,26 +35,26 @@ class Window:
         return 0.0
 
 
-def add_limits(app: Flask, limits: Limits, clock: Clock) -> None:
+def add_rate_limit(app: Flask, rate_limit: RateLimit, clock: Clock) -> None:
     """Answer 429 with `Retry-After` beyond the limit (RFC 6585, 4), and hint at a pause by `X-Poll-Interval`.
 
     Reading is limited, for each address that calls: on loopback all callers have one.
     """
-    if limits.requests:
-        window = Window(limits)
+    if rate_limit.requests:
+        window = Window(rate_limit)
 
         @app.before_request
         def limit() -> None:
             if request.method in ("GET", "HEAD") and request.path != "/healthz":
                 left = window.refuse(request.remote_addr or "", clock.now())
                 if left:
-                    said = f"{limits.requests} requests in {limits.seconds:g} s are the most"
+                    said = f"{rate_limit.requests} requests in {rate_limit.seconds:g} s are the most"
                     raise TooManyRequests(f"{said}; come back in {math.ceil(left)} s", retry_after=math.ceil(left))
 
-    if limits.poll_interval:
+    if rate_limit.poll_interval:
 
         @app.after_request
         def hint(answer: Response) -> Response:
             if request.path in LISTS and request.method == "GET":
-                answer.headers["X-Poll-Interval"] = str(math.ceil(limits.poll_interval))
+                answer.headers["X-Poll-Interval"] = str(math.ceil(rate_limit.poll_interval))
             return answer

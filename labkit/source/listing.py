@@ -59,14 +59,14 @@ def add_listing(app: Flask, source: "EventSource") -> None:
     def stream() -> Response:
         asked = query("after")
         after = place(source, request.headers.get("Last-Event-ID", "") or asked.get("after", ""))
-        return event_stream(after, lambda after: told(source, after))
+        return event_stream(after, lambda after: wait_for_events(source, after))
 
     @app.get("/fake-stream")
     def fake_stream() -> Response:
-        asked = query("after", "every")
+        asked = query("after", "interval")
         after = place(source, request.headers.get("Last-Event-ID", "") or asked.get("after", ""))
-        every = seconds("every", asked.get("every", "5"), HEARTBEAT, least=SHORTEST_LOOK)
-        return event_stream(after, lambda after: looked_up(source, after, every))
+        interval = seconds("interval", asked.get("interval", "5"), HEARTBEAT, least=SHORTEST_LOOK)
+        return event_stream(after, lambda after: looked_up(source, after, interval))
 
     def event_stream(after: int, read: Callable[[int], list[tuple[int, bytes]]]) -> Response:
         return Response(chunks(after, read), mimetype="text/event-stream", headers={"Cache-Control": "no-store"})
@@ -82,17 +82,17 @@ def add_listing(app: Flask, source: "EventSource") -> None:
                 yield b": still here\n\n"
 
 
-def told(source: "EventSource", after: int) -> list[tuple[int, bytes]]:
+def wait_for_events(source: "EventSource", after: int) -> list[tuple[int, bytes]]:
     """What came after a place, as soon as there is something; nothing, after a heartbeat's silence."""
     with source.news:
         rows = source.store.after(after, PAGE)
         return rows if rows or not source.news.wait(HEARTBEAT) else source.store.after(after, PAGE)
 
 
-def looked_up(source: "EventSource", after: int, every: float) -> list[tuple[int, bytes]]:
+def looked_up(source: "EventSource", after: int, interval: float) -> list[tuple[int, bytes]]:
     """The same, by looking again and again: a push that polls inside."""
-    for _ in range(math.floor(HEARTBEAT / every)):
-        source.clock.sleep(every)
+    for _ in range(math.floor(HEARTBEAT / interval)):
+        source.clock.sleep(interval)
         if rows := source.store.after(after, PAGE):
             return rows
     return []

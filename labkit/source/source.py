@@ -9,7 +9,7 @@ from labkit.crash import crash_point
 from labkit.event import ID, timestamp, to_json
 from labkit.ledger import Ledger
 from labkit.network import Network
-from labkit.scenario import Limits, RetryProfile
+from labkit.scenario import RateLimit, RetryProfile
 from labkit.source.app import create_app
 from labkit.source.database import Database
 from labkit.source.deliver import Attempt, deliver
@@ -25,7 +25,7 @@ class EventSource:
     """A toy event source: `emit` events, and serve `app`, which lists them and takes subscriptions.
 
     Every event that `emit` returned is told to each subscriber that wants it, at least once, by the retry schedule of
-    `retries`; who asks is held to `limits`. Without arguments: in memory, on the machine's clock, delivering to
+    `retries`; who asks is held to `rate_limit`. Without arguments: in memory, on the machine's clock, delivering to
     loopback addresses.
     """
 
@@ -37,7 +37,7 @@ class EventSource:
         *,
         db: Database | None = None,
         retries: RetryProfile | None = None,
-        limits: Limits | None = None,
+        rate_limit: RateLimit | None = None,
         name: str = "source",
     ) -> None:
         self.clock = clock or RealClock()
@@ -49,7 +49,7 @@ class EventSource:
         client = network.client(name, "delivery", timeout=retries.timeout, deadline=retries.timeout)
         self._challenges = network.client(name, "setup", timeout=retries.timeout, deadline=retries.timeout)
         self.dispatcher = Dispatcher(self.outbox, self.clock, client, retries, self.rng.randbytes(8).hex())
-        self.limits = limits or Limits()
+        self.rate_limit = rate_limit or RateLimit()
         self.news = self.clock.condition()
         self.app = create_app(self)
         self.clock.spawn(self.dispatcher.run)
@@ -88,7 +88,7 @@ class EventSource:
                 raise
             return first
         crash_point("after the commit")
-        self.dispatcher.notice()
+        self.dispatcher.wake()
         with self.news:
             self.news.notify_all()
         return document
@@ -96,7 +96,7 @@ class EventSource:
     def redeliver(self, subscription: Subscription, after: int) -> int:
         """Tell a subscriber again all it wants that came after a place in the order; returns how many that is."""
         count = self.outbox.redeliver(subscription, after, self.clock.unix_nanoseconds())
-        self.dispatcher.notice()
+        self.dispatcher.wake()
         return count
 
     def subscribe(

@@ -6,7 +6,7 @@ from flask import Flask, Response, abort, request
 from werkzeug.exceptions import HTTPException
 
 from labkit.source.bodies import query
-from labkit.source.listing import HEARTBEAT, place, told
+from labkit.source.listing import HEARTBEAT, place, wait_for_events
 
 if TYPE_CHECKING:
     from labkit.source.source import EventSource
@@ -49,7 +49,7 @@ def add_websocket(app: Flask, source: "EventSource") -> None:
         try:
             while socket.connected:
                 socket.input_buffer.clear()
-                for seq, event in told(source, after):
+                for seq, event in wait_for_events(source, after):
                     socket.send(f'{{"cursor":"{source.store.cursor(seq)}","event":{event.decode()}}}')
                     after = seq
         except (simple_websocket.ConnectionClosed, OSError):

@@ -8,22 +8,21 @@ The properties carry the names of a `Result`'s columns, so that theory can be dr
 """
 
 from labkit.theory.adaptive import AdaptiveTheory, aimd, aimd_fluid_interval, aimd_rough_interval, halve_double
-from labkit.theory.asking import AskingTheory
 from labkit.theory.batched import BatchedTheory, batched
 from labkit.theory.feed import FeedTheory, feed
 from labkit.theory.hybrid import HybridTheory, hybrid
+from labkit.theory.jitter import JitteredTheory, jittered, unequal_empty_share, unequal_wait
 from labkit.theory.long_polling import LongPollingTheory, long_polling
-from labkit.theory.on_demand import OnDemandTheory, crossover_every, on_demand
+from labkit.theory.on_demand import OnDemandTheory, on_demand, on_demand_crossover
 from labkit.theory.polling import PollingTheory, best_interval, crossover_interval, pages, polling
 from labkit.theory.relay import RelayTheory, relay
+from labkit.theory.renewal import RenewalTheory
 from labkit.theory.stream import FakeStreamTheory, StreamTheory, fake_stream, stream
 from labkit.theory.thin import ThinTheory, thin
-from labkit.theory.unequal import JitteredTheory, jittered, unequal_empty_share, unequal_wait
 from labkit.theory.webhook import WebhookTheory, attempts_per_event, webhook
 
 __all__ = [
     "AdaptiveTheory",
-    "AskingTheory",
     "BatchedTheory",
     "FakeStreamTheory",
     "FeedTheory",
@@ -33,6 +32,7 @@ __all__ = [
     "OnDemandTheory",
     "PollingTheory",
     "RelayTheory",
+    "RenewalTheory",
     "StreamTheory",
     "ThinTheory",
     "WebhookTheory",
@@ -42,7 +42,6 @@ __all__ = [
     "attempts_per_event",
     "batched",
     "best_interval",
-    "crossover_every",
     "crossover_interval",
     "fake_stream",
     "feed",
@@ -51,6 +50,7 @@ __all__ = [
     "jittered",
     "long_polling",
     "on_demand",
+    "on_demand_crossover",
     "pages",
     "polling",
     "relay",

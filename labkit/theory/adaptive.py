@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from labkit.theory.arguments import not_negative, positive, share
-from labkit.theory.asking import AskingTheory
-from labkit.theory.series import exp_rest
+from labkit.theory.renewal import RenewalTheory
+from labkit.theory.series import exp_tail
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,7 +19,7 @@ LEAST = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
-class AdaptiveTheory(AskingTheory):
+class AdaptiveTheory(RenewalTheory):
     """Intervals, and the share of the polls that come after each; `halve_double` and `aimd` make one.
 
     All of it is Poisson only. On such a stream no rule beats fixed polling: what was found says nothing of what comes.
@@ -55,7 +55,7 @@ class AdaptiveTheory(AskingTheory):
         return [(at + 2 * self.delay, weight) for at, weight in zip(self.intervals, self.shares, strict=True)]
 
     def _rest(self, order: int) -> float:
-        return math.fsum(weight * exp_rest(self.rate * period, order) for period, weight in self._periods())
+        return math.fsum(weight * exp_tail(self.rate * period, order) for period, weight in self._periods())
 
     def quantile(self, q: float) -> float:
         """d + w, P(wait < w) = E[min(w, P)]/E[P], the intervals in order.

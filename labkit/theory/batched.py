@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from labkit.theory.arguments import not_negative, positive
-from labkit.theory.series import exp_rest, poisson_mean
+from labkit.theory.series import exp_tail, poisson_mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,26 +16,26 @@ class BatchedTheory:
     """
 
     rate: float
-    age: float
+    max_wait: float
     delay: float
     count: float = 100
 
     def __post_init__(self) -> None:
         positive("rate", self.rate, "events a second")
-        not_negative("age", self.age, "seconds")
+        not_negative("max_wait", self.max_wait, "seconds")
         not_negative("delay", self.delay, "seconds")
         if not self.count >= 1:
             raise ValueError(f"count must be >= 1 event, got {self.count}")
 
     def _mean(self, value: Callable[[float], float]) -> float:
         """E[value(M)]."""
-        return poisson_mean(self.rate * self.age, value)
+        return poisson_mean(self.rate * self.max_wait, value)
 
     @property
     def mean_size(self) -> float:
         """E[size] = 1 + E[min(M, N - 1)]; by age alone 1 + λA.
 
-        >>> round(batched(rate=1 / 6, age=60, delay=0, count=10).mean_size, 2)
+        >>> round(batched(rate=1 / 6, max_wait=60, delay=0, count=10).mean_size, 2)
         9.21
         """
         return 1 + self._mean(lambda m: min(m, self.count - 1))
@@ -46,7 +46,7 @@ class BatchedTheory:
 
         With A = T, N = 10 and λT = 10 batches cost more than polling's 0.1, and from N = 12 on they cost less.
 
-        >>> [round(batched(rate=1 / 6, age=60, delay=0, count=n).requests_per_event, 3) for n in (10, 12)]
+        >>> [round(batched(rate=1 / 6, max_wait=60, delay=0, count=n).requests_per_event, 3) for n in (10, 12)]
         [0.109, 0.098]
         """
         return 1 / self.mean_size
@@ -57,7 +57,7 @@ class BatchedTheory:
 
         By age alone d + A(1 + λA/2)/(1 + λA): near A, not A/2, when sparse.
 
-        >>> round(batched(rate=1 / 353.678, age=60, delay=0, count=math.inf).mean_latency, 1)
+        >>> round(batched(rate=1 / 353.678, max_wait=60, delay=0, count=math.inf).mean_latency, 1)
         55.6
         """
         total = self._mean(lambda m: _triangle(min(m, self.count - 1)))
@@ -69,10 +69,10 @@ class BatchedTheory:
         return 0.0
 
     @property
-    def current_share(self) -> float:
+    def freshness(self) -> float:
         """F = e^(-λd)/E[size]: no batch has been begun, and the last one has arrived.
 
-        >>> round(batched(rate=1 / 353.678, age=60, delay=0, count=math.inf).current_share, 3)
+        >>> round(batched(rate=1 / 353.678, max_wait=60, delay=0, count=math.inf).freshness, 3)
         0.855
         """
         return math.exp(-self.rate * self.delay) / self.mean_size
@@ -83,21 +83,21 @@ class BatchedTheory:
 
         By parts E[D²]/2 = E[k(k + 1)/2]/λ², k = min(M - 1, N - 1) and 0 if M = 0.
 
-        >>> round(batched(rate=1 / 353.678, age=60, delay=0, count=math.inf).staleness, 2)
+        >>> round(batched(rate=1 / 353.678, max_wait=60, delay=0, count=math.inf).staleness, 2)
         4.35
         """
         square = self._mean(lambda m: _triangle(max(0, min(m, self.count) - 1)))
         gathered = self.rate * self.delay * (self.mean_size - 1)
-        return (square + gathered + exp_rest(self.rate * self.delay, 2)) / (self.rate * self.mean_size)
+        return (square + gathered + exp_tail(self.rate * self.delay, 2)) / (self.rate * self.mean_size)
 
 
-def batched(rate: float, age: float, delay: float, count: float = 100) -> BatchedTheory:
-    """Send a batch `age` seconds after its first event, or once it has `count` events (math.inf: by age alone).
+def batched(rate: float, max_wait: float, delay: float, count: float = 100) -> BatchedTheory:
+    """Send a batch `max_wait` seconds after its first event, or once it has `count` events (math.inf: by age alone).
 
-    >>> round(batched(rate=1 / 353.678, age=60, delay=0.02).requests_per_event, 3)
+    >>> round(batched(rate=1 / 353.678, max_wait=60, delay=0.02).requests_per_event, 3)
     0.855
     """
-    return BatchedTheory(rate, age, delay, count)
+    return BatchedTheory(rate, max_wait, delay, count)
 
 
 def _triangle(k: float) -> float:

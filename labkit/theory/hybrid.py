@@ -10,29 +10,29 @@ from labkit.theory.arguments import not_negative, positive, share
 
 @dataclass(frozen=True, slots=True)
 class HybridTheory:
-    """Attempts that fail with p each, independently, and sweeps every R = sweep + 2d; `hybrid` makes one.
+    """Attempts that fail with p each, independently, and sweeps every R = reconcile_interval + 2d; `hybrid` makes one.
 
     An outage is no p: it takes all attempts of its time, and perhaps the sweeper too.
     """
 
     rate: float
     delay: float
-    sweep: float
+    reconcile_interval: float
     loss: float = 0.0
     retries: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         positive("rate", self.rate, "events a second")
         not_negative("delay", self.delay, "seconds")
-        positive("sweep", self.sweep, "seconds")
+        positive("reconcile_interval", self.reconcile_interval, "seconds")
         share("loss", self.loss)
         if any(later <= earlier for earlier, later in pairwise((0.0, *self.retries))):
             raise ValueError(f"retries must be seconds after the event, > 0 and increasing, got {self.retries}")
 
     @property
     def period(self) -> float:
-        """R = sweep + 2d, from one sweep's look at the source to the next."""
-        return self.sweep + 2 * self.delay
+        """R = reconcile_interval + 2d, from one sweep's look at the source to the next."""
+        return self.reconcile_interval + 2 * self.delay
 
     def _between(self) -> Iterator[tuple[float, float, float]]:
         """From attempt to attempt within a period: (from, to, p^k), the chance that all attempts so far have failed."""
@@ -44,7 +44,7 @@ class HybridTheory:
     def attempts_per_event(self) -> float:
         """1 + p + p² + …, to the last retry: the source does not know that a sweep came first. Any arrivals.
 
-        >>> hybrid(rate=1, delay=0, sweep=3600, loss=0.5, retries=(5, 300)).attempts_per_event
+        >>> hybrid(rate=1, delay=0, reconcile_interval=3600, loss=0.5, retries=(5, 300)).attempts_per_event
         1.75
         """
         return math.fsum(self.loss**made for made in range(len(self.retries) + 1))
@@ -53,7 +53,7 @@ class HybridTheory:
     def requests_per_event(self) -> float:
         """The attempts, and 1/(λR) sweeps of one page. Any stationary arrivals.
 
-        >>> hybrid(rate=0.01, delay=0, sweep=1000).requests_per_event
+        >>> hybrid(rate=0.01, delay=0, reconcile_interval=1000).requests_per_event
         1.1
         """
         return self.attempts_per_event + 1 / (self.rate * self.period)
@@ -62,7 +62,7 @@ class HybridTheory:
     def mean_latency(self) -> float:
         """d + Σ p^(k+1)·∫ (1 - x/R) dx, from retry k to the next or to R; without retries d + pR/2. Any arrivals.
 
-        >>> hybrid(rate=0.01, delay=0, sweep=3600, loss=0.01).mean_latency
+        >>> hybrid(rate=0.01, delay=0, reconcile_interval=3600, loss=0.01).mean_latency
         18.0
         """
         swept = self.period
@@ -73,7 +73,7 @@ class HybridTheory:
     def quantile(self, q: float) -> float:
         """d + w, P(wait > w) = p^k·(1 - w/R) after k attempts: many wait exactly until an attempt. Any arrivals.
 
-        >>> [round(hybrid(rate=0.01, delay=0, sweep=3600, loss=0.1).quantile(q)) for q in (0.9, 0.95)]
+        >>> [round(hybrid(rate=0.01, delay=0, reconcile_interval=3600, loss=0.1).quantile(q)) for q in (0.9, 0.95)]
         [0, 1800]
         """
         share("q", q)
@@ -85,10 +85,10 @@ class HybridTheory:
         return self.delay + self.period
 
     @property
-    def repaired_share(self) -> float:
+    def recovered_share(self) -> float:
         """(1/R)·Σ p^(k+1)·(the time from retry k to the next): the events that a sweep brings; p without retries.
 
-        >>> hybrid(rate=0.01, delay=0, sweep=3600, loss=0.01, retries=(360,)).repaired_share
+        >>> hybrid(rate=0.01, delay=0, reconcile_interval=3600, loss=0.01, retries=(360,)).recovered_share
         0.00109
         """
         return math.fsum(lost * (end - start) for start, end, lost in self._between()) / self.period
@@ -99,10 +99,10 @@ class HybridTheory:
 
         A failed attempt is an error, not empty. Poisson only.
 
-        >>> round(hybrid(rate=0.01, delay=0, sweep=1000).empty_share, 3)
+        >>> round(hybrid(rate=0.01, delay=0, reconcile_interval=1000).empty_share, 3)
         0.091
         """
-        sweeps = math.exp(-self.rate * self.period * self.repaired_share) / (self.rate * self.period)
+        sweeps = math.exp(-self.rate * self.period * self.recovered_share) / (self.rate * self.period)
         told_again = math.fsum(
             self.loss**made * (1 - self.loss) * min(1, after / self.period)
             for made, after in enumerate(self.retries, start=1)
@@ -110,10 +110,10 @@ class HybridTheory:
         return (sweeps + told_again) / self.requests_per_event
 
     @property
-    def current_share(self) -> float:
+    def freshness(self) -> float:
         """F = e^(-λd)·E[e^(-m)], m what a sweep would bring: without retries (1 - e^(-λpR))/(λpR). Poisson only.
 
-        >>> round(hybrid(rate=0.01, delay=0, sweep=1000, loss=0.1).current_share, 3)
+        >>> round(hybrid(rate=0.01, delay=0, reconcile_interval=1000, loss=0.1).freshness, 3)
         0.632
         """
         lacking, area = 0.0, 0.0
@@ -124,12 +124,14 @@ class HybridTheory:
         return math.exp(-self.rate * self.delay) * area / self.period
 
 
-def hybrid(rate: float, delay: float, sweep: float, loss: float = 0.0, retries: tuple[float, ...] = ()) -> HybridTheory:
-    """Push each event, and poll `sweep` seconds after each answer for what was lost.
+def hybrid(
+    rate: float, delay: float, reconcile_interval: float, loss: float = 0.0, retries: tuple[float, ...] = ()
+) -> HybridTheory:
+    """Push each event, and poll `reconcile_interval` seconds after each answer for what was lost.
 
     `loss` is the chance that an attempt fails, `retries` are the seconds from the event to each further attempt.
 
-    >>> round(hybrid(rate=1 / 353.678, delay=0.02, sweep=3600, loss=0.01, retries=(5, 305)).mean_latency, 3)
+    >>> round(hybrid(1 / 353.678, 0.02, reconcile_interval=3600, loss=0.01, retries=(5, 305)).mean_latency, 3)
     0.1
     """
-    return HybridTheory(rate, delay, sweep, loss, retries)
+    return HybridTheory(rate, delay, reconcile_interval, loss, retries)

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from labkit.theory.arguments import not_negative, positive, share
-from labkit.theory.series import exp_rest
+from labkit.theory.series import exp_tail
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +90,13 @@ class LongPollingTheory:
         return math.exp(-self.rate * (self.blind + self.wait))
 
     @property
-    def current_share(self) -> float:
+    def freshness(self) -> float:
         """F = (h + (e^(-λd) - e^(-λB))/λ + e^(-λ(B + W))·(1 - e^(-λd))/λ)/C: nothing is missing.
 
         That is: while a question is held; after an answer has come, if nothing has happened since it was given; and
         while an empty one is on its way.
 
-        >>> round(long_polling(rate=20, delay=0.05).current_share, 3)
+        >>> round(long_polling(rate=20, delay=0.05).freshness, 3)
         0.172
         """
         x = self.rate * self.delay
@@ -116,7 +116,7 @@ class LongPollingTheory:
         """
         x, y = self.rate * self.delay, self.rate * self.blind
         full = -math.expm1(-self.rate * (self.blind + self.wait))
-        return (x * exp_rest(y, 2) + full * exp_rest(x, 2) - exp_rest(y, 3)) / (self.rate**2 * self.cycle)
+        return (x * exp_tail(y, 2) + full * exp_tail(x, 2) - exp_tail(y, 3)) / (self.rate**2 * self.cycle)
 
 
 def long_polling(rate: float, delay: float, wait: float = 25.0, pause: float = 0.0) -> LongPollingTheory:

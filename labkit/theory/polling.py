@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from labkit.theory.arguments import not_negative, positive, share
-from labkit.theory.asking import AskingTheory
-from labkit.theory.series import exp_rest, poisson_mean
+from labkit.theory.renewal import RenewalTheory
+from labkit.theory.series import exp_tail, poisson_mean
 
 
 @dataclass(frozen=True, slots=True)
-class PollingTheory(AskingTheory):
+class PollingTheory(RenewalTheory):
     """Fixed polling; `polling` makes one and explains the arguments."""
 
     rate: float
@@ -43,7 +43,7 @@ class PollingTheory(AskingTheory):
         return self.period / 2
 
     def _rest(self, order: int) -> float:
-        return exp_rest(self.rate * self.period, order)
+        return exp_tail(self.rate * self.period, order)
 
     def quantile(self, q: float) -> float:
         """d + qP: latency is uniform on (d, d + P), for any arrivals without phase lock.

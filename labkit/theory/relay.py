@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 
 from labkit.theory.arguments import not_negative, positive, share
-from labkit.theory.asking import AskingTheory
-from labkit.theory.series import exp_rest
+from labkit.theory.renewal import RenewalTheory
+from labkit.theory.series import exp_tail
 
 
 @dataclass(frozen=True, slots=True)
-class RelayTheory(AskingTheory):
+class RelayTheory(RenewalTheory):
     """A delivery an event, and polls of the relay every P = T + 2d; `relay` makes one."""
 
     rate: float
@@ -31,7 +31,7 @@ class RelayTheory(AskingTheory):
         return self.mean_period / 2
 
     def _rest(self, order: int) -> float:
-        return exp_rest(self.rate * self.mean_period, order)
+        return exp_tail(self.rate * self.mean_period, order)
 
     @property
     def lag(self) -> float:

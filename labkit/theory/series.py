@@ -4,10 +4,10 @@ import math
 from collections.abc import Callable
 
 
-def exp_rest(x: float, order: int) -> float:
+def exp_tail(x: float, order: int) -> float:
     """e^(-x) less the first `order` terms of its power series; by the rest of the series where x is small.
 
-    >>> round(exp_rest(1e-9, 2) / 1e-18, 6)  # e^(-x) - 1 + x is x²/2, of which a plain difference leaves no digit
+    >>> round(exp_tail(1e-9, 2) / 1e-18, 6)  # e^(-x) - 1 + x is x²/2, of which a plain difference leaves no digit
     0.5
     """
     if x < 1:

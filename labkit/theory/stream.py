@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from labkit.theory.arguments import not_negative, positive, share
-from labkit.theory.asking import AskingTheory
-from labkit.theory.series import exp_rest
+from labkit.theory.renewal import RenewalTheory
+from labkit.theory.series import exp_tail
 from labkit.theory.webhook import WebhookTheory
 
 
@@ -33,35 +33,35 @@ def stream(rate: float, delay: float) -> StreamTheory:
 
 
 @dataclass(frozen=True, slots=True)
-class FakeStreamTheory(AskingTheory):
+class FakeStreamTheory(RenewalTheory):
     """An open answer behind which the source polls itself; `fake_stream` makes one. Its period is s."""
 
     rate: float
-    every: float
+    interval: float
     delay: float
 
     def __post_init__(self) -> None:
         positive("rate", self.rate, "events a second")
-        positive("every", self.every, "seconds")
+        positive("interval", self.interval, "seconds")
         not_negative("delay", self.delay, "seconds")
 
     @property
     def mean_period(self) -> float:
         """s: a look inside the source takes no time."""
-        return self.every
+        return self.interval
 
     @property
     def mean_wait(self) -> float:
         """s/2. Any arrivals without phase lock."""
-        return self.every / 2
+        return self.interval / 2
 
     def _rest(self, order: int) -> float:
-        return exp_rest(self.rate * self.every, order)
+        return exp_tail(self.rate * self.interval, order)
 
     def quantile(self, q: float) -> float:
         """d + qs: latency is uniform on (d, d + s). Any arrivals without phase lock."""
         share("q", q)
-        return self.delay + q * self.every
+        return self.delay + q * self.interval
 
     @property
     def requests_per_event(self) -> float:
@@ -79,10 +79,10 @@ class FakeStreamTheory(AskingTheory):
         return 0.0
 
 
-def fake_stream(rate: float, every: float, delay: float) -> FakeStreamTheory:
-    """Keep one answer open, into which the source writes what it finds every `every` seconds: s/2 + d late on average.
+def fake_stream(rate: float, interval: float, delay: float) -> FakeStreamTheory:
+    """Keep one answer open, and have the source look every `interval` seconds: s/2 + d late on average.
 
-    >>> fake_stream(rate=1 / 353.678, every=5, delay=0.02).mean_latency
+    >>> fake_stream(rate=1 / 353.678, interval=5, delay=0.02).mean_latency
     2.52
     """
-    return FakeStreamTheory(rate, every, delay)
+    return FakeStreamTheory(rate, interval, delay)

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from labkit.theory.arguments import not_negative, positive
-from labkit.theory.series import exp_rest
+from labkit.theory.series import exp_tail
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +43,10 @@ class WebhookTheory:
         return 0.0
 
     @property
-    def current_share(self) -> float:
+    def freshness(self) -> float:
         """F = e^(-λd): no event is on its way. Poisson only.
 
-        >>> round(webhook(rate=20, delay=0.05).current_share, 3)
+        >>> round(webhook(rate=20, delay=0.05).freshness, 3)
         0.368
         """
         return math.exp(-self.rate * self.mean_latency)
@@ -58,7 +58,7 @@ class WebhookTheory:
         >>> round(webhook(rate=20, delay=0.05).staleness, 4)
         0.0184
         """
-        return exp_rest(self.rate * self.mean_latency, 2) / self.rate
+        return exp_tail(self.rate * self.mean_latency, 2) / self.rate
 
     @property
     def age_of_information(self) -> float:

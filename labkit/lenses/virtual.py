@@ -8,7 +8,7 @@ from labkit.arrivals import EARLIEST
 from labkit.clock import VirtualClock
 from labkit.event import Event
 from labkit.ledger import Ledger
-from labkit.lens.rest import at_rest, emit_all, subscribe_all, wants
+from labkit.lenses.lifecycle import emit_all, is_settled, subscribe_all, wants
 from labkit.network.memory import MemoryNetwork
 from labkit.result import Result
 from labkit.scenario import Scenario
@@ -25,7 +25,9 @@ def run_virtual(scenario: Scenario, approach: Approach) -> Result:
     ledger = Ledger()
     clock = VirtualClock(start=-LEAD - 20 * scenario.delay, epoch=max(scenario.arrivals.epoch, EARLIEST))
     network = MemoryNetwork(clock, ledger, scenario.delay)
-    source = EventSource(clock, network, random.Random(scenario.seed), retries=scenario.retries, limits=scenario.limits)
+    source = EventSource(
+        clock, network, random.Random(scenario.seed), retries=scenario.retries, rate_limit=scenario.rate_limit
+    )
     source.app.config["PROPAGATE_EXCEPTIONS"] = True  # a bug in a view comes out of the run
     with closing(source.db), clock:
         url = network.host("source", source.app)
@@ -45,6 +47,6 @@ def run_virtual(scenario: Scenario, approach: Approach) -> Result:
             clock.spawn(approach.run, consumer)
         clock.run(until=scenario.duration)
         clock.run(
-            until=scenario.duration + LONGEST_DRAIN, done=at_rest(ledger, lambda: source.outbox.counts()["pending"])
+            until=scenario.duration + LONGEST_DRAIN, done=is_settled(ledger, lambda: source.outbox.counts()["pending"])
         )
     return Result(scenario, approach, "virtual", ledger)

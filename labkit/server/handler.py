@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
 from labkit.clock import monotonic
-from labkit.handler.answer import Answer, ClientLeftError
-from labkit.handler.reader import Reader, RefusedError
+from labkit.server.answer import Answer, ClientLeftError
+from labkit.server.reader import Reader, RefusedError
 
 if TYPE_CHECKING:
-    from labkit.serve import Server
+    from labkit.server.serve import Server
 
 
 _TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
@@ -37,7 +37,7 @@ class Handler:
             while self._exchange():
                 pass
             self._connection.shutdown(socket.SHUT_WR)
-            self._reader.deadline = monotonic() + self._limits.goodbye
+            self._reader.deadline = monotonic() + self._limits.linger
             while self._reader.receive():  # or the kernel would reset the connection, and the last answer with it
                 pass
         except (OSError, ClientLeftError):

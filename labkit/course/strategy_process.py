@@ -32,7 +32,7 @@ class Fault(ValueError):  # noqa: N818  (of a strategy)
     >>> raise Fault("got {number}", number=7)
     Traceback (most recent call last):
     ...
-    labkit.course.player.Fault: got 7
+    labkit.course.strategy_process.Fault: got 7
     """
 
     def __init__(self, text: str, **values: object) -> None:
@@ -74,7 +74,7 @@ def seconds(value: object) -> float:
     >>> seconds("60")
     Traceback (most recent call last):
     ...
-    labkit.course.player.Fault: next_delay must return a number of seconds, got '60' (str)
+    labkit.course.strategy_process.Fault: next_delay must return a number of seconds, got '60' (str)
     """
     if value is None:
         raise Fault("next_delay must return a number of seconds, got None: does each way through it end in a return?")

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from labkit.theory.arguments import not_negative, positive, share
-from labkit.theory.asking import AskingTheory
-from labkit.theory.series import exp_rest
+from labkit.theory.renewal import RenewalTheory
+from labkit.theory.series import exp_tail
 
 
 def unequal_wait(periods: Sequence[float]) -> float:
@@ -34,7 +34,7 @@ def unequal_empty_share(rate: float, periods: Sequence[float]) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class JitteredTheory(AskingTheory):
+class JitteredTheory(RenewalTheory):
     """Polling whose every pause is T times a number between 1 - j and 1 + j; `jittered` makes one."""
 
     rate: float
@@ -67,9 +67,9 @@ class JitteredTheory(AskingTheory):
         x, y = self.rate * self.mean_period, self.rate * self.jitter * self.interval
         if y < 1:
             return math.fsum(
-                y ** (2 * k) / math.factorial(2 * k + 1) * exp_rest(x, max(0, order - 2 * k)) for k in range(10)
+                y ** (2 * k) / math.factorial(2 * k + 1) * exp_tail(x, max(0, order - 2 * k)) for k in range(10)
             )
-        return (exp_rest(x - y, order + 1) - exp_rest(x + y, order + 1)) / (2 * y)
+        return (exp_tail(x - y, order + 1) - exp_tail(x + y, order + 1)) / (2 * y)
 
     def quantile(self, q: float) -> float:
         """d + w, P(wait < w) = E[min(w, P)]/E[P]: uniform up to the shortest period, thinning out to the longest.

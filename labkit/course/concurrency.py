@@ -15,7 +15,7 @@ from pathlib import Path
 from threading import Barrier, Thread, Timer
 from typing import Any, ClassVar
 
-from labkit.catalogue import say
+from labkit.catalogue import gettext
 from labkit.clock import RealClock
 
 LIMIT = 20.0
@@ -63,7 +63,7 @@ def at_once(
 def _raise(line: bytes, limit: float) -> None:
     if not line:
         said = "its process ended, or the {limit} s for all calls are over: do they wait for each other?"
-        raise RuntimeError(say(said, limit=f"{limit:g}"))
+        raise RuntimeError(gettext(said, limit=f"{limit:g}"))
     for fault in json.loads(line):
         if fault.startswith("NotImplementedError"):
             raise NotImplementedError

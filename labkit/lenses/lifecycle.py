@@ -24,7 +24,7 @@ def subscribe_all(
         busy.remove(consumer.name)
 
     for consumer in consumers:
-        ledger.consumer(consumer.name)
+        ledger.add_consumer(consumer.name)
         clock.spawn(subscribe, consumer)
     return consumers, busy
 
@@ -52,7 +52,7 @@ def emit_all(
             stored(event)
 
 
-def at_rest(ledger: Ledger, pending: Callable[[], int]) -> Callable[[], bool]:
+def is_settled(ledger: Ledger, pending: Callable[[], int]) -> Callable[[], bool]:
     """What it is to be at rest, told at the horizon.
 
     The exchanges sent before it are answered, nothing is pending, and each consumer holds every event, or has polled
@@ -67,9 +67,9 @@ def at_rest(ledger: Ledger, pending: Callable[[], int]) -> Callable[[], bool]:
             seen = len(ledger.status)
             return False
         # in one step, since other threads open and close them
-        if min(ledger.in_flight - ledger.standing, default=horizon) < horizon:
+        if min(ledger.in_flight - ledger.open_ended, default=horizon) < horizon:
             return False
-        while seen < len(ledger.status) and seen not in ledger.in_flight - ledger.standing:
+        while seen < len(ledger.status) and seen not in ledger.in_flight - ledger.open_ended:
             found_nothing = ledger.status[seen] in (200, 304) and not ledger.new_events[seen]
             if ledger.kind[seen] == "poll" and found_nothing:
                 satisfied.add(ledger.sender[seen])

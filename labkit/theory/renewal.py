@@ -3,10 +3,10 @@
 import math
 from abc import ABC, abstractmethod
 
-from labkit.theory.series import exp_rest
+from labkit.theory.series import exp_tail
 
 
-class AskingTheory(ABC):
+class RenewalTheory(ABC):
     """Whoever looks again and again, and finds all that has happened since the last look.
 
     Each period P is chosen from the past alone: it is fixed, random, or made of what was found before. A subclass knows
@@ -52,11 +52,11 @@ class AskingTheory(ABC):
         return self._rest(0)
 
     @property
-    def current_share(self) -> float:
+    def freshness(self) -> float:
         """F = e^(-λd)·E[1 - e^(-λP)]/(λE[P]): the share of time in which nothing is missing. Poisson only.
 
         >>> from labkit.theory import polling
-        >>> round(polling(1 / 353.678, 60, 0.02).current_share, 3)
+        >>> round(polling(1 / 353.678, 60, 0.02).freshness, 3)
         0.92
         """
         return math.exp(-self.rate * self.lag) * -self._rest(1) / (self.rate * self.mean_period)
@@ -72,7 +72,7 @@ class AskingTheory(ABC):
         1.63
         """
         in_flight = self.rate * self.lag
-        while_in_flight = exp_rest(in_flight, 2) / self.rate - math.expm1(-in_flight) * self.mean_wait
+        while_in_flight = exp_tail(in_flight, 2) / self.rate - math.expm1(-in_flight) * self.mean_wait
         return while_in_flight - math.exp(-in_flight) * self._rest(3) / (self.rate * self.mean_period) / self.rate
 
     @property

@@ -1,4 +1,4 @@
-"""The source in a process of its own: started by `labkit.lens.real`, told in pickles what to do, gone with it."""
+"""The source in a process of its own: started by `labkit.lenses.real`, told in pickles what to do, gone with it."""
 
 import os
 import pickle
@@ -14,55 +14,55 @@ from typing import Any
 from labkit.clock import RealClock, Stopped
 from labkit.event import Event
 from labkit.ledger import Ledger
-from labkit.lens.rest import emit_all
+from labkit.lenses.lifecycle import emit_all
 from labkit.network.sockets import SocketNetwork
-from labkit.scenario import Limits, RetryProfile
+from labkit.scenario import RateLimit, RetryProfile
 from labkit.source import EventSource
 from labkit.source.database import Database, Synchronous
 
 
 @dataclass(frozen=True)
-class Setting:
+class SourceConfig:
     """What the source's process is told at its start."""
 
     origin: float
     epoch: float
     seed: int
     retries: RetryProfile
-    limits: Limits
+    rate_limit: RateLimit
     path: str
     synchronous: Synchronous
 
 
 @dataclass(frozen=True)
-class Account:
+class SourceReport:
     """What the source's process says at its end."""
 
     ledger: Ledger
     ports: list[int]
-    slips: list[float]
+    emit_lags: list[float]
     """For each event, how many seconds after its moment it was in the store."""
     cpu_seconds: float
     requests_served: int
 
 
-class Child:
+class SourceServer:
     """One source, and the commands that its parent may send: (name, arguments)."""
 
-    def __init__(self, setting: Setting) -> None:
-        self.clock = RealClock(setting.origin, setting.epoch)
+    def __init__(self, config: SourceConfig) -> None:
+        self.clock = RealClock(config.origin, config.epoch)
         self.ledger = Ledger()
         self.network = SocketNetwork(self.clock, self.ledger)
         self.source = EventSource(
             self.clock,
             self.network,
-            random.Random(setting.seed),
-            db=Database(setting.path, setting.synchronous),
-            retries=setting.retries,
-            limits=setting.limits,
+            random.Random(config.seed),
+            db=Database(config.path, config.synchronous),
+            retries=config.retries,
+            rate_limit=config.rate_limit,
         )
         self.url = self.network.host("source", self.source.app)
-        self.slips: list[float] = []
+        self.emit_lags: list[float] = []
         self._events: tuple[Event, ...] = ()
 
     def now(self) -> float:
@@ -73,19 +73,19 @@ class Child:
         self._events = events
 
         def stored(event: Event) -> None:
-            self.slips.append(self.clock.now() - event.occurred_at)
+            self.emit_lags.append(self.clock.now() - event.occurred_at)
 
         self.clock.spawn(emit_all, self.source, events, None, stored)
 
     def pending(self) -> int:
         """Deliveries that are due now or later, and events that are still to come; raises what a task raised."""
         self.clock.run(done=lambda: True)
-        return len(self._events) - len(self.slips) + self.source.outbox.counts()["pending"]
+        return len(self._events) - len(self.emit_lags) + self.source.outbox.counts()["pending"]
 
-    def finish(self) -> Account:
+    def finish(self) -> SourceReport:
         self.source.close()
         served, times = self.network.requests_served(), os.times()
-        return Account(self.ledger, self.network.ports, self.slips, times.user + times.system, served)
+        return SourceReport(self.ledger, self.network.ports, self.emit_lags, times.user + times.system, served)
 
 
 def main(parent: int, folder: str) -> None:
@@ -97,7 +97,7 @@ def main(parent: int, folder: str) -> None:
     os.dup2(2, 1)  # what is printed by mistake goes to standard error, and not between the pickles
     if os.name == "posix":
         Thread(target=_watch, args=(parent, folder), daemon=True).start()
-    child: Child | None = None
+    child: SourceServer | None = None
     answer: Any = None
     with suppress(EOFError, OSError, pickle.UnpicklingError):
         while True:
@@ -106,7 +106,7 @@ def main(parent: int, folder: str) -> None:
             name, arguments = pickle.load(commands)
             try:
                 if child is None:
-                    child = Child(*arguments)
+                    child = SourceServer(*arguments)
                     answer = child.url
                 else:
                     answer = getattr(child, name)(*arguments)
@@ -132,6 +132,6 @@ def _end(folder: str) -> None:
 
 
 if __name__ == "__main__":
-    from labkit.lens import child as module  # under its own name, so that its records can be unpickled by it
+    from labkit.lenses import source_server as module  # under its own name, so that its records can be unpickled by it
 
     module.main(int(sys.argv[1]), sys.argv[2])

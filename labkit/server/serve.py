@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from labkit.clock import monotonic
-from labkit.handler import Handler
+from labkit.server.handler import Handler
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
 
 @dataclass(frozen=True)
-class Limits:
-    """What a server puts up with: `body` and `line` in bytes, `request`, `idle`, `answer` and `goodbye` in seconds.
+class RequestLimits:
+    """What a server puts up with: `body` and `line` in bytes, `request`, `idle`, `answer` and `linger` in seconds.
 
     A body of 1,048,577 bytes is answered 413. A request that came in a byte each half second gets no further than its
     20th: after 10 s it is answered 408.
@@ -38,12 +38,12 @@ class Limits:
     """Between two requests; longer than any client here keeps a connection."""
     answer: float = 10.0
     """For the client to take a chunk of the answer."""
-    goodbye: float = 1.0
+    linger: float = 1.0
     """For the client to read the last answer, while what it still sends is thrown away."""
 
 
-LIMITS = Limits()
-FAREWELL = 0.5
+LIMITS = RequestLimits()
+JOIN_TIMEOUT = 0.5
 """Seconds that `stop` waits for the app to return from the requests that it still has."""
 
 
@@ -53,7 +53,7 @@ class Server:
     In a `with` block it stops at the end; otherwise at the end of the process.
     """
 
-    def __init__(self, app: "WSGIApplication", port: int = 0, prefix: str = "", limits: Limits = LIMITS) -> None:
+    def __init__(self, app: "WSGIApplication", port: int = 0, prefix: str = "", limits: RequestLimits = LIMITS) -> None:
         self.app, self.prefix, self.limits = app, prefix, limits
         self.requests = 0
         self.log = StringIO()
@@ -92,7 +92,7 @@ class Server:
         for connection in left:
             with suppress(OSError):  # its client was quicker
                 connection.shutdown(socket.SHUT_RDWR)
-        until = monotonic() + FAREWELL
+        until = monotonic() + JOIN_TIMEOUT
         for thread in [self._accepting, *left.values()]:
             if thread is not current_thread():
                 thread.join(max(0.0, until - monotonic()))
@@ -101,7 +101,7 @@ class Server:
         with self._lock:
             self.requests += 1
 
-    def converse(self, connection: socket.socket) -> None:
+    def handle_connection(self, connection: socket.socket) -> None:
         """Give a new connection a thread."""
         thread = Thread(target=self._run, args=(connection,), daemon=True, name=self._name)
         with self._lock:
@@ -122,7 +122,7 @@ class Server:
             self._connections.pop(connection, None)
         connection.close()
 
-    def let_go(self) -> None:
+    def close_after_fork(self) -> None:
         """In a process that was forked off: close its copies of the sockets, without a word to the clients."""
         self._running = False
         self._listener.server_close()
@@ -150,7 +150,7 @@ class _Listener(TCPServer):
 
     def process_request(self, request: Any, client_address: Any) -> None:
         request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._server.converse(request)
+        self._server.handle_connection(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say nothing: background threads never print."""
@@ -161,14 +161,16 @@ _running: WeakSet[Server] = WeakSet()
 
 def _after_fork() -> None:
     for server in list(_running):
-        server.let_go()
+        server.close_after_fork()
 
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-def serve(app: "WSGIApplication", port: int = 0, *, secret_path: bool | None = None, limits: Limits = LIMITS) -> Server:
+def serve(
+    app: "WSGIApplication", port: int = 0, *, secret_path: bool | None = None, limits: RequestLimits = LIMITS
+) -> Server:
     """Serve a WSGI app on 127.0.0.1, on a port that the system chooses unless one is given.
 
     In a notebook, running a cell again replaces the servers that it started before. On a shared hub (`JUPYTERHUB_USER`

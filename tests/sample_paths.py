@@ -17,7 +17,7 @@ SEEDS = range(40)
 
 
 @dataclass(frozen=True)
-class Life:
+class SamplePath:
     """When each event occurred and was received (NaN: never), and when each request was sent and whether in vain."""
 
     occurred: np.ndarray
@@ -33,19 +33,19 @@ class Life:
     def figures(self):
         """What a Result's row says, by the same names; up to the horizon, and latencies of all that was received."""
         counted = self.sent < self.horizon
-        current_share, staleness = currency(self.occurred, self.received, self.horizon)
+        freshness, staleness = currency(self.occurred, self.received, self.horizon)
         return {
             "mean_latency": np.nanmean(self.latency),
             "requests_per_event": counted.sum() / len(self.occurred),
             "empty_share": self.empty[counted].mean() if counted.any() else 0.0,
-            "current_share": current_share,
+            "freshness": freshness,
             "staleness": staleness,
         }
 
 
-def life(occurred, received, sent, empty, horizon):
+def sample_path(occurred, received, sent, empty, horizon):
     arrays = (np.asarray(values, dtype=kind) for values, kind in ((occurred, float), (received, float), (sent, float)))
-    return Life(*arrays, np.asarray(empty, dtype=bool), horizon)
+    return SamplePath(*arrays, np.asarray(empty, dtype=bool), horizon)
 
 
 def poisson_arrivals(seed, rate, horizon):
@@ -75,9 +75,7 @@ def agrees(expected, samples, finest=0.01):
     return abs(samples.mean() - expected) <= bound * error + 1e-9 * abs(expected)
 
 
-def disagreements(
-    closed, lives, names=("mean_latency", "requests_per_event", "empty_share", "current_share", "staleness")
-):
+def disagreements(closed, lives, names=("mean_latency", "requests_per_event", "empty_share", "freshness", "staleness")):
     """The names under which the closed form is not the mean of the lives."""
     rows = [each.figures() for each in lives]
     found = {name: (getattr(closed, name), [row[name] for row in rows]) for name in names}
@@ -117,7 +115,7 @@ def asking(occurred, horizon, delay, pause, first=0.0, newest=math.inf):
         sent.append(at)
         found.append(now - seen)
         at, seen = at + 2 * delay + pause(now - seen), now
-    return life(occurred, received, sent, [new == 0 for new in found], horizon)
+    return sample_path(occurred, received, sent, [new == 0 for new in found], horizon)
 
 
 def looks(chance, every, ttl=0.0):
@@ -158,7 +156,7 @@ def long_polling(occurred, horizon, delay, wait, pause):
         sent.append(at)
         empty.append(now == seen)
         at, seen = answered + delay + pause, now
-    return life(occurred, received, sent, empty, horizon)
+    return sample_path(occurred, received, sent, empty, horizon)
 
 
 # being told -------------------------------------------------------------------------------------
@@ -174,19 +172,19 @@ def batched(occurred, horizon, delay, age, count):
         received += [leaves + delay] * (last - begun)
         sent.append(leaves)
         begun = last
-    return life(occurred, received, sent, [False] * len(sent), horizon)
+    return sample_path(occurred, received, sent, [False] * len(sent), horizon)
 
 
 def relay(occurred, horizon, delay, interval):
     polled = asking(np.asarray(occurred) + delay, horizon, delay, lambda found: interval)
     sent, empty = np.append(polled.sent, occurred), np.append(polled.empty, [True] * len(occurred))
-    return life(occurred, polled.received, sent, empty, horizon)
+    return sample_path(occurred, polled.received, sent, empty, horizon)
 
 
 def fake_stream(occurred, horizon, delay, every):
     """The question reaches the source after a delay, which then looks every so often."""
     looked = delay + every * np.maximum(1, np.ceil((np.asarray(occurred) - delay) / every))
-    return life(occurred, looked + delay, [0.0], [False], horizon)
+    return sample_path(occurred, looked + delay, [0.0], [False], horizon)
 
 
 def hybrid(occurred, horizon, delay, sweep, retries, lost):
@@ -213,4 +211,4 @@ def hybrid(occurred, horizon, delay, sweep, retries, lost):
     made = max(0, math.ceil((horizon - sweep) / period))
     sent += [sweep + number * period for number in range(made)]
     empty += [number not in repairs for number in range(made)]
-    return life(occurred, received, sent, empty, horizon)
+    return sample_path(occurred, received, sent, empty, horizon)

@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lives import (
+from sample_paths import (
     SEEDS,
     agrees,
     asking,
     disagreements,
     fake_stream,
-    life,
     looks,
     poisson_arrivals,
     relay,
+    sample_path,
     wrong_quantiles,
 )
 
@@ -27,7 +27,7 @@ JITTERED = [(0.1, 6.0, 2.0, 1.0), (0.1, 6.0, 2.0, 0.2), (1.0, 5.0, 0.5, 0.5), (0
 # rate, mean gap, delay, ttl
 LOOKING = [(0.1, 6.0, 2.0, 0.0), (0.1, 6.0, 1.0, 10.0), (0.3, 5.0, 0.0, 0.0), (0.5, 1.0, 0.1, 6.0)]
 POLLED = [(0.1, 6.0, 2.0), (1.0, 2.0, 0.3)]
-PUSHED = ("mean_latency", "current_share", "staleness")
+PUSHED = ("mean_latency", "freshness", "staleness")
 
 
 def jittered_lives(rate, interval, delay, jitter, events=4000):
@@ -69,7 +69,7 @@ def test_20_percent_of_jitter_cost_1_3_percent_of_the_wait_and_no_request():
 @given(rate=st.floats(1e-9, 1e2), interval=st.floats(1e-3, 1e5), delay=st.floats(0, 10))
 def test_without_jitter_it_is_fixed_polling(rate, interval, delay):
     fixed, spread = theory.polling(rate, interval, delay, limit=10**9), theory.jittered(rate, interval, delay, 0)
-    names = ("mean_latency", "requests_per_event", "empty_share", "current_share", "staleness", "age_of_information")
+    names = ("mean_latency", "requests_per_event", "empty_share", "freshness", "staleness", "age_of_information")
     for name in names:
         assert getattr(spread, name) == pytest.approx(getattr(fixed, name), rel=1e-9, abs=1e-300)
     assert spread.quantile(0.7) == pytest.approx(fixed.quantile(0.7))
@@ -85,7 +85,7 @@ def test_the_two_ways_to_average_over_the_jitter_agree_with_a_sum_over_many_peri
     assert spread.empty_share == pytest.approx(theory.unequal_empty_share(load / 60, periods), rel=1e-4)
     gone = -np.expm1(-load / 60 * periods).mean()
     current = math.exp(-load / 20) * gone / (load / 60 * periods.mean())
-    assert spread.current_share == pytest.approx(current, rel=1e-6)
+    assert spread.freshness == pytest.approx(current, rel=1e-6)
     assert spread.staleness == pytest.approx(spread.mean_latency - (1 - current) * 60 / load, rel=1e-3, abs=1e-6 / load)
 
 
@@ -101,18 +101,18 @@ def test_reading_on_demand_costs_what_theory_says(case):
 
 def test_exponential_gaps_double_the_wait_and_theorys_mu_over_1_plus_mu_ttl_is_the_limit_without_delay():
     assert theory.on_demand(0.1, 60, 0).mean_latency == 2 * theory.polling(0.1, 60, 0).mean_latency
-    cached = theory.on_demand(0.1, every=60, delay=0, ttl=120)
+    cached = theory.on_demand(0.1, interval=60, delay=0, ttl=120)
     assert cached.rate * cached.requests_per_event == pytest.approx((1 / 60) / (1 + 120 / 60))
 
 
 @given(rate=st.floats(1e-6, 1), delay=st.floats(0, 10), ttl=st.floats(0, 1000))
 def test_asking_and_being_told_cross_where_looks_are_as_frequent_as_events(rate, delay, ttl):
-    every = theory.crossover_every(rate, delay, ttl)
+    every = theory.on_demand_crossover(rate, delay, ttl)
     if every > 1e-3:
         assert theory.on_demand(rate, every, delay, ttl).requests_per_event == pytest.approx(1)
     else:
         assert 1 / rate <= 2 * delay + ttl + 1e-3
-    assert theory.crossover_every(rate) == 1 / rate
+    assert theory.on_demand_crossover(rate) == 1 / rate
 
 
 def test_a_share_of_pushes_is_overwritten_before_a_look():
@@ -134,7 +134,7 @@ def test_a_share_of_looks_is_answered_from_the_cache():
             if at >= fresh_until:
                 asked, fresh_until = asked + 1, at + 120
         shares.append(1 - asked / 5000)
-    assert agrees(theory.on_demand(1, every=60, delay=0, ttl=120).cached_share, shares)
+    assert agrees(theory.on_demand(1, interval=60, delay=0, ttl=120).cached_share, shares)
 
 
 def test_the_mean_wait_is_the_mean_of_the_quantiles():
@@ -179,7 +179,7 @@ def test_what_is_pushed_is_so_many_delays_late_and_as_current_as_a_webhook_so_fa
     lives = []
     for seed in SEEDS:
         occurred = poisson_arrivals(seed, 0.5, horizon)
-        lives.append(life(occurred, occurred + delays * 0.4, [], [], horizon))
+        lives.append(sample_path(occurred, occurred + delays * 0.4, [], [], horizon))
     assert not disagreements(closed, lives, PUSHED)
     assert closed.quantile(0) == closed.quantile(1) == closed.mean_latency
     assert closed.requests_per_event == requests
@@ -198,10 +198,10 @@ def test_a_stream_is_one_request_however_long_and_a_thin_webhook_two_an_event_of
         (lambda: theory.jittered(1, 60, 0, 1.5), "jitter must be from 0 to 1, got 1.5"),
         (lambda: theory.jittered(1, 0, 0, 0.5), "interval must be > 0 seconds, got 0"),
         (lambda: theory.jittered(1, 60, 0, 0.5).quantile(-1), "q must be from 0 to 1, got -1"),
-        (lambda: theory.on_demand(1, 0, 0), "every must be > 0 seconds, got 0"),
+        (lambda: theory.on_demand(1, 0, 0), "interval must be > 0 seconds, got 0"),
         (lambda: theory.on_demand(1, 60, 0, -5), "ttl must be >= 0 seconds, got -5"),
-        (lambda: theory.crossover_every(0), "rate must be > 0 events a second, got 0"),
-        (lambda: theory.fake_stream(1, -5, 0), "every must be > 0 seconds, got -5"),
+        (lambda: theory.on_demand_crossover(0), "rate must be > 0 events a second, got 0"),
+        (lambda: theory.fake_stream(1, -5, 0), "interval must be > 0 seconds, got -5"),
         (lambda: theory.relay(1, 5, -1), "delay must be >= 0 seconds, got -1"),
         (lambda: theory.thin(0, 1), "rate must be > 0 events a second, got 0"),
         (lambda: theory.stream(1, 1).requests(-1), "duration must be >= 0 seconds, got -1"),

@@ -16,8 +16,8 @@ from typing import Any, Self
 from labkit.approaches import Approach, Consumer
 from labkit.clock import RealClock, monotonic
 from labkit.ledger import Ledger
-from labkit.lens.child import Account, Setting
-from labkit.lens.rest import at_rest, subscribe_all, wants
+from labkit.lenses.lifecycle import is_settled, subscribe_all, wants
+from labkit.lenses.source_server import SourceConfig, SourceReport
 from labkit.network.sockets import SocketNetwork
 from labkit.result import Result
 from labkit.scenario import Scenario
@@ -41,8 +41,8 @@ class Machine:
     """The source's clock less the consumers', as an exchange of instants shows it."""
     clock_offset_error: float
     """Half the shortest round trip of that exchange: the offset is known so well."""
-    emitter_slip_mean: float
-    emitter_slip_max: float
+    emit_lag_mean: float
+    emit_lag_max: float
     """How long after its moment an event was in the store; it counts in the latencies."""
     source_cpu: float
     consumer_cpu: float
@@ -74,10 +74,10 @@ def run_real(
         network = SocketNetwork(clock, ledger)
         try:
             database = path or str(Path(folder) / "source.db")
-            setting = Setting(
-                clock.origin, clock.epoch, scenario.seed, scenario.retries, scenario.limits, database, synchronous
+            config = SourceConfig(
+                clock.origin, clock.epoch, scenario.seed, scenario.retries, scenario.rate_limit, database, synchronous
             )
-            url = process.ask("start", setting)
+            url = process.ask("start", config)
             network.names[url.removeprefix("http://").partition("/")[0]] = "source"
             consumers, busy = subscribe_all(scenario, approach, clock, network, ledger, url)
             offset, error = clock_offset(clock.now, lambda: process.ask("now"))
@@ -89,23 +89,23 @@ def run_real(
                 clock.spawn(_from_zero, approach, consumer)
             clock.run(until=scenario.duration, done=process.ended)
             clock.run(
-                until=scenario.duration + LONGEST_DRAIN, done=at_rest(ledger, lambda: int(process.ask("pending")))
+                until=scenario.duration + LONGEST_DRAIN, done=is_settled(ledger, lambda: int(process.ask("pending")))
             )
             clock.close(LAST_POLL_SECONDS)  # nobody asks any more, and what is then served is all that was asked
             network.close()
-            account: Account = process.ask("finish")
-            served = network.requests_served() + account.requests_served
+            report: SourceReport = process.ask("finish")
+            served = network.requests_served() + report.requests_served
         finally:
             network.close()
             clock.close()
-    ledger.merge(account.ledger, account.ports, network.names, -offset)
-    slips = account.slips or [0.0]
+    ledger.merge(report.ledger, report.ports, network.names, -offset)
+    emit_lags = report.emit_lags or [0.0]
     machine = Machine(
         clock_offset=offset,
         clock_offset_error=error,
-        emitter_slip_mean=sum(slips) / len(slips),
-        emitter_slip_max=max(slips),
-        source_cpu=account.cpu_seconds,
+        emit_lag_mean=sum(emit_lags) / len(emit_lags),
+        emit_lag_max=max(emit_lags),
+        source_cpu=report.cpu_seconds,
         consumer_cpu=sum(os.times()[:2]) - own_cpu,
         requests_served=served,
     )
@@ -137,14 +137,16 @@ def faster(scenario: Scenario, approach: Approach, speed: float) -> tuple[Scenar
         if field.metadata.get("unit") == "s"
     }
     arrivals = replace(arrivals, events=events, duration=duration, params={**arrivals.params, "speed": speed})
-    limits = scenario.limits
-    if (limits.poll_interval / speed) % 1:
+    rate_limit = scenario.rate_limit
+    if (rate_limit.poll_interval / speed) % 1:
         raise ValueError(
             f"poll_interval / speed must be whole seconds, which is what X-Poll-Interval can say,"
-            f" got {limits.poll_interval:g} / {speed:g}"
+            f" got {rate_limit.poll_interval:g} / {speed:g}"
         )
-    limits = replace(limits, seconds=limits.seconds / speed, poll_interval=limits.poll_interval / speed)
-    scenario = replace(scenario, arrivals=arrivals, retries=replace(scenario.retries, waits=waits), limits=limits)
+    rate_limit = replace(rate_limit, seconds=rate_limit.seconds / speed, poll_interval=rate_limit.poll_interval / speed)
+    scenario = replace(
+        scenario, arrivals=arrivals, retries=replace(scenario.retries, waits=waits), rate_limit=rate_limit
+    )
     return scenario, replace(approach, **times)
 
 
@@ -171,7 +173,7 @@ class SourceProcess:
     def __enter__(self) -> Self:
         self._errors = TemporaryFile()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "labkit.lens.child", str(os.getpid()), self._folder],
+            [sys.executable, "-m", "labkit.lenses.source_server", str(os.getpid()), self._folder],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from labkit.clock import NANO
-from labkit.course.player import Fault, Poll, seconds
+from labkit.course.strategy_process import Fault, Poll, seconds
 from labkit.course.traces import Trace
 
 MOST_POLLS = 50_000
