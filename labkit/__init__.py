@@ -22,8 +22,9 @@ from labkit.arrivals import Arrivals, bursty, daily, poisson, switching
 from labkit.clock import RealClock, VirtualClock
 from labkit.event import Event
 from labkit.experiment import Comparison, compare, sweep
+from labkit.policies import RateLimit
 from labkit.result import Result
-from labkit.scenario import RateLimit, Scenario
+from labkit.scenario import Scenario
 from labkit.server import serve
 from labkit.source import EventSource
 from labkit.trace import earthquakes, from_csv

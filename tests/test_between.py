@@ -37,7 +37,7 @@ from labkit.clock import VirtualClock
 from labkit.ledger import Ledger
 from labkit.lenses.virtual import run_virtual
 from labkit.network.memory import MemoryNetwork
-from labkit.scenario import RetryProfile
+from labkit.policies import RetryProfile
 
 DAY = earthquakes(duration=86_400)
 

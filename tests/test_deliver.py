@@ -17,9 +17,9 @@ from labkit.approaches import Consumer, Webhook
 from labkit.clock import VirtualClock
 from labkit.ledger import Ledger
 from labkit.network.memory import MemoryNetwork
-from labkit.scenario import RetryProfile
+from labkit.policies import RetryProfile
 from labkit.source import EventSource
-from labkit.source.deliver import Attempt, deliver, classify
+from labkit.source.deliver import Attempt, classify, deliver
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 

@@ -31,8 +31,8 @@ from labkit.clock import RealClock, VirtualClock
 from labkit.ledger import Ledger
 from labkit.network.memory import MemoryNetwork
 from labkit.network.sockets import SocketNetwork
+from labkit.policies import RetryProfile
 from labkit.receiver.inbox import Inbox
-from labkit.scenario import RetryProfile
 from labkit.source import EventSource
 from labkit.source.database import Database
 from labkit.source.dispatcher import retry_after

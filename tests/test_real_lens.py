@@ -27,7 +27,7 @@ from labkit.lenses import real
 from labkit.lenses.real import Machine, clock_offset, faster, run_real
 from labkit.lenses.source_server import SourceConfig, SourceServer
 from labkit.lenses.virtual import run_virtual
-from labkit.scenario import RateLimit, RetryProfile
+from labkit.policies import RateLimit, RetryProfile
 
 INTERVAL = 0.25
 BOUND = 4.3

@@ -34,7 +34,7 @@ from labkit import (
     theory,
 )
 from labkit.lenses.virtual import run_virtual
-from labkit.scenario import RetryProfile
+from labkit.policies import RetryProfile
 
 SEEDS = range(3)
 BOUND = stats.norm.isf(sample_paths.ALPHA / 2)  # 4.7

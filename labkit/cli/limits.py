@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from labkit.scenario import RateLimit
+from labkit.policies import RateLimit
 
 
 def source_options(command: Callable[..., Any]) -> Callable[..., Any]:

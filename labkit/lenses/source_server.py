@@ -16,7 +16,7 @@ from labkit.event import Event
 from labkit.ledger import Ledger
 from labkit.lenses.lifecycle import emit_all
 from labkit.network.sockets import SocketNetwork
-from labkit.scenario import RateLimit, RetryProfile
+from labkit.policies import RateLimit, RetryProfile
 from labkit.source import EventSource
 from labkit.source.database import Database, Synchronous
 

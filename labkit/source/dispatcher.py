@@ -13,7 +13,7 @@ import httpx
 from labkit.clock import NANO, Clock, nanoseconds
 from labkit.crash import crash_point
 from labkit.event import timestamp, to_json
-from labkit.scenario import RetryProfile
+from labkit.policies import RetryProfile
 from labkit.source.deliver import Attempt, deliver
 from labkit.source.outbox import Delivery, Outbox
 

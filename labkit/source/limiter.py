@@ -6,7 +6,7 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import TooManyRequests
 
 from labkit.clock import Clock
-from labkit.scenario import RateLimit
+from labkit.policies import RateLimit
 
 LISTS = ("/events", "/feed")
 """What is read again and again, and so carries the hint."""

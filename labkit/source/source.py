@@ -9,7 +9,7 @@ from labkit.crash import crash_point
 from labkit.event import ID, timestamp, to_json
 from labkit.ledger import Ledger
 from labkit.network import Network
-from labkit.scenario import RateLimit, RetryProfile
+from labkit.policies import RateLimit, RetryProfile
 from labkit.source.app import create_app
 from labkit.source.database import Database
 from labkit.source.deliver import Attempt, deliver
