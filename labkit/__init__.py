@@ -3,6 +3,7 @@
 from labkit.approaches import (
     APPROACHES,
     Aimd,
+    Approach,
     Batched,
     ConditionalFeed,
     FakeStream,
@@ -34,6 +35,7 @@ __version__ = "0.1.0"
 __all__ = [
     "APPROACHES",
     "Aimd",
+    "Approach",
     "Arrivals",
     "Batched",
     "Comparison",

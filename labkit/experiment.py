@@ -1,12 +1,11 @@
 """A scenario and some approaches, compared: each is run under a lens, and the results are set side by side."""
 
-import math
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from labkit.approaches import Approach, lenses
+from labkit.approaches import Approach
 from labkit.arrivals import Arrivals
 from labkit.lenses.real import faster, run_real
 from labkit.lenses.virtual import run_virtual
@@ -21,10 +20,6 @@ if TYPE_CHECKING:
 
 MOST_POLLS = 5_000_000
 """Polls of one approach in one run: about half an hour of work, and 600 MB of rows."""
-
-
-PACES = ("interval", "every", "sweep", "wait", "longest")
-"""Parameters that say how often, at the least, an approach asks where nothing happens."""
 
 
 @dataclass(frozen=True)
@@ -139,13 +134,11 @@ def _check(scenario: Scenario, approaches: Sequence[Approach], lens: str) -> Non
     if not approaches:
         raise ValueError("one approach at least is needed, such as Polling(interval=60)")
     for approach in approaches:
-        if isinstance(approach, type) or not is_dataclass(approach) or not hasattr(approach, "run"):
-            raise TypeError(
-                f"an approach is a dataclass made with its parameters, such as Webhook(), got {approach!r:.80}"
-            )
-        if lens not in lenses(approach):
-            raise ValueError(f"{approach.name} is for the {' or '.join(lenses(approach))} lens, got {lens!r}")
-        polls = scenario.duration / min(getattr(approach, name, math.inf) for name in PACES)
+        if not isinstance(approach, Approach):
+            raise TypeError(f"an approach is made with its parameters, such as Webhook(), got {approach!r:.80}")
+        if lens not in approach.lenses:
+            raise ValueError(f"{approach.name} is for the {' or '.join(approach.lenses)} lens, got {lens!r}")
+        polls = scenario.duration / approach.idle_interval
         if polls > MOST_POLLS:
             raise ValueError(
                 f"{approach} would poll {polls:,.0f} times in {scenario.duration:g} s, and {MOST_POLLS:,} is the most:"

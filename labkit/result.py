@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from labkit.approaches.consumer import Approach
+    from labkit.approaches import Approach
     from labkit.lenses.real import Machine
     from labkit.scenario import Scenario
 
@@ -40,17 +40,7 @@ class Result:
 
     @property
     def label(self) -> str:
-        """The approach with what was set otherwise than by default: `polling interval=10`."""
-        settings = [
-            f"{name}={value:g}" if isinstance(value, float) else f"{name}={value}" for name, value in self._set()
-        ]
-        return " ".join([self.approach.name, *settings])
-
-    def _set(self) -> list[tuple[str, Any]]:
-        fields = type(self.approach).__dataclass_fields__
-        params = asdict(self.approach)
-        shown = [name for name in params if name == "interval" or params[name] != fields[name].default]
-        return [(name, params[name]) for name in shown]
+        return self.approach.label
 
     @cached_property
     def exchanges(self) -> "pd.DataFrame":

@@ -175,22 +175,21 @@ class TestFigure:
 class TestStyles:
     def test_no_two_approaches_share_a_hue_a_marker_or_a_hatch(self) -> None:
         for part in ("colour", "marker", "hatch"):
-            found = [getattr(style, part) for style in plots.STYLES.values()]
+            found = [getattr(approach.style, part) for approach in APPROACHES.values()]
             assert len(set(found)) == len(found)
-        assert set(plots.STYLES) == set(APPROACHES)
-        colours = [np.array(to_rgb(style.colour)) for style in plots.STYLES.values()]
+        colours = [np.array(to_rgb(approach.style.colour)) for approach in APPROACHES.values()]
         nearest = min(float(abs(a - b).max()) for n, a in enumerate(colours) for b in colours[:n])
         assert nearest > 0.1
 
     def test_are_by_the_labels_first_word(self) -> None:
-        assert plots.style("polling interval=60") == plots.STYLES["polling"]
-        assert plots.style("my_own") == plots.style("") not in plots.STYLES.values()
+        assert plots.style("polling interval=60") == Polling.style
+        assert plots.style("my_own") == plots.style("") not in [each.style for each in APPROACHES.values()]
 
     def test_an_approach_has_its_hue_in_every_picture(self) -> None:
-        hue = to_rgb(plots.STYLES["webhook"].colour)
+        hue = to_rgb(Webhook.style.colour)
         stairs = plots.staircases({"webhook": MINUTE}, 0, 60).drawing.axes[0]
         assert to_rgb(next(line for line in stairs.lines if line.get_label() == "received").get_color()) == hue
-        assert stairs.collections[0].get_hatch() == plots.STYLES["webhook"].hatch
+        assert stairs.collections[0].get_hatch() == Webhook.style.hatch
         frontier = plots.frontier(TABLE, 86400, 0.02).drawing.axes[0]
         assert hue in [to_rgb(line.get_color()) for line in frontier.lines if line.get_marker() == "v"]
         crossover = plots.crossover(MEASURED).drawing.axes[0]
@@ -557,11 +556,11 @@ class TestSwimLanes:
             if len(offsets) and len(marks.get_facecolor()):
                 by_fill[to_rgb(marks.get_facecolor()[0])] = (offsets[:, 0] * 60).round(9).tolist()
         assert by_fill[to_rgb("white")] == [0]
-        assert by_fill[to_rgb(plots.STYLES["polling"].colour)] == [30, 59]
+        assert by_fill[to_rgb(Polling.style.colour)] == [30, 59]
 
     def test_arrows_lead_from_the_source_at_the_sending_and_lean_with_time(self) -> None:
         axes = plots.swim_lanes(MINUTE, {"webhook": DELIVERIES}, 0, 60).drawing.axes[0]
-        hue = to_rgb(plots.STYLES["webhook"].colour)
+        hue = to_rgb(Webhook.style.colour)
         solid, dashed = [
             c.get_segments() for c in axes.collections if c.get_zorder() == 2 and to_rgb(c.get_edgecolor()[0]) == hue
         ]

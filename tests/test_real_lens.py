@@ -18,7 +18,7 @@ import jupyter_client
 import numpy as np
 import pytest
 
-from labkit import Arrivals, Event, Polling, Scenario, Webhook, compare, poisson, theory
+from labkit import Approach, Arrivals, Event, Polling, Scenario, Webhook, compare, poisson, theory
 from labkit.arrivals import EPOCH
 from labkit.clock import RealClock, monotonic
 from labkit.event import to_json
@@ -442,7 +442,7 @@ def test_after_a_run_nothing_is_left(processes, monkeypatch, tmp_path):
 
 
 @dataclass(frozen=True)
-class Clumsy:
+class Clumsy(Approach):
     """A student's approach with a bug."""
 
     name: ClassVar[str] = "clumsy"

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labkit import Arrivals, Event, Polling, Scenario, Webhook, bursty, compare, poisson
+from labkit import Approach, Arrivals, Event, Polling, Scenario, Webhook, bursty, compare, poisson
 from labkit.arrivals import EPOCH
 from labkit.experiment import run_virtual
 from labkit.ledger import Ledger
@@ -51,7 +51,7 @@ def by_hand(occurred, received, duration=100.0, rows=()):
 
 
 @dataclass(frozen=True)
-class Fumbling:
+class Fumbling(Approach):
     """Polls, fetching each page twice, after asking for what is not there; one poll in three fails."""
 
     name: ClassVar[str] = "fumbling"

@@ -11,7 +11,6 @@ import pandas as pd
 import pytest
 
 from labkit import APPROACHES, Event, Scenario, poisson
-from labkit.approaches import lenses
 from labkit.ledger import Ledger
 from labkit.lenses.real import faster, run_real
 from labkit.lenses.virtual import run_virtual
@@ -20,23 +19,8 @@ from labkit.server.serve import Server
 from labkit.source import dispatcher
 
 SPEED = 300
-IN_ORDER = {
-    "polling",
-    "feed",
-    "conditional_feed",
-    "aimd",
-    "halve_double",
-    "long_polling",
-    "stream",
-    "fake_stream",
-    "websocket",
-    "on_demand",
-}
-"""Approaches that promise the events' own order; whoever is told by several requests at once cannot."""
-OVERFLOWING = {"feed", "conditional_feed"}
-"""Approaches that lose what a full list pushes out between two polls, and say so."""
 LENSES = {"virtual": run_virtual, "real": run_real}
-OF = {lens: [name for name, approach in APPROACHES.items() if lens in lenses(approach)] for lens in LENSES}
+OF = {lens: [name for name, approach in APPROACHES.items() if lens in approach.lenses] for lens in LENSES}
 
 
 def scenario_of(name, delay=0.0):
@@ -108,7 +92,7 @@ def test_nothing_is_doubled(ran):
 
 
 def test_the_order_is_the_events_where_it_is_promised(result):
-    if result.approach.name in IN_ORDER:
+    if result.approach.in_order:
         assert result.receipts.received_at.is_monotonic_increasing
         assert result.receipts.exchange.is_monotonic_increasing
 
@@ -242,7 +226,7 @@ def test_ties_and_full_pages_are_handled_or_their_loss_is_declared(name):
     result = run_virtual(Scenario(arrivals), APPROACHES[name]())
     row = result.row()
     assert row["received"] + row["lost"] == 151
-    if name in OVERFLOWING:
+    if APPROACHES[name].overflows:
         assert set(result.receipts.event_id[result.receipts.received_at.isna()]) == {event.id for event in at_once[:51]}
     else:
         assert row["lost"] == 0

@@ -1,8 +1,9 @@
 """The ways to learn of an event, one a file. `APPROACHES` maps their names on the command line to their classes."""
 
 from labkit.approaches.adaptive import Aimd, HalveDouble
+from labkit.approaches.approach import Approach, Style
 from labkit.approaches.batched import Batched
-from labkit.approaches.consumer import Approach, Consumer, lenses
+from labkit.approaches.consumer import Consumer
 from labkit.approaches.feed import ConditionalFeed, Feed
 from labkit.approaches.hybrid import Hybrid
 from labkit.approaches.long_polling import LongPolling
@@ -49,8 +50,8 @@ __all__ = [
     "Polling",
     "Relay",
     "Stream",
+    "Style",
     "Thin",
     "WebSocket",
     "Webhook",
-    "lenses",
 ]

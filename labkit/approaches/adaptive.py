@@ -4,13 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
+from labkit.approaches.approach import Approach, Style
 from labkit.approaches.consumer import Consumer
 from labkit.approaches.page import pages
 from labkit.approaches.parameters import LONGEST, SHORTEST, between, seconds
 
 
 @dataclass(frozen=True)
-class Aimd:
+class Aimd(Approach):
     """Wait `add` seconds longer after a poll that found nothing, half as long after one that found something.
 
     Additive increase and multiplicative decrease are of the interval, between `shortest` and `longest`. It settles
@@ -18,6 +19,7 @@ class Aimd:
     """
 
     name: ClassVar[str] = "aimd"
+    style: ClassVar[Style] = Style("#8F3B00", "<", "--")
     start: float = seconds(60.0)
     add: float = seconds(5.0)
     shortest: float = seconds(1.0)
@@ -27,8 +29,9 @@ class Aimd:
         check(self.start, self.shortest, self.longest)
         between("add", self.add, SHORTEST, LONGEST)
 
-    def subscribe(self, consumer: Consumer) -> None:
-        """Nothing to arrange."""
+    @property
+    def idle_interval(self) -> float:
+        return self.longest
 
     def run(self, consumer: Consumer) -> None:
         """Poll until ended."""
@@ -40,7 +43,7 @@ class Aimd:
 
 
 @dataclass(frozen=True)
-class HalveDouble:
+class HalveDouble(Approach):
     """Wait twice as long after a poll that found nothing, half as long after one that found something (MIMD).
 
     Each step up needs a step down, so half of the polls find nothing, whatever the rate, while no clamp is met:
@@ -48,6 +51,7 @@ class HalveDouble:
     """
 
     name: ClassVar[str] = "halve_double"
+    style: ClassVar[Style] = Style("#7A5500", ">", "||")
     start: float = seconds(60.0)
     shortest: float = seconds(1.0)
     longest: float = seconds(3600.0)
@@ -55,8 +59,9 @@ class HalveDouble:
     def __post_init__(self) -> None:
         check(self.start, self.shortest, self.longest)
 
-    def subscribe(self, consumer: Consumer) -> None:
-        """Nothing to arrange."""
+    @property
+    def idle_interval(self) -> float:
+        return self.longest
 
     def run(self, consumer: Consumer) -> None:
         """Poll until ended."""

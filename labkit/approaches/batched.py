@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from labkit.approaches.approach import Approach, Style
 from labkit.approaches.consumer import Consumer
 from labkit.approaches.parameters import between, seconds, whole
 from labkit.approaches.webhook import receiver, register
@@ -10,7 +11,7 @@ from labkit.receiver.inbox import Inbox
 
 
 @dataclass(frozen=True)
-class Batched:
+class Batched(Approach):
     """Be called once for up to `count` events, the first of which waits `max_wait` seconds at the most.
 
     By age alone, 1/(1 + λA) requests an event and a wait of A(1 + λA/2)/(1 + λA): near A, not A/2, while events are
@@ -18,6 +19,8 @@ class Batched:
     """
 
     name: ClassVar[str] = "batched"
+    style: ClassVar[Style] = Style("#8DA0CB", "P", "/.")
+    in_order: ClassVar[bool] = False
     count: int = 100
     max_wait: float = seconds(60.0)
 
@@ -31,6 +34,3 @@ class Batched:
         url = consumer.host(receiver(secrets, consumer.receive, consumer.clock, Inbox()))
         batch = {"count": self.count, "seconds": self.max_wait}
         register(consumer.client("setup"), f"{url}/hook", secrets, batch=batch)
-
-    def run(self, consumer: Consumer) -> None:
-        """Nothing to do but to be there."""

@@ -1,8 +1,8 @@
-"""What every approach is given, and what every approach is."""
+"""What every approach is given: a name on the network, a clock, and a ledger to enter what arrives."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any
 
 import flask
 import httpx
@@ -70,23 +70,3 @@ class Consumer:
         else:
             exchange, port = carrier.environ.get("labkit.exchange", -1), int(carrier.environ.get("REMOTE_PORT", 0))
         self.ledger.arrived(self.name, event["id"], self.clock.now(), exchange, port)
-
-
-class Approach(Protocol):
-    """A way to learn of events: a frozen dataclass whose fields are its parameters."""
-
-    __dataclass_fields__: ClassVar[dict[str, Any]]
-    name: ClassVar[str]
-    """The name on the command line."""
-
-    def subscribe(self, consumer: Consumer) -> None:
-        """What must be arranged before t = 0; its exchanges are set-up."""
-
-    def run(self, consumer: Consumer) -> None:
-        """The loop, from t = 0 until it is ended."""
-
-
-def lenses(approach: Approach | type[Approach]) -> tuple[str, ...]:
-    """The lenses that an approach is for: both, unless it says otherwise."""
-    named: tuple[str, ...] = getattr(approach, "lenses", ("virtual", "real"))
-    return named

@@ -5,12 +5,13 @@ from typing import ClassVar
 
 import httpx
 
+from labkit.approaches.approach import Approach, Style
 from labkit.approaches.consumer import Consumer
 from labkit.approaches.parameters import LARGEST_PAGE, LONGEST, SHORTEST, between, seconds, whole
 
 
 @dataclass(frozen=True)
-class Feed:
+class Feed(Approach):
     """Fetch the `last` newest events every `interval` seconds, and keep those not seen before.
 
     More than `last` events between two polls, and the oldest of them are lost: with one event a second, 100 in the list
@@ -18,6 +19,8 @@ class Feed:
     """
 
     name: ClassVar[str] = "feed"
+    style: ClassVar[Style] = Style("#E69F00", "s", "\\\\")
+    overflows: ClassVar[bool] = True
     interval: float = seconds(60.0)
     last: int = 100
 
@@ -27,8 +30,9 @@ class Feed:
         between("interval", self.interval, SHORTEST, LONGEST)
         whole("last", self.last, 1, LARGEST_PAGE, "events")
 
-    def subscribe(self, consumer: Consumer) -> None:
-        """Nothing to arrange."""
+    @property
+    def idle_interval(self) -> float:
+        return self.interval
 
     def run(self, consumer: Consumer) -> None:
         """Poll until ended."""
@@ -58,4 +62,5 @@ class ConditionalFeed(Feed):
     """
 
     name: ClassVar[str] = "conditional_feed"
+    style: ClassVar[Style] = Style("#F0E442", "D", "xx")
     conditional: ClassVar[bool] = True

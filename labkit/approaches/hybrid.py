@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from labkit.approaches.approach import Approach, Style
 from labkit.approaches.consumer import Consumer
 from labkit.approaches.parameters import LONGEST, SHORTEST, between, seconds
 from labkit.approaches.polling import Polling
@@ -10,7 +11,7 @@ from labkit.approaches.webhook import Webhook
 
 
 @dataclass(frozen=True)
-class Hybrid:
+class Hybrid(Approach):
     """A webhook, and a poll by cursor every `reconcile_interval` seconds that repairs what the webhook lost.
 
     The sweep finds everything again, so each event is a duplicate before deduplication. How many it *repaired* is the
@@ -18,10 +19,16 @@ class Hybrid:
     """
 
     name: ClassVar[str] = "hybrid"
+    style: ClassVar[Style] = Style("#CC79A7", "X", "\\.")
+    in_order: ClassVar[bool] = False
     reconcile_interval: float = seconds(3600.0)
 
     def __post_init__(self) -> None:
         between("reconcile_interval", self.reconcile_interval, SHORTEST, LONGEST)
+
+    @property
+    def idle_interval(self) -> float:
+        return self.reconcile_interval
 
     def subscribe(self, consumer: Consumer) -> None:
         """As a webhook does."""

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 import httpx
 
+from labkit.approaches.approach import Approach, Style
 from labkit.approaches.consumer import Consumer
 from labkit.approaches.page import take
 from labkit.approaches.parameters import LARGEST_PAGE, LONGEST, SHORTEST, between, seconds, whole
@@ -14,7 +15,7 @@ LONGEST_WAIT = 60
 
 
 @dataclass(frozen=True)
-class LongPolling:
+class LongPolling(Approach):
     """Ask for what is new; the source answers when there is something, or after `wait` seconds, and is asked again.
 
     Holds a connection for each consumer. With rare events an event is a delay late, as by webhook; one that falls into
@@ -22,6 +23,7 @@ class LongPolling:
     """
 
     name: ClassVar[str] = "long_polling"
+    style: ClassVar[Style] = Style("#009E73", "^", "++")
     wait: float = seconds(25.0)
     pause: float = seconds(0.0)
     """Seconds between an answer and the next question."""
@@ -32,8 +34,9 @@ class LongPolling:
         between("pause", self.pause, 0, LONGEST)
         whole("limit", self.limit, 1, LARGEST_PAGE, "events a page")
 
-    def subscribe(self, consumer: Consumer) -> None:
-        """Nothing to arrange."""
+    @property
+    def idle_interval(self) -> float:
+        return self.wait + self.pause
 
     def run(self, consumer: Consumer) -> None:
         """Ask until ended; after an error, in a second."""

@@ -6,13 +6,14 @@ from typing import ClassVar
 
 import httpx
 
+from labkit.approaches.approach import Approach, Style
 from labkit.approaches.consumer import Consumer
 from labkit.approaches.page import pages
 from labkit.approaches.parameters import LONGEST, SHORTEST, between, one_of, seconds
 
 
 @dataclass(frozen=True)
-class OnDemand:
+class OnDemand(Approach):
     """Look at moments of the consumer's own choosing, on average every `interval` seconds, and ask the source then.
 
     With a cache of `ttl` seconds, a look that soon after an answer asks nobody. μ looks a second cost μ / (1 + μ·ttl)
@@ -21,6 +22,7 @@ class OnDemand:
     """
 
     name: ClassVar[str] = "on_demand"
+    style: ClassVar[Style] = Style("#6E6E6E", "*", "|.", role="somebody looks")
     interval: float = seconds(600.0)
     ttl: float = seconds(0.0)
     seed: int = 0
@@ -31,8 +33,9 @@ class OnDemand:
         between("ttl", self.ttl, 0, LONGEST)
         one_of("act", self.act, (True, False))
 
-    def subscribe(self, consumer: Consumer) -> None:
-        """Nothing to arrange."""
+    @property
+    def idle_interval(self) -> float:
+        return self.interval
 
     def run(self, consumer: Consumer) -> None:
         """Look until ended, at gaps that are independent of each other (a Poisson process)."""

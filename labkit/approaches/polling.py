@@ -5,13 +5,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from labkit.approaches.approach import Approach, Style
 from labkit.approaches.consumer import Consumer
 from labkit.approaches.page import pages
 from labkit.approaches.parameters import LARGEST_PAGE, LONGEST, SHORTEST, between, event_types, one_of, seconds, whole
 
 
 @dataclass(frozen=True)
-class Polling:
+class Polling(Approach):
     """Ask for what is new, every `interval` seconds, `limit` events a page.
 
     With a fixed `"delay"` the interval is slept after each answer, so that polls come every interval + round trip;
@@ -22,6 +23,7 @@ class Polling:
     """
 
     name: ClassVar[str] = "polling"
+    style: ClassVar[Style] = Style("#D55E00", "o", "//")
     interval: float = seconds(60.0)
     fixed: Literal["delay", "rate"] = "delay"
     initial_delay: float = seconds(0.0)
@@ -49,8 +51,9 @@ class Polling:
         if self.jitter and self.fixed == "rate":
             raise ValueError(f"jitter goes with fixed='delay': a fixed rate has no pauses, got {self.jitter!r}")
 
-    def subscribe(self, consumer: Consumer) -> None:
-        """Nothing to arrange: whoever asks needs no introduction."""
+    @property
+    def idle_interval(self) -> float:
+        return self.interval
 
     def run(self, consumer: Consumer) -> None:
         """Poll until ended. A poll that fails moves no cursor: the next one brings it all."""

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 import httpx
 from flask import Flask, Response, request
 
+from labkit.approaches.approach import Approach, Style
 from labkit.approaches.consumer import Consumer
 from labkit.approaches.parameters import LONGEST, SHORTEST, between, seconds
 from labkit.approaches.webhook import receiver, register
@@ -14,17 +15,23 @@ from labkit.receiver.inbox import Inbox
 
 
 @dataclass(frozen=True)
-class Relay:
+class Relay(Approach):
     """Have a webhook received by a public host, and poll that host every `interval` seconds: both kinds are counted.
 
     It helps who cannot be called, and costs what polling costs: one delivery an event, and the polls.
     """
 
     name: ClassVar[str] = "relay"
+    style: ClassVar[Style] = Style("#A6761D", (4, 1, 0), "-\\")
+    in_order: ClassVar[bool] = False
     interval: float = seconds(10.0)
 
     def __post_init__(self) -> None:
         between("interval", self.interval, SHORTEST, LONGEST)
+
+    @property
+    def idle_interval(self) -> float:
+        return self.interval
 
     def subscribe(self, consumer: Consumer) -> None:
         """Put the relay on the network, and subscribe its URL."""

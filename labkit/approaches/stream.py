@@ -9,25 +9,24 @@ from typing import ClassVar
 
 import httpx
 
+from labkit.approaches.approach import Approach, Style
 from labkit.approaches.consumer import Consumer
 from labkit.approaches.parameters import between, seconds
 
 
 @dataclass(frozen=True)
-class Stream:
+class Stream(Approach):
     """Keep one answer open, in which the source writes each event as it happens; one that breaks is resumed.
 
     One request, one connection held all the time, and a comment every 15 s of silence.
     """
 
     name: ClassVar[str] = "stream"
+    style: ClassVar[Style] = Style("#56B4E9", "p", "..")
 
     @property
     def path(self) -> str:
         return "/stream"
-
-    def subscribe(self, consumer: Consumer) -> None:
-        """Nothing to arrange."""
 
     def run(self, consumer: Consumer) -> None:
         """Read until ended; reconnect after `retry` milliseconds with the id of the last block (HTML, 9.2.3)."""
@@ -60,10 +59,15 @@ class FakeStream(Stream):
     """
 
     name: ClassVar[str] = "fake_stream"
+    style: ClassVar[Style] = Style("#6A51A3", "H", "*")
     interval: float = seconds(5.0)
 
     def __post_init__(self) -> None:
         between("interval", self.interval, 0.001, 15)
+
+    @property
+    def idle_interval(self) -> float:
+        return self.interval
 
     @property
     def path(self) -> str:

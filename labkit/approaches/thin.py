@@ -8,13 +8,14 @@ import flask
 import httpx
 from werkzeug.exceptions import ServiceUnavailable
 
+from labkit.approaches.approach import Approach, Style
 from labkit.approaches.consumer import Consumer
 from labkit.approaches.webhook import receiver, register
 from labkit.receiver.inbox import Inbox
 
 
 @dataclass(frozen=True)
-class Thin:
+class Thin(Approach):
     """Be called with an event's id alone, and GET the event before acknowledging: two requests an event, both counted.
 
     What is fetched is the source's present word, not what an attacker or a late retry says. Three delays late: the
@@ -22,6 +23,8 @@ class Thin:
     """
 
     name: ClassVar[str] = "thin"
+    style: ClassVar[Style] = Style("#003F66", "d", "OO")
+    in_order: ClassVar[bool] = False
 
     def subscribe(self, consumer: Consumer) -> None:
         """Host a receiver that fetches, and subscribe its URL."""
@@ -45,6 +48,3 @@ class Thin:
 
         url = consumer.host(receiver(secrets, fetch, consumer.clock, Inbox()))
         register(consumer.client("setup"), f"{url}/hook", secrets, payload="thin")
-
-    def run(self, consumer: Consumer) -> None:
-        """Nothing to do but to be there."""

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import httpx
 from flask import Flask, Request, Response, request
 
+from labkit.approaches.approach import Approach, Style
 from labkit.approaches.consumer import Consumer
 from labkit.approaches.parameters import event_types
 from labkit.clock import Clock
@@ -19,10 +20,12 @@ LARGEST_BODY = 262_144
 
 
 @dataclass(frozen=True)
-class Webhook:
+class Webhook(Approach):
     """Give the source a URL, prove that it is yours, and be called at each event: one request an event."""
 
     name: ClassVar[str] = "webhook"
+    style: ClassVar[Style] = Style("#0072B2", "v", "\\\\\\")
+    in_order: ClassVar[bool] = False
     types: tuple[str, ...] = ()
     """Only events of these types; all if empty."""
 
@@ -34,9 +37,6 @@ class Webhook:
         secrets: list[str] = []
         url = consumer.host(receiver(secrets, consumer.receive, consumer.clock, Inbox()))
         register(consumer.client("setup"), f"{url}/hook", secrets, self.types)
-
-    def run(self, consumer: Consumer) -> None:
-        """Nothing to do but to be there."""
 
 
 def register(

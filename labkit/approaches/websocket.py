@@ -10,22 +10,21 @@ from typing import Any, ClassVar
 import httpcore
 import httpx
 
+from labkit.approaches.approach import Approach, Style
 from labkit.approaches.consumer import Consumer
 from labkit.network import TIMEOUT
 
 
 @dataclass(frozen=True)
-class WebSocket:
+class WebSocket(Approach):
     """Have one connection taken out of HTTP, on which the source sends each event as a message; resumed if it breaks.
 
     In the real lens only: it needs a socket of its own. As early as a stream, and the consumer could answer on it.
     """
 
     name: ClassVar[str] = "websocket"
+    style: ClassVar[Style] = Style("#00604A", "h", "oo")
     lenses: ClassVar[tuple[str, ...]] = ("real",)
-
-    def subscribe(self, consumer: Consumer) -> None:
-        """Nothing to arrange."""
 
     def run(self, consumer: Consumer) -> None:
         """Listen until ended; reconnect after a second, with the last message's cursor."""

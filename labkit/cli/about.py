@@ -7,7 +7,7 @@ from importlib import metadata
 import click
 
 import labkit
-from labkit.approaches import APPROACHES, lenses
+from labkit.approaches import APPROACHES
 from labkit.cli.terminal import terminal
 
 
@@ -17,7 +17,7 @@ def approaches_command() -> None:
     console = terminal()
     for name, approach in APPROACHES.items():
         sentence = " ".join((approach.__doc__ or "").split("\n\n")[0].split())
-        only = "" if len(lenses(approach)) > 1 else f" ({lenses(approach)[0]} lens only)"
+        only = "" if len(approach.lenses) > 1 else f" ({approach.lenses[0]} lens only)"
         console.print(f"[bold]{name}[/]{only}  {sentence}", highlight=False)
         for field in fields(approach):
             unit = field.metadata.get("unit", "")

@@ -9,7 +9,7 @@ import click
 import msgspec
 
 from labkit import arrivals, trace
-from labkit.approaches import APPROACHES, Approach, Polling, Webhook, lenses
+from labkit.approaches import APPROACHES, Approach, Polling, Webhook
 from labkit.arrivals import Arrivals
 from labkit.cli.limits import rate_limit_of, source_options
 from labkit.cli.output import Column, check_format, check_target, fitting, write_json
@@ -110,7 +110,7 @@ def compare_command(what: str, time_column: str | None, min_magnitude: float | N
 def _parsed(text: str, lens: str) -> list[Approach]:
     """`all` is every approach that the lens can run, with its defaults."""
     if text == "all":
-        return [approach() for approach in APPROACHES.values() if lens in lenses(approach)]
+        return [approach() for approach in APPROACHES.values() if lens in approach.lenses]
     return [parse_approach(text)]
 
 

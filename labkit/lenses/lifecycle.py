@@ -29,12 +29,6 @@ def subscribe_all(
     return consumers, busy
 
 
-def wants(approach: Approach, event: Event) -> bool:
-    """Whether an approach should hear of an event: of every one, unless it names `types`."""
-    types = getattr(approach, "types", ())
-    return not types or event.type in types
-
-
 def emit_all(
     source: EventSource,
     events: Iterable[Event],

@@ -16,7 +16,7 @@ from typing import Any, Self
 from labkit.approaches import Approach, Consumer
 from labkit.clock import RealClock, monotonic
 from labkit.ledger import Ledger
-from labkit.lenses.lifecycle import is_settled, subscribe_all, wants
+from labkit.lenses.lifecycle import is_settled, subscribe_all
 from labkit.lenses.source_server import SourceConfig, SourceReport
 from labkit.network.sockets import SocketNetwork
 from labkit.result import Result
@@ -67,7 +67,7 @@ def run_real(
         )
     ledger, own_cpu = Ledger(), sum(os.times()[:2])
     for event in scenario.arrivals.events:
-        if wants(approach, event):
+        if approach.wants(event.type):
             ledger.happened(event.id, event.occurred_at)
     with TemporaryDirectory(prefix="labkit-", ignore_cleanup_errors=True) as folder, SourceProcess(folder) as process:
         clock = RealClock(monotonic() + LEAD)

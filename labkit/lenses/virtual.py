@@ -8,7 +8,7 @@ from labkit.arrivals import EARLIEST
 from labkit.clock import VirtualClock
 from labkit.event import Event
 from labkit.ledger import Ledger
-from labkit.lenses.lifecycle import emit_all, is_settled, subscribe_all, wants
+from labkit.lenses.lifecycle import emit_all, is_settled, subscribe_all
 from labkit.network.memory import MemoryNetwork
 from labkit.result import Result
 from labkit.scenario import Scenario
@@ -39,7 +39,7 @@ def run_virtual(scenario: Scenario, approach: Approach) -> Result:
             raise RuntimeError(f"set-up of {approach} was not done by t = 0")
 
         def happened(event: Event) -> None:
-            if wants(approach, event):
+            if approach.wants(event.type):
                 ledger.happened(event.id, event.occurred_at)
 
         clock.spawn(emit_all, source, scenario.arrivals.events, happened, urgent=True)

@@ -1,16 +1,14 @@
 """Frames in, figures out: pictures that say in a sentence what they show. Nothing here knows a lens or a theory."""
 
 from labkit.plots.crossing import crossover
-from labkit.plots.figure import STYLES, Figure, Style, style
+from labkit.plots.figure import Figure
 from labkit.plots.knobs import balance, interact, price
 from labkit.plots.lanes import swim_lanes
 from labkit.plots.staircase import busiest, staircases
 from labkit.plots.tradeoff import frontier
 
 __all__ = [
-    "STYLES",
     "Figure",
-    "Style",
     "balance",
     "busiest",
     "crossover",

@@ -2,12 +2,11 @@
 
 from typing import TYPE_CHECKING
 
+from labkit.approaches.approach import Approach, Style
 from labkit.catalogue import gettext
 from labkit.plots.figure import (
-    OTHER,
     SIZE,
     Figure,
-    Style,
     canvas,
     drawn,
     listed,
@@ -15,9 +14,9 @@ from labkit.plots.figure import (
     place,
     require,
     short,
-    style,
     style_axes,
 )
+from labkit.plots.style import style
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -116,7 +115,7 @@ def _look(player: str) -> Style:
     if player == "optimal":
         return Style("black", "D", "")
     if player not in NAMES:
-        return Style(OTHER.colour, "*", OTHER.hatch)
+        return Style(Approach.style.colour, "*", Approach.style.hatch)
     return style("polling" if player == "fixed" else player)
 
 

@@ -1,14 +1,13 @@
-"""A figure that describes itself, and what all pictures share: styles, numbers, labels, checks."""
+"""A figure that describes itself, and what all pictures share: axes, numbers, labels, checks."""
 
 import math
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from html import escape
 from io import BytesIO
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from labkit.catalogue import gettext, ngettext
 
@@ -23,49 +22,6 @@ SIZE = 13
 """Points of the text in a picture; titles have 2 more, and nothing less than 12, so that the last row can read it."""
 FORMATS = {".png": "Description", ".svg": "Description", ".pdf": "Subject"}
 """The suffixes a figure is saved by, with the place for its sentence in the file's own metadata."""
-
-
-Marker = str | tuple[int, Literal[0, 1, 2], int]
-"""A sign of matplotlib's, or (points, 1 for a star, degrees turned)."""
-
-
-@dataclass(frozen=True)
-class Style:
-    """How an approach looks in every picture: a hue for the screen, a marker and a hatch for print in grey."""
-
-    colour: str
-    marker: Marker
-    hatch: str
-
-
-STYLES = {
-    "polling": Style("#D55E00", "o", "//"),
-    "feed": Style("#E69F00", "s", "\\\\"),
-    "conditional_feed": Style("#F0E442", "D", "xx"),
-    "aimd": Style("#8F3B00", "<", "--"),
-    "halve_double": Style("#7A5500", ">", "||"),
-    "long_polling": Style("#009E73", "^", "++"),
-    "stream": Style("#56B4E9", "p", ".."),
-    "websocket": Style("#00604A", "h", "oo"),
-    "webhook": Style("#0072B2", "v", "\\\\\\"),
-    "thin": Style("#003F66", "d", "OO"),
-    "batched": Style("#8DA0CB", "P", "/."),
-    "hybrid": Style("#CC79A7", "X", "\\."),
-    "on_demand": Style("#6E6E6E", "*", "|."),
-    "fake_stream": Style("#6A51A3", "H", "*"),
-    "relay": Style("#A6761D", (4, 1, 0), "-\\"),
-}
-"""By approach: the colours of Okabe and Ito, safe for the colour-blind, and darker and paler ones beside them."""
-OTHER = Style("#555555", "8", "-.")
-
-
-def style(name: str) -> Style:
-    """The style of an approach, or of a label, which starts with its approach's name; a name of your own is dark grey.
-
-    >>> style("polling interval=60").marker
-    'o'
-    """
-    return STYLES.get((name.split() or [""])[0], OTHER)
 
 
 class Figure:

@@ -3,12 +3,11 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from labkit.approaches.approach import Marker
 from labkit.catalogue import gettext
 from labkit.plots.figure import (
     SIZE,
-    STYLES,
     Figure,
-    Marker,
     canvas,
     counted,
     listed,
@@ -16,9 +15,9 @@ from labkit.plots.figure import (
     require,
     require_window,
     short,
-    style,
     style_axes,
 )
+from labkit.plots.style import style
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -192,8 +191,8 @@ def _width(points: float, lines: int) -> float:
 
 def _role(label: str, exchanges: "pd.DataFrame") -> str:
     kinds = set(exchanges.kind) - {"setup"}
-    if style(label) is STYLES["on_demand"]:  # whose moments are somebody's, not a program's
-        return gettext("somebody looks")
+    if role := style(label).role:
+        return gettext(role)
     return {("poll",): gettext("poller"), ("delivery",): gettext("receiver")}.get(tuple(kinds), gettext("consumer"))
 
 

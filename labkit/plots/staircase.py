@@ -15,9 +15,9 @@ from labkit.plots.figure import (
     require,
     require_window,
     short,
-    style,
     style_axes,
 )
+from labkit.plots.style import style
 
 if TYPE_CHECKING:
     import numpy as np

@@ -14,9 +14,9 @@ from labkit.plots.figure import (
     place,
     require,
     short,
-    style,
     style_axes,
 )
+from labkit.plots.style import style
 
 if TYPE_CHECKING:
     import pandas as pd
