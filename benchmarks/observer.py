@@ -10,7 +10,7 @@ from flask import Flask
 from labkit import Polling, Scenario, Webhook, poisson
 from labkit.clock import RealClock, monotonic
 from labkit.ledger import Ledger
-from labkit.lenses.real import run_real
+from labkit.lenses import RealLens
 from labkit.network import CLIENT_HEADERS
 from labkit.network.sockets import SocketNetwork
 from labkit.result import Result
@@ -60,10 +60,10 @@ def main() -> None:
     ledger_on_and_off()
     for synchronous in ("NORMAL", "FULL"):
         for approach in (Polling(interval=1), Webhook()):
-            show(f"{approach.name} alone, {synchronous}", run_real(SCENARIO, approach, synchronous=synchronous))  # type: ignore[arg-type]
+            show(f"{approach.name} alone, {synchronous}", RealLens(synchronous=synchronous).run(SCENARIO, approach))  # type: ignore[arg-type]
     jobs: list[Callable[[], Result]] = [
-        lambda: run_real(SCENARIO, Polling(interval=1)),
-        lambda: run_real(SCENARIO, Webhook()),
+        lambda: RealLens().run(SCENARIO, Polling(interval=1)),
+        lambda: RealLens().run(SCENARIO, Webhook()),
     ]
     with ThreadPoolExecutor() as pool:
         for name, future in [(name, pool.submit(job)) for name, job in zip(("polling", "webhook"), jobs, strict=True)]:

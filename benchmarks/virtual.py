@@ -10,8 +10,8 @@ import httpx
 
 from labkit import Polling, Scenario, poisson
 from labkit.clock import VirtualClock
-from labkit.experiment import run_virtual
 from labkit.ledger import Ledger
+from labkit.lenses import VirtualLens
 from labkit.network.memory import MemoryNetwork
 from labkit.source import EventSource
 
@@ -34,7 +34,7 @@ def virtual_lens(polls: int) -> float:
     """The same polls of the same view, as a run of the virtual lens makes them."""
     scenario = quiet(polls)
     start = time.process_time()
-    run_virtual(scenario, Polling(interval=60))
+    VirtualLens().run(scenario, Polling(interval=60))
     return polls / (time.process_time() - start)
 
 
@@ -46,10 +46,10 @@ def memory(polls: int) -> int:
     """Bytes that a finished run holds."""
     scenario = quiet(polls)
     tracemalloc.start()
-    result = run_virtual(scenario, Polling(interval=60))
+    result = VirtualLens().run(scenario, Polling(interval=60))
     held, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert len(result.ledger.status) >= polls
+    assert len(result.exchanges) >= polls
     return held
 
 

@@ -22,8 +22,10 @@ from labkit.approaches import (
 from labkit.arrivals import Arrivals, bursty, daily, poisson, switching
 from labkit.clock import RealClock, VirtualClock
 from labkit.event import Event
-from labkit.experiment import Comparison, compare, sweep
-from labkit.policies import RateLimit
+from labkit.experiment import Comparison, RunError, compare, sweep
+from labkit.faults import FAULTS, LostAnswer, Nat, Outage, Status
+from labkit.lenses import RealLens, VirtualLens
+from labkit.policies import RateLimit, RetryProfile
 from labkit.result import Result
 from labkit.scenario import Scenario
 from labkit.server import serve
@@ -34,6 +36,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "APPROACHES",
+    "FAULTS",
     "Aimd",
     "Approach",
     "Arrivals",
@@ -47,16 +50,24 @@ __all__ = [
     "HalveDouble",
     "Hybrid",
     "LongPolling",
+    "LostAnswer",
+    "Nat",
     "OnDemand",
+    "Outage",
     "Polling",
     "RateLimit",
     "RealClock",
+    "RealLens",
     "Relay",
     "Result",
+    "RetryProfile",
+    "RunError",
     "Scenario",
+    "Status",
     "Stream",
     "Thin",
     "VirtualClock",
+    "VirtualLens",
     "WebSocket",
     "Webhook",
     "bursty",

@@ -2,8 +2,8 @@
 
 import math
 import random
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from itertools import islice, pairwise
 from numbers import Integral, Real
 
@@ -40,6 +40,8 @@ class Arrivals:
     epoch: float
     params: Mapping[str, object]
     notes: tuple[str, ...] = ()
+    rule: "Callable[..., Arrivals] | None" = field(default=None, compare=False)
+    """The function that made them from `params` and `duration`; None if they were recorded."""
 
     def __post_init__(self) -> None:
         number("duration", self.duration, "seconds", above=0)
@@ -62,6 +64,12 @@ class Arrivals:
         count = f"{len(self.events):,} event{'' if len(self.events) == 1 else 's'}"
         return f"<Arrivals {self.name}: {count} over {self.duration:,.6g} s from {timestamp(self.epoch)}>"
 
+    def repeated(self, repeat: int) -> "Arrivals":
+        """Made arrivals drawn anew, from a seed that is `repeat` higher; recorded ones as they are."""
+        if self.rule is None:
+            return self
+        return self.rule(**{**self.params, "seed": int(str(self.params["seed"])) + repeat}, duration=self.duration)
+
     @property
     def rate(self) -> float:
         """Events per second."""
@@ -80,7 +88,7 @@ def poisson(per_hour: float = 10.0, duration: float = WEEK, seed: int = 0) -> Ar
     duration = number("duration", duration, "seconds", above=0)
     rng = _generator(seed)
     instants = _moments(rng, per_hour, 0.0, duration)
-    return _made("poisson", instants, duration, per_hour=per_hour, seed=int(seed))
+    return _made(poisson, instants, duration, per_hour=per_hour, seed=int(seed))
 
 
 def bursty(
@@ -106,7 +114,7 @@ def bursty(
             while rng.random() >= 1 / size:
                 yield start + spread * rng.random()
 
-    return _made("bursty", instants(), duration, per_hour=per_hour, seed=int(seed), size=size, spread=spread)
+    return _made(bursty, instants(), duration, per_hour=per_hour, seed=int(seed), size=size, spread=spread)
 
 
 def daily(per_hour: float = 10.0, duration: float = WEEK, seed: int = 0, swing: float = 0.8) -> Arrivals:
@@ -127,7 +135,7 @@ def daily(per_hour: float = 10.0, duration: float = WEEK, seed: int = 0, swing: 
         for at in _moments(rng, per_hour * (1 + swing), 0.0, duration)
         if rng.random() * (1 + swing) < 1 + swing * math.sin(2 * math.pi * at / DAY)
     )
-    return _made("daily", instants, duration, per_hour=per_hour, seed=int(seed), swing=swing)
+    return _made(daily, instants, duration, per_hour=per_hour, seed=int(seed), swing=swing)
 
 
 def switching(
@@ -167,7 +175,7 @@ def switching(
             start, busy = end, not busy
 
     return _made(
-        "switching",
+        switching,
         instants(),
         duration,
         quiet_per_hour=quiet_per_hour,
@@ -219,14 +227,14 @@ def _moments(rng: random.Random, per_hour: float, start: float, end: float) -> I
         yield at
 
 
-def _made(name: str, instants: Iterable[float], duration: float, **params: object) -> Arrivals:
+def _made(rule: Callable[..., Arrivals], instants: Iterable[float], duration: float, **params: object) -> Arrivals:
     found = list(islice(instants, MOST_EVENTS + 1))
     if len(found) > MOST_EVENTS:
         given = ", ".join(f"{key}={value}" for key, value in params.items())
         raise ValueError(
-            f"{name} would make more than {MOST_EVENTS:,} events; lower the rate or the duration, "
+            f"{rule.__name__} would make more than {MOST_EVENTS:,} events; lower the rate or the duration, "
             f"got {given}, duration={duration:g}"
         )
     kept = [at for at in sorted(round(at, 6) for at in found) if at < duration]
     events = tuple(Event(f"evt_{n:06}", TICK, at, {"number": n}) for n, at in enumerate(kept, start=1))
-    return Arrivals(name, events, duration, EPOCH, params)
+    return Arrivals(rule.__name__, events, duration, EPOCH, params, rule=rule)

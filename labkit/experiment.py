@@ -1,15 +1,16 @@
-"""A scenario and some approaches, compared: each is run under a lens, and the results are set side by side."""
+"""Approaches in a scenario, compared: each is run under a lens, perhaps side by side in workers."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, as_completed
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from labkit.approaches import Approach
 from labkit.arrivals import Arrivals
-from labkit.lenses.real import faster, run_real
-from labkit.lenses.virtual import run_virtual
-from labkit.result import Result
+from labkit.lenses import LENSES, Lens
+from labkit.result import Machine, Result
 from labkit.scenario import Scenario
 
 if TYPE_CHECKING:
@@ -17,14 +18,14 @@ if TYPE_CHECKING:
 
     from labkit.plots import Figure
 
-
-MOST_POLLS = 5_000_000
-"""Polls of one approach in one run: about half an hour of work, and 600 MB of rows."""
+Job = tuple[Scenario, Approach]
+FEW_EXCHANGES = 5000
+"""Up to which a comparison runs in this process: starting workers would take longer."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Several approaches over one scenario, side by side."""
+    """Several approaches in one scenario, side by side."""
 
     scenario: Scenario
     results: tuple[Result, ...]
@@ -43,22 +44,31 @@ class Comparison:
         return [result.row() for result in self.results]
 
     def table(self) -> "pd.DataFrame":
-        """One row an approach, named by its label; `latency` and `staleness` spread over columns, in seconds."""
+        """One row per approach, named by its label; `latency` and `staleness` spread over columns, in seconds."""
         import pandas as pd
 
-        rows = []
-        for result, row in zip(self.results, self.rows(), strict=True):
-            flat = {key: value for key, value in row.items() if not isinstance(value, dict)}
-            spread = {f"{key}_{part}": row[key][part] for key in ("latency", "staleness") for part in row[key]}
-            rows.append({"label": result.label, **flat, **spread})
+        rows = [{"label": result.label, **flat(result.row())} for result in self.results]
         return pd.DataFrame(rows).set_index("label")
 
     def plot(self) -> "Figure":
-        """Requests an hour against mean latency, a point an approach."""
+        """Requests per hour against mean latency, a point for each approach."""
         from labkit import plots
 
         title = self.scenario.title()
         return plots.frontier(self.table(), self.scenario.duration, self.scenario.delay, title=title)
+
+
+class RunError(RuntimeError):
+    """Some runs failed. `results` has those that did not, each at its place among the jobs."""
+
+    def __init__(self, failures: Mapping[int, tuple[Job, BaseException]], results: Mapping[int, Result]) -> None:
+        (scenario, approach), error = next(iter(failures.values()))
+        others = f"; {len(failures) - 1} more failed" if len(failures) > 1 else ""
+        super().__init__(
+            f"{approach.label} in {scenario.title()} failed: {type(error).__name__}: {error}{others};"
+            f" {len(results)} finished: they are in the error's `results`"
+        )
+        self.failures, self.results = dict(failures), dict(results)
 
 
 def compare(
@@ -67,105 +77,173 @@ def compare(
     *,
     delay: float | None = None,
     seed: int | None = None,
-    lens: Literal["virtual", "real"] = "virtual",
-    speed: float = 1.0,
-    workers: int | None = None,
+    lens: str | Lens = "virtual",
+    executor: Executor | None = None,
+    frames: bool = True,
     done: Callable[[Result], None] | None = None,
 ) -> Comparison:
     """Run approaches over the same events, and set their results side by side.
 
-    `what` is a Scenario, or arrivals, which are put in a scenario with `delay` (0.02 s; none in the real lens) and
-    `seed` (0). `done` is told of each result as it comes. In the virtual lens, all cores are used, and equal arguments
-    give equal rows, whatever the machine and the number of `workers`. The real lens runs one approach after another,
-    in real time, or `speed` times as fast: then the results are in the seconds that passed.
+    `what` is a Scenario, or arrivals, which are put in a scenario with `delay` seconds each way (0.02 s; none in the
+    real lens) and `seed` (0). `lens` is "virtual", "real", or a lens with options, such as `RealLens(speed=60)`. Runs
+    in the virtual lens go side by side in the workers of `executor`, any `concurrent.futures.Executor`; without one, on
+    all cores. Equal arguments give equal rows, whatever the executor. `frames=False` brings back rows alone, which is
+    much less to send. `done` is called with each result as it comes.
+
+    Raises RunError if a run fails, once the others have finished.
     """
-    if lens not in ("virtual", "real"):
-        raise ValueError(f"lens must be 'virtual' or 'real', got {lens!r}")
+    lens = _lens(lens)
     if not isinstance(what, Arrivals | Scenario):
         raise TypeError(f"compare takes arrivals or a Scenario, such as earthquakes(), got {what!r:.80}")
     if isinstance(what, Arrivals):
-        usual = Scenario.delay if lens == "virtual" else 0.0
-        what = Scenario(what, usual if delay is None else delay, seed or 0)
+        what = Scenario(what, lens.delay if delay is None else delay, seed or 0)
     elif delay is not None or seed is not None:
         raise ValueError("a Scenario brings its own delay and seed: set them there")
-    _check(what, approaches, lens)
-    if lens == "virtual" and speed != 1:
-        raise ValueError(f"speed is for the real lens, and simulated time is as fast as it can be; got {speed:g}")
-    if lens == "real":
-        pairs = [faster(what, approach, speed) for approach in approaches] if speed != 1 else None
-        jobs = pairs or [(what, approach) for approach in approaches]
-        what = jobs[0][0]
-    else:
-        jobs = [(what, approach) for approach in approaches]
-    run, workers = (run_virtual, workers) if lens == "virtual" else (run_real, 1)
+    _check(lens, [what], approaches, executor)
+    jobs = [(what, approach) for approach in approaches]
     results: dict[int, Result] = {}
-    try:
-        for number, result in _run_all(run, jobs, workers):
+    failures: dict[int, tuple[Job, BaseException]] = {}
+    for number, result in _run_all(lens, jobs, executor, frames):
+        if isinstance(result, Result):
             results[number] = result
             if done is not None:
                 done(result)
-    except KeyboardInterrupt:
-        if not results:
-            raise
-    return Comparison(what, tuple(results[number] for number in sorted(results)))
+        else:
+            failures[number] = jobs[number], result
+    if failures:
+        first = failures[min(failures)][1]
+        if len(jobs) == 1:
+            raise first
+        raise RunError(failures, results) from first
+    ordered = tuple(results[number] for number in range(len(jobs)))
+    return Comparison(ordered[0].scenario, ordered)
 
 
 def sweep(
-    scenarios: Sequence[Scenario], approaches: Sequence[Approach], workers: int | None = None
-) -> list[Comparison]:
-    """Compare the same approaches in each of several scenarios: all runs side by side on all cores."""
-    for scenario in scenarios:
-        _check(scenario, approaches, "virtual")
-    if not scenarios:
-        return []
-    jobs = [(scenario, approach) for scenario in scenarios for approach in approaches]
-    results = dict(_run_all(run_virtual, jobs, workers))
-    width = len(approaches)
-    return [
-        Comparison(scenario, tuple(results[number * width + place] for place in range(width)))
-        for number, scenario in enumerate(scenarios)
+    scenarios: Sequence[Scenario],
+    approaches: Sequence[Approach],
+    *,
+    repeats: int = 1,
+    lens: str | Lens = "virtual",
+    executor: Executor | None = None,
+) -> "pd.DataFrame":
+    """Every approach in every scenario, `repeats` times: a tidy frame, ordered by scenarios, approaches, repeats.
+
+    The columns `scenario` (its place, from 0), `label` and `repeat` (from 0) name a run; the others are those of
+    `Comparison.table()`. Repeat r has the seeds of the scenario, of its arrivals, if they were made by a rule, and of
+    the approach, each r higher. A run that fails has its words in `error`, "" elsewhere, and no figures.
+    """
+    import pandas as pd
+
+    lens = _lens(lens)
+    if not isinstance(repeats, int) or isinstance(repeats, bool) or repeats < 1:
+        raise ValueError(f"repeats must be a whole number >= 1, got {repeats!r}")
+    _check(lens, scenarios, approaches, executor)
+    names = [
+        {"scenario": number, "label": approach.label, "repeat": repeat}
+        for number in range(len(scenarios))
+        for approach in approaches
+        for repeat in range(repeats)
     ]
+    jobs = [
+        (scenario.repeated(repeat), approach.repeated(repeat))
+        for scenario in scenarios
+        for approach in approaches
+        for repeat in range(repeats)
+    ]
+    rows: list[dict[str, Any]] = [{}] * len(jobs)
+    for number, result in _run_all(lens, jobs, executor, frames=False):
+        if isinstance(result, Result):
+            rows[number] = {**names[number], "error": "", **flat(result.row())}
+        else:
+            rows[number] = {**names[number], "error": f"{type(result).__name__}: {result}"}
+    return pd.DataFrame(rows)
 
 
-def _check(scenario: Scenario, approaches: Sequence[Approach], lens: str) -> None:
+def flat(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row with `latency` and `staleness` spread over columns.
+
+    >>> flat({"params": {"interval": 60}, "lost": 0, "staleness": {"mean": 1.6}})
+    {'lost': 0, 'staleness_mean': 1.6}
+    """
+    single = {key: value for key, value in row.items() if not isinstance(value, dict)}
+    spread = {f"{key}_{part}": row[key][part] for key in ("latency", "staleness") for part in row.get(key, ())}
+    return single | spread
+
+
+def _lens(lens: str | Lens) -> Lens:
+    if not isinstance(lens, str):
+        return lens
+    if lens not in LENSES:
+        known = " or ".join(map(repr, LENSES))
+        raise ValueError(f"lens must be {known}, or a lens such as RealLens(speed=60), got {lens!r}")
+    return LENSES[lens]()
+
+
+def _check(
+    lens: Lens, scenarios: Sequence[Scenario], approaches: Sequence[Approach], executor: Executor | None
+) -> None:
     """Refuse what would fail or never end, before anything has run."""
     if isinstance(approaches, str) or not isinstance(approaches, Sequence):
         raise TypeError(f"approaches must be a list, such as [Polling(interval=60)], got {approaches!r:.80}")
     if not approaches:
         raise ValueError("one approach at least is needed, such as Polling(interval=60)")
+    if executor is not None and not lens.parallel:
+        raise ValueError(f"the {lens.name} lens runs its approaches one after another: leave the executor out")
     for approach in approaches:
         if not isinstance(approach, Approach):
             raise TypeError(f"an approach is made with its parameters, such as Webhook(), got {approach!r:.80}")
-        if lens not in approach.lenses:
-            raise ValueError(f"{approach.name} is for the {' or '.join(approach.lenses)} lens, got {lens!r}")
-        polls = scenario.duration / approach.idle_interval
-        if polls > MOST_POLLS:
-            raise ValueError(
-                f"{approach} would poll {polls:,.0f} times in {scenario.duration:g} s, and {MOST_POLLS:,} is the most:"
-                " a longer interval, or a shorter duration"
-            )
+        for scenario in scenarios:
+            lens.check(scenario, approach)
 
 
 def _run_all(
-    run: Callable[[Scenario, Approach], Result], jobs: Sequence[tuple[Scenario, Approach]], workers: int | None
-) -> Iterator[tuple[int, Result]]:
-    """Each job's number and result, as it comes."""
-    if workers is not None and workers < 1:
-        raise ValueError(f"workers must be >= 1, got {workers}")
-    workers = min(workers or os.cpu_count() or 1, len(jobs))
-    if workers == 1:
+    lens: Lens, jobs: Sequence[Job], executor: Executor | None, frames: bool
+) -> Iterator[tuple[int, Result | BaseException]]:
+    """Each job's number, and its result or what it raised, as it comes."""
+    if not lens.parallel or (executor is None and (len(jobs) == 1 or _exchanges(jobs) < FEW_EXCHANGES)):
         for number, job in enumerate(jobs):
-            yield number, run(*job)
+            try:
+                yield number, lens.run(*job)
+            except Exception as error:
+                yield number, error
         return
-    from concurrent.futures import as_completed
+    with ExitStack() as stack:
+        workers = executor or stack.enter_context(_own_workers(len(jobs)))
+        futures = {workers.submit(_work, lens, *job, frames): number for number, job in enumerate(jobs)}
+        stack.callback(lambda: [future.cancel() for future in futures])
+        for future in as_completed(futures):
+            number, failure = futures[future], future.exception()
+            if failure:
+                yield number, failure
+            else:
+                row, brought, machine = future.result()
+                yield number, Result(*jobs[number], lens.name, brought, machine, row)
 
+
+def _work(
+    lens: Lens, scenario: Scenario, approach: Approach, frames: bool
+) -> "tuple[dict[str, Any], tuple[pd.DataFrame, pd.DataFrame] | None, Machine | None]":
+    """What a worker sends back of a run: its row, and its frames if they are asked for."""
+    result = lens.run(scenario, approach)
+    return result.row(), result.frames if frames else None, result.machine
+
+
+def _exchanges(jobs: Sequence[Job]) -> float:
+    """About how many exchanges some jobs are."""
+    return sum(
+        scenario.duration / approach.idle_interval + len(scenario.arrivals.events) for scenario, approach in jobs
+    )
+
+
+@contextmanager
+def _own_workers(jobs: int) -> Iterator[Executor]:
+    """A process on each core, gone at the end; classes from a notebook's cell travel to it."""
     from loky import ProcessPoolExecutor
 
-    pool = ProcessPoolExecutor(workers, initializer=_ignore_interrupt)
+    pool = ProcessPoolExecutor(min(os.cpu_count() or 1, jobs), initializer=_ignore_interrupt)
     try:
-        futures = {pool.submit(run, *job): number for number, job in enumerate(jobs)}
-        for future in as_completed(futures):
-            yield futures[future], future.result()
+        yield pool
     finally:
         pool.shutdown(wait=True, kill_workers=True)
 

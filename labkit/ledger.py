@@ -1,7 +1,6 @@
 """What was measured: one row per exchange, one row per event and consumer. Nothing is dropped, nothing summed up."""
 
 from array import array
-from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from math import nan
 from sys import intern
@@ -12,6 +11,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Kind = Literal["poll", "delivery", "fetch", "action", "setup"]
+CameBy = tuple[int, int]
+"""A sender's port, and the number of a request on that connection, from 1: both ends know them."""
 
 
 class Ledger:
@@ -34,6 +35,8 @@ class Ledger:
         self.sent_at = array("d")
         self.answered_at = array("d")
         self.connection = array("q")
+        self.request = array("l")
+        """The number of the request on its connection, from 1; 0 where there was no connection."""
         self.new_events = array("l")
         self.in_flight: set[int] = set()
         # one entry per event
@@ -48,17 +51,7 @@ class Ledger:
         """Exchanges whose answers have no end, such as streams."""
         self._lock = Lock()
 
-    def open(
-        self,
-        kind: Kind,
-        sender: str,
-        host: str,
-        method: str,
-        path: str,
-        sent_at: float,
-        bytes_out: int,
-        connection: int,
-    ) -> int:
+    def open(self, kind: Kind, sender: str, host: str, method: str, path: str, sent_at: float) -> int:
         """Enter an exchange as it is sent; returns its number."""
         with self._lock:
             self.kind.append(kind)
@@ -68,23 +61,28 @@ class Ledger:
             self.path.append(intern(path))
             self.error.append("")
             self.status.append(0)
-            self.bytes_out.append(bytes_out)
+            self.bytes_out.append(0)
             self.bytes_in.append(0)
             self.sent_at.append(sent_at)
             self.answered_at.append(nan)
-            self.connection.append(connection)
+            self.connection.append(-1)
+            self.request.append(0)
             self.new_events.append(0)
             exchange = len(self.status) - 1
             self.in_flight.add(exchange)
             return exchange
 
-    def close(self, exchange: int, answered_at: float, status: int, bytes_in: int, error: str = "") -> None:
+    def count(self, exchange: int, bytes_out: int, bytes_in: int, connection: int, request: int = 0) -> None:
+        """Enter what an exchange weighs so far, and its connection."""
+        self.bytes_out[exchange], self.bytes_in[exchange] = bytes_out, bytes_in
+        self.connection[exchange], self.request[exchange] = connection, request
+
+    def close(self, exchange: int, answered_at: float, status: int, error: str = "") -> None:
         """Enter an exchange's end: its answer's last byte, or the error that ended it."""
         with self._lock:
             self.in_flight.remove(exchange)
             self.answered_at[exchange] = answered_at
             self.status[exchange] = status
-            self.bytes_in[exchange] = bytes_in
             self.error[exchange] = error
 
     def happened(self, event_id: str, occurred_at: float) -> None:
@@ -103,10 +101,11 @@ class Ledger:
         """Enter that a consumer asks: it can lack an event without any delivery being pending."""
         self.pollers.add(consumer)
 
-    def arrived(self, consumer: str, event_id: str, at: float, exchange: int, port: int = 0) -> bool:
+    def arrived(self, consumer: str, event_id: str, at: float, exchange: int, came_by: CameBy = (0, 0)) -> bool:
         """Enter that an event reached a consumer, before any deduplication; True if first, which is its receipt.
 
-        On sockets a receiver knows the sender's `port`, and not the exchange (-1): `merge` finds it.
+        On sockets a receiver does not know the exchange (-1), but the sender's port and the number of the request on
+        that connection, `came_by`: `merge` finds the exchange.
         """
         if event_id not in self._event_row:
             raise ValueError(f"{consumer} received event {event_id!r}, which never happened")
@@ -116,7 +115,7 @@ class Ledger:
             if row in receipts:
                 receipts[row].copies += 1
                 return False
-            receipts[row] = _Receipt(at, exchange, port)
+            receipts[row] = _Receipt(at, exchange, came_by)
             if exchange >= 0:
                 self.new_events[exchange] += 1
             self.received += 1
@@ -125,32 +124,32 @@ class Ledger:
     def merge(self, other: "Ledger", ports: Sequence[int], names: Mapping[str, str], offset: float) -> None:
         """Take in another process's exchanges, sent over connections from these local `ports`, and sort all as sent.
 
-        Its hosts are renamed by `names`, and its instants put `offset` seconds later. A receipt of which only the port
-        is known came by the last exchange that was sent from that port before it.
+        Its hosts are renamed by `names`, and its instants put `offset` seconds later. A receipt's exchange is the one
+        that was sent from the same port as the same request of its connection.
         """
         own, taken = len(self.status), len(other.status)
         connections = max(self.connection, default=-1) + 1
-        for column in ("kind", "sender", "method", "path", "error", "status", "bytes_out", "bytes_in", "new_events"):
+        for column in ("kind", "sender", "method", "path", "error", "status", "bytes_out", "bytes_in", "request",
+                       "new_events"):  # fmt: skip
             getattr(self, column).extend(getattr(other, column))
         self.host.extend(names.get(host, host) for host in other.host)
         self.sent_at.extend(at + offset for at in other.sent_at)
         self.answered_at.extend(at + offset for at in other.answered_at)
         self.connection.extend(number + connections if number >= 0 else -1 for number in other.connection)
         self.in_flight |= {own + exchange for exchange in other.in_flight}
-        by_port: dict[int, list[tuple[float, int]]] = {}
+        sent: dict[CameBy, list[int]] = {}
         for exchange in range(taken):
             if other.connection[exchange] >= 0:
-                sent = self.sent_at[own + exchange], own + exchange
-                by_port.setdefault(ports[other.connection[exchange]], []).append(sent)
-        for sends in by_port.values():
-            sends.sort()
+                key = ports[other.connection[exchange]], other.request[exchange]
+                sent.setdefault(key, []).append(own + exchange)
         order = sorted(range(own + taken), key=self.sent_at.__getitem__)
         place = {exchange: number for number, exchange in enumerate(order)}
         for receipts in self._receipts.values():
             for receipt in receipts.values():
-                if receipt.exchange < 0 and receipt.port in by_port:
-                    sends = by_port[receipt.port]
-                    receipt.exchange = sends[max(0, bisect_right(sends, (receipt.at, own + taken)) - 1)][1]
+                if receipt.exchange < 0 and receipt.came_by in sent:
+                    # one, unless the system gave a port out again: then the last that was sent before the receipt
+                    earlier = [number for number in sent[receipt.came_by] if self.sent_at[number] <= receipt.at]
+                    receipt.exchange = max(earlier or sent[receipt.came_by], key=self.sent_at.__getitem__)
                     self.new_events[receipt.exchange] += 1
                 receipt.exchange = place.get(receipt.exchange, -1)
         for column in _COLUMNS:
@@ -172,6 +171,10 @@ class Ledger:
     def complete(self) -> bool:
         """Whether every consumer holds every event."""
         return self.received == len(self.event_id) * len(self._receipts)
+
+    def frames(self, duration: float) -> "tuple[pd.DataFrame, pd.DataFrame]":
+        """The exchanges and the receipts of a run whose horizon is at `duration`."""
+        return self.exchanges(duration), self.receipts()
 
     def exchanges(self, duration: float) -> "pd.DataFrame":
         """Every exchange, in the order sent.
@@ -266,10 +269,10 @@ class Ledger:
 
 
 class _Receipt:
-    __slots__ = ("at", "copies", "exchange", "port")
+    __slots__ = ("at", "came_by", "copies", "exchange")
 
-    def __init__(self, at: float, exchange: int, port: int = 0, copies: int = 1) -> None:
-        self.at, self.exchange, self.port, self.copies = at, exchange, port, copies
+    def __init__(self, at: float, exchange: int, came_by: CameBy = (0, 0), copies: int = 1) -> None:
+        self.at, self.exchange, self.came_by, self.copies = at, exchange, came_by, copies
 
 
 _COLUMNS = (
@@ -285,5 +288,6 @@ _COLUMNS = (
     "sent_at",
     "answered_at",
     "connection",
+    "request",
     "new_events",
 )

@@ -1,7 +1,7 @@
 """What a source decides for its consumers: when it tries a delivery again, and how often it may be asked."""
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,12 @@ class RetryProfile:
         if self.in_flight < 1:
             raise ValueError(f"in_flight must be >= 1, got {self.in_flight}")
 
+    @property
+    def longest_span(self) -> float:
+        """Seconds from a delivery's first attempt by which its last one has ended, whatever the endpoint asks for."""
+        waits = [max(wait * (1 + self.jitter), self.longest_retry_after) for wait in self.waits]
+        return sum(waits) + self.timeout * (len(waits) + 1)
+
     def wait(self, attempt: int, chance: random.Random) -> float | None:
         """Seconds from the failure of attempt number `attempt`, from 1, to the next; None: there is none."""
         if attempt > len(self.waits):
@@ -52,8 +58,8 @@ class RateLimit:
     """
 
     requests: int = 0
-    seconds: float = 3600.0
-    poll_interval: float = 0.0
+    seconds: float = field(default=3600.0, metadata={"unit": "s"})
+    poll_interval: float = field(default=0.0, metadata={"unit": "s"})
 
     def __post_init__(self) -> None:
         if not isinstance(self.requests, int) or isinstance(self.requests, bool) or self.requests < 0:

@@ -1,38 +1,66 @@
-"""What one approach did in one scenario: the ledger's rows, and the figures computed from them."""
+"""What one approach did in one scenario: two frames of rows, and the figures computed from them."""
 
 import heapq
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from labkit.ledger import Ledger
+from labkit.approaches import Approach
+from labkit.scenario import Scenario
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
 
-    from labkit.approaches import Approach
-    from labkit.lenses.real import Machine
-    from labkit.scenario import Scenario
-
 QUANTILES = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
+EXCHANGES = ("consumer", "kind", "host", "outcome", "sent_at", "answered_at", "drain")
+RECEIPTS = ("event_id", "consumer", "occurred_at", "received_at", "latency", "exchange", "copies")
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What a real run says of the machine it ran on, in seconds."""
+
+    clock_offset: float
+    """The source's clock less the consumers', as an exchange of instants shows it."""
+    clock_offset_error: float
+    """Half the shortest round trip of that exchange: the offset is known so well."""
+    emit_lag_mean: float
+    emit_lag_max: float
+    """How long after its moment an event was in the store; it counts in the latencies."""
+    source_cpu: float
+    consumer_cpu: float
+    requests_served: int
+    """What the servers of both processes saw, set-up and drain included."""
 
 
 @dataclass(frozen=True, repr=False)
 class Result:
-    """One approach's run. `exchanges` and `receipts` are the rows (columns: `Ledger.exchanges`, `Ledger.receipts`).
+    """One approach's run under a lens. `exchanges` and `receipts` are the rows (columns: `labkit.ledger.Ledger`).
 
     The run's own exchanges were sent from t = 0 and before the horizon; `received` and the latencies also count what
-    the drain after it brought, so that no latency is cut short.
+    the drain after it brought, so that no latency is cut short. A lens may leave out the columns that it does not
+    count: bytes_out, bytes_in, connection. A result that came back from a worker may have its row alone.
     """
 
-    scenario: "Scenario"
-    approach: "Approach"
+    scenario: Scenario
+    approach: Approach
     lens: str
-    ledger: Ledger
-    machine: "Machine | None" = None
+    frames: "tuple[pd.DataFrame, pd.DataFrame] | None"
+    """The exchanges and the receipts."""
+    machine: Machine | None = None
     """What the machine did, where the lens is real."""
+    figures: Mapping[str, Any] | None = None
+    """The row, where it has been computed already."""
+
+    def __post_init__(self) -> None:
+        for name, frame, columns in zip(
+            ("exchanges", "receipts"), self.frames or (), (EXCHANGES, RECEIPTS), strict=False
+        ):
+            if missing := [column for column in columns if column not in frame]:
+                raise ValueError(f"{name} must have the columns {', '.join(columns)}; missing: {', '.join(missing)}")
 
     def __repr__(self) -> str:
         row = self.row()
@@ -40,15 +68,21 @@ class Result:
 
     @property
     def label(self) -> str:
+        """The approach with what was set otherwise than by default: `polling interval=10`."""
         return self.approach.label
 
-    @cached_property
+    @property
     def exchanges(self) -> "pd.DataFrame":
-        return self.ledger.exchanges(self.scenario.duration)
+        return self._frames()[0]
 
-    @cached_property
+    @property
     def receipts(self) -> "pd.DataFrame":
-        return self.ledger.receipts()
+        return self._frames()[1]
+
+    def _frames(self) -> "tuple[pd.DataFrame, pd.DataFrame]":
+        if self.frames is None:
+            raise ValueError(f"{self.label} has its row alone: its exchanges and receipts come with frames=True")
+        return self.frames
 
     @property
     def counted(self) -> "pd.DataFrame":
@@ -56,9 +90,15 @@ class Result:
         return self.exchanges[(self.exchanges.kind != "setup") & ~self.exchanges.drain]
 
     def row(self) -> dict[str, Any]:
-        """This result as a row of the table: plain values, null where there is none."""
+        """This result as a row of the table: plain values, null where there is none. Computed once."""
+        return {name: dict(value) if isinstance(value, dict) else value for name, value in self._row.items()}
+
+    @cached_property
+    def _row(self) -> Mapping[str, Any]:
+        if self.figures is not None:
+            return self.figures
         requests, receipts = self.counted, self.receipts
-        events, held = len(self.ledger.event_id) * self.scenario.consumers, receipts.latency.dropna()
+        events, held = len(receipts), receipts.latency.dropna()
         empty = int((requests.outcome == "empty").sum())
         latency = (
             {"mean": held.mean()} | {name: held.quantile(q) for name, q in QUANTILES.items()} | {"max": held.max()}
@@ -80,13 +120,13 @@ class Result:
             "empty_share": empty / len(requests) if len(requests) else None,
             "error_requests": int(requests.outcome.isin(["error", "throttled"]).sum()),
             "requests_per_event": len(requests) / events if events else None,
-            "bytes_out": int(requests.bytes_out.sum()),
-            "bytes_in": int(requests.bytes_in.sum()),
+            "bytes_out": int(requests.bytes_out.sum()) if "bytes_out" in requests else None,
+            "bytes_in": int(requests.bytes_in.sum()) if "bytes_in" in requests else None,
             "latency": {name: round(float(value), 9) if len(held) else None for name, value in latency.items()},
             "freshness": freshness,
             "staleness": {"mean": staleness},
-            "connections": int(requests.connection.nunique()),
-            "connection_seconds": self._connection_seconds(requests),
+            "connections": int(requests.connection.nunique()) if "connection" in requests else None,
+            "connection_seconds": self._connection_seconds(requests) if "connection" in requests else None,
         }
 
     def recovered(self, grace: float = 60.0) -> int:

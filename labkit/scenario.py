@@ -1,9 +1,10 @@
 """A scenario: what every lens and every approach is given, to be compared on equal terms."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 from labkit.arrivals import Arrivals, number
 from labkit.catalogue import gettext, ngettext
+from labkit.faults import Fault
 from labkit.policies import RateLimit, RetryProfile
 
 LONGEST_DELAY = 15.0
@@ -18,10 +19,10 @@ class Scenario:
     delay: float = 0.020
     seed: int = 0
     consumers: int = 1
-    nat: bool = False
-    """Whether the consumers are behind NAT: they can call, and cannot be called. In the virtual lens."""
     retries: RetryProfile = field(default_factory=RetryProfile)
     rate_limit: RateLimit = field(default_factory=RateLimit)
+    faults: tuple[Fault, ...] = ()
+    """What breaks, such as `Outage(start=3600, duration=1200)`; the first one is the outermost."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.arrivals, Arrivals):
@@ -32,6 +33,9 @@ class Scenario:
                 f"delay must be >= 0 and < {LONGEST_DELAY:g} seconds each way (an answer is waited for twice as long),"
                 f" got {self.delay}"
             )
+        for fault in self.faults:
+            if not isinstance(fault, Fault):
+                raise TypeError(f"faults must be faults, such as Outage(duration=1200), got {fault!r:.80}")
         for name, value, least in (("consumers", self.consumers, 1), ("seed", self.seed, 0)):
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 raise ValueError(f"{name} must be a whole number >= {least}, got {value!r}")
@@ -40,6 +44,10 @@ class Scenario:
     def duration(self) -> float:
         """The horizon, in seconds after t = 0; half-open."""
         return self.arrivals.duration
+
+    def repeated(self, repeat: int) -> "Scenario":
+        """The same for the repeat of a run: other seeds. Arrivals that were recorded stay as they are."""
+        return replace(self, arrivals=self.arrivals.repeated(repeat), seed=self.seed + repeat) if repeat else self
 
     def title(self) -> str:
         """The scenario in a line: `earthquakes: 1,707 events in 168 h, 20 ms each way, seed 0`."""
@@ -69,8 +77,8 @@ class Scenario:
             "delay": self.delay,
             "seed": self.seed,
             "consumers": self.consumers,
-            "nat": self.nat,
             "retries": asdict(self.retries),
             "rate_limit": asdict(self.rate_limit),
+            "faults": [fault.record() for fault in self.faults],
             "notes": list(self.arrivals.notes),
         }

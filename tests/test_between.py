@@ -35,7 +35,7 @@ from labkit.approaches import Consumer
 from labkit.approaches.stream import blocks, lines
 from labkit.clock import VirtualClock
 from labkit.ledger import Ledger
-from labkit.lenses.virtual import run_virtual
+from labkit.lenses import VirtualLens
 from labkit.network.memory import MemoryNetwork
 from labkit.policies import RetryProfile
 
@@ -43,7 +43,7 @@ DAY = earthquakes(duration=86_400)
 
 
 def row(arrivals, approach, delay=0.02):
-    result = run_virtual(Scenario(arrivals, delay), approach)
+    result = VirtualLens().run(Scenario(arrivals, delay), approach)
     latency, area = result.little()
     assert latency == area
     return result.row()
@@ -138,7 +138,7 @@ def test_an_etag_saves_most_of_a_feed(last, ratio):
 def test_halving_and_doubling_is_empty_half_of_the_time_whatever_the_rate(per_hour):
     """Misses - hits = log2(last interval / first), exactly, while no clamp is met; so half are empty."""
     approach = HalveDouble(start=64, shortest=0.001, longest=1e9)
-    result = run_virtual(Scenario(poisson(per_hour, 200_000, seed=2)), approach)
+    result = VirtualLens().run(Scenario(poisson(per_hour, 200_000, seed=2)), approach)
     polls = result.exchanges
     hits, misses = (polls.outcome == "hit").sum(), (polls.outcome == "empty").sum()
     last = polls.sent_at.diff().iloc[-1] - 0.04
@@ -207,11 +207,11 @@ def test_a_hybrid_repairs_what_its_webhook_lost():
 
     arrivals = poisson(per_hour=60, duration=36_000, seed=3)
     scenario = Scenario(arrivals, retries=RetryProfile(waits=()))
-    result = run_virtual(scenario, Careless(reconcile_interval=3600))
+    result = VirtualLens().run(scenario, Careless(reconcile_interval=3600))
     thirds = sum(event.data["number"] % 3 == 0 for event in arrivals.events)
     assert result.row()["lost"] == 0
     assert thirds * 0.9 < result.recovered(grace=60) <= thirds
-    assert run_virtual(scenario, Hybrid(reconcile_interval=3600)).recovered(grace=60) == 0
+    assert VirtualLens().run(scenario, Hybrid(reconcile_interval=3600)).recovered(grace=60) == 0
 
 
 def test_the_same_seed_gives_the_same_looks_whatever_else_is_random():
@@ -222,7 +222,7 @@ def test_the_same_seed_gives_the_same_looks_whatever_else_is_random():
 
 
 def test_all_of_them_can_be_compared_at_once():
-    results = compare(earthquakes(duration=7200), [Stream(), LongPolling(), Feed(), Thin(), Hybrid()], workers=1)
+    results = compare(earthquakes(duration=7200), [Stream(), LongPolling(), Feed(), Thin(), Hybrid()])
     assert [result.row()["lost"] for result in results] == [0] * 5
 
 
@@ -257,7 +257,7 @@ def test_a_batch_of_10_does_not_beat_polling_at_ten_an_interval_and_one_of_12_do
 def test_a_batch_that_is_full_does_not_wait():
     """Storms of twenty at once, in batches of three: all but the last two of a storm go at once."""
     storm = bursty(per_hour=600, duration=3600, size=20, spread=0.0, seed=3)
-    result = run_virtual(Scenario(storm), Batched(count=3, max_wait=30))
+    result = VirtualLens().run(Scenario(storm), Batched(count=3, max_wait=30))
     deliveries = result.exchanges[result.exchanges.kind == "delivery"]
     assert deliveries.new_events.max() == 3
     at_once = (result.receipts.latency.round(6) == 0.02).mean()
@@ -280,7 +280,7 @@ def test_a_batch_that_fails_comes_again_and_each_event_has_one_effect():
             object.__setattr__(consumer, "receive", once)
             super().subscribe(consumer)
 
-    result = run_virtual(Scenario(poisson(360, 3600, seed=3)), Stumbling(count=5, max_wait=60))
+    result = VirtualLens().run(Scenario(poisson(360, 3600, seed=3)), Stumbling(count=5, max_wait=60))
     measured = result.row()
     assert measured["lost"] == 0
     assert measured["duplicates"] == 1
@@ -296,7 +296,7 @@ def test_a_304_saves_next_to_nothing_beside_a_cursor():
 
 
 def test_a_304_is_an_empty_poll_and_a_new_event_ends_it():
-    result = run_virtual(Scenario(DAY), Polling(conditional=True))
+    result = VirtualLens().run(Scenario(DAY), Polling(conditional=True))
     polls = result.exchanges
     assert set(polls.status) == {200, 304}
     assert set(polls.outcome[polls.status == 304]) == {"empty"}
@@ -320,7 +320,7 @@ def test_a_fake_push_is_betrayed_by_its_latency():
 
 def test_an_action_is_a_post_of_the_consumers_once_an_event():
     """Counted as what it is: no empty request, no hit. It is done once however often it is asked for."""
-    acting = run_virtual(Scenario(DAY), OnDemand(interval=600, act=True))
+    acting = VirtualLens().run(Scenario(DAY), OnDemand(interval=600, act=True))
     actions = acting.counted[acting.counted.kind == "action"]
     assert 200 < len(actions) <= acting.row()["events"] == 211
     assert set(actions.method) == {"POST"}
@@ -392,7 +392,7 @@ def test_a_fake_stream_is_not_silent_for_longer_than_a_stream():
 
 def test_a_thin_receiver_hands_on_the_sources_wish_to_be_left_alone(capfd):
     """503 with Retry-After: the delivery comes back when the window is over, and nothing is lost or logged."""
-    result = run_virtual(Scenario(DAY, rate_limit=RateLimit(requests=5, seconds=3600)), Thin())
+    result = VirtualLens().run(Scenario(DAY, rate_limit=RateLimit(requests=5, seconds=3600)), Thin())
     fetches = result.exchanges[result.exchanges.kind == "fetch"]
     assert (fetches.status == 429).sum() > 10
     refused = fetches[fetches.status == 429].sent_at.to_numpy()
@@ -435,5 +435,5 @@ def test_a_run_that_would_never_end_is_refused(approach):
 
 
 def test_a_connection_is_held_up_to_the_horizon_at_the_longest():
-    measured = compare(poisson(3600, 5.0), [LongPolling(), Stream()], workers=1).rows()
+    measured = compare(poisson(3600, 5.0), [LongPolling(), Stream()]).rows()
     assert all(each["connection_seconds"] <= 5 for each in measured)

@@ -34,7 +34,7 @@ def made_up(monkeypatch):
 
 @pytest.fixture(scope="module")
 def comparison():
-    return compare(Scenario(earthquakes(duration=7200)), [Polling(interval=300), Webhook()], workers=1)
+    return compare(Scenario(earthquakes(duration=7200)), [Polling(interval=300), Webhook()])
 
 
 KEPT = {word for name, approach in APPROACHES.items() for word in (name, *approach.__dataclass_fields__)} | {

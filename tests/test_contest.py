@@ -117,7 +117,7 @@ DAY = poisson(12, duration=86_400, seed=4)
 
 def lens(approach: Approach) -> tuple[list[int], int]:
     """The instants of the polls, and the total latency up to the horizon, of a run of the virtual lens."""
-    result = compare(Scenario(DAY, delay=0.0), [approach], workers=1)[0]
+    result = compare(Scenario(DAY, delay=0.0), [approach])[0]
     received = (result.receipts.received_at * NANO).round()
     occurred = (result.receipts.occurred_at * NANO).round()
     latency = received.clip(upper=DAY.duration * NANO) - occurred

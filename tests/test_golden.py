@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from labkit import Polling, Scenario, Webhook, earthquakes
-from labkit.experiment import run_virtual
+from labkit.lenses import VirtualLens
 
 GOLDEN = Path(__file__).parent / "golden"
 APPROACHES = {"polling": Polling(interval=60), "webhook": Webhook()}
@@ -16,7 +16,7 @@ APPROACHES = {"polling": Polling(interval=60), "webhook": Webhook()}
 
 def tables(approach):
     """Two hours of earthquakes of magnitude 1 and more, as text: exchanges and receipts, floats to the last digit."""
-    result = run_virtual(Scenario(earthquakes(min_magnitude=1, duration=7_200)), approach)
+    result = VirtualLens().run(Scenario(earthquakes(min_magnitude=1, duration=7_200)), approach)
     return {
         "exchanges": result.exchanges.to_csv(lineterminator="\n"),
         "receipts": result.receipts.to_csv(lineterminator="\n"),

@@ -12,8 +12,9 @@ from labkit.ledger import Ledger
 
 def enter(ledger, sent_at=0.0, status=200, error="", sender="me", host="source", kind="poll", answered_at=None):
     """One exchange of 100 bytes out and 200 in, opened and closed."""
-    exchange = ledger.open(kind, sender, host, "GET", "/events", sent_at, 100, 0)
-    ledger.close(exchange, sent_at + 1 if answered_at is None else answered_at, status, 200, error)
+    exchange = ledger.open(kind, sender, host, "GET", "/events", sent_at)
+    ledger.count(exchange, 100, 200, 0)
+    ledger.close(exchange, sent_at + 1 if answered_at is None else answered_at, status, error)
     return exchange
 
 
@@ -51,7 +52,7 @@ def test_each_exchange_has_one_outcome(ledger, status, error, brings, outcome):
 
 
 def test_an_exchange_under_way_at_the_end_is_an_unanswered_error(ledger):
-    ledger.open("poll", "me", "source", "GET", "/", 3.0, 100, 0)
+    ledger.open("poll", "me", "source", "GET", "/", 3.0)
     row = ledger.exchanges(10).iloc[0]
     assert (row.outcome, row.error, row.status, row.bytes_in) == ("error", "unanswered", 0, 0)
     assert math.isnan(row.answered_at)
@@ -59,7 +60,7 @@ def test_an_exchange_under_way_at_the_end_is_an_unanswered_error(ledger):
 
 def test_an_exchange_is_closed_once(ledger):
     with pytest.raises(KeyError):
-        ledger.close(enter(ledger), 2.0, 200, 0)
+        ledger.close(enter(ledger), 2.0, 200)
 
 
 def test_the_drain_begins_at_the_horizon(ledger):

@@ -24,8 +24,8 @@ from labkit import (
 from labkit.approaches.consumer import Consumer
 from labkit.clock import VirtualClock
 from labkit.ledger import Ledger
-from labkit.lenses.real import faster
-from labkit.lenses.virtual import run_virtual
+from labkit.lenses import VirtualLens
+from labkit.lenses.scaling import scaled
 from labkit.network.memory import MemoryNetwork
 from labkit.source.limiter import Window
 
@@ -40,7 +40,7 @@ ASKING = [
 @pytest.mark.parametrize("approach", ASKING, ids=repr)
 def test_a_hint_is_kept_by_everybody_who_asks(approach):
     """X-Poll-Interval: 60. No question is sent sooner than that after an answer."""
-    result = run_virtual(Scenario(HOUR, rate_limit=RateLimit(poll_interval=60)), approach)
+    result = VirtualLens().run(Scenario(HOUR, rate_limit=RateLimit(poll_interval=60)), approach)
     polls = result.exchanges
     assert len(polls) > 50
     pauses = polls.sent_at.to_numpy()[1:] - polls.answered_at.to_numpy()[:-1]
@@ -52,7 +52,7 @@ def test_a_hint_is_kept_by_everybody_who_asks(approach):
 @pytest.mark.parametrize("approach", ASKING, ids=repr)
 def test_retry_after_is_obeyed_by_everybody_who_asks(approach):
     """Ten requests a minute: whoever is refused comes back when the window is over, and then is answered."""
-    result = run_virtual(Scenario(HOUR, rate_limit=RateLimit(requests=10, seconds=60)), approach)
+    result = VirtualLens().run(Scenario(HOUR, rate_limit=RateLimit(requests=10, seconds=60)), approach)
     polls, row = result.exchanges, result.row()
     assert row["lost"] == 0
     throttled = polls.outcome.eq("throttled").to_numpy()
@@ -102,9 +102,12 @@ def test_no_window_has_more_than_its_requests(requests, gaps, chance):
         assert left == 0 or left == pytest.approx(starts[caller] + 20 - now)
 
 
-def test_faster_divides_the_limits_too():
-    scenario, _ = faster(Scenario(HOUR, delay=0.0, rate_limit=RateLimit(10, 60, 30)), Polling(), 10)
-    assert scenario.rate_limit == RateLimit(10, 6, 3)
+def test_speed_divides_the_poll_interval_and_refuses_a_rate_limit():
+    """X-Poll-Interval is whole seconds still; a 429's Retry-After is rounded up to whole seconds, and would not be."""
+    scenario, _ = scaled(Scenario(HOUR, delay=0.0, rate_limit=RateLimit(0, 60, 30)), Polling(), 10)
+    assert scenario.rate_limit == RateLimit(0, 6, 3)
+    with pytest.raises(ValueError, match="whole seconds, which speed 10 does not divide: use the virtual lens"):
+        scaled(Scenario(HOUR, delay=0.0, rate_limit=RateLimit(10, 60, 30)), Polling(), 10)
 
 
 @pytest.mark.parametrize(
@@ -139,7 +142,7 @@ def test_a_pause_that_makes_no_sense_breaks_no_client(value, quiet):
 
 def test_jitter_spreads_the_pauses_evenly_and_by_its_seed():
     """At 20 % of 60 s: from 48 to 72 s, and 1.3 % of latency (1 + 0.2²/3)."""
-    runs = [run_virtual(Scenario(HOUR), Polling(jitter=0.2, seed=seed)) for seed in (1, 1, 2)]
+    runs = [VirtualLens().run(Scenario(HOUR), Polling(jitter=0.2, seed=seed)) for seed in (1, 1, 2)]
     pauses = [run.exchanges.sent_at.diff().dropna() - 0.04 for run in runs]
     assert pauses[0].equals(pauses[1])
     assert not pauses[0].equals(pauses[2])

@@ -97,7 +97,7 @@ def test_each_sanitize_rule_is_two_lines_that_nbval_reads() -> None:
 
 SAMPLE = """
 from labkit import Polling, Webhook, compare, earthquakes
-results = compare(earthquakes(duration=7200), [Polling(interval=300), Webhook()], workers=1)
+results = compare(earthquakes(duration=7200), [Polling(interval=300), Webhook()])
 print(results[0].row()["latency"]["mean"])
 ---
 results.plot()

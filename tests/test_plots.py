@@ -15,7 +15,8 @@ from matplotlib.image import imread
 
 from labkit import plots
 from labkit.approaches import APPROACHES, Polling, Webhook
-from labkit.experiment import Comparison, run_virtual
+from labkit.experiment import Comparison
+from labkit.lenses import VirtualLens
 from labkit.scenario import Scenario
 from labkit.trace import earthquakes
 
@@ -96,7 +97,7 @@ def texts(figure: plots.Figure) -> list[str]:
 def run() -> Comparison:
     scenario = Scenario(earthquakes(duration=21_600), delay=0.02)
     approaches = [Polling(interval=300), Polling(interval=600), Webhook()]
-    return Comparison(scenario, tuple(run_virtual(scenario, approach) for approach in approaches))
+    return Comparison(scenario, tuple(VirtualLens().run(scenario, approach) for approach in approaches))
 
 
 class TestFigure:

@@ -5,6 +5,7 @@ import io
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from math import inf, nan
 from typing import ClassVar
@@ -17,8 +18,8 @@ from hypothesis import strategies as st
 
 from labkit import Approach, Arrivals, Event, Polling, Scenario, Webhook, bursty, compare, poisson
 from labkit.arrivals import EPOCH
-from labkit.experiment import run_virtual
 from labkit.ledger import Ledger
+from labkit.lenses import VirtualLens
 from labkit.result import Result, _currency
 
 KEYS = (
@@ -38,16 +39,18 @@ def by_hand(occurred, received, duration=100.0, rows=()):
     ledger = Ledger()
     ledger.add_consumer("consumer-1")
     for kind, sent_at, status in rows:
-        exchange = ledger.open(kind, "consumer-1", "source", "GET", "/", sent_at, 10, 0)
-        ledger.close(exchange, sent_at + 1, status, 20)
+        exchange = ledger.open(kind, "consumer-1", "source", "GET", "/", sent_at)
+        ledger.count(exchange, 10, 20, 0)
+        ledger.close(exchange, sent_at + 1, status)
     for number, (happened, came) in enumerate(zip(occurred, received, strict=True)):
         ledger.happened(f"evt_{number}", happened)
         if came is not None:
-            exchange = ledger.open("poll", "consumer-1", "source", "GET", "/", came, 1, 0)
-            ledger.close(exchange, came, 200, 2)
+            exchange = ledger.open("poll", "consumer-1", "source", "GET", "/", came)
+            ledger.count(exchange, 1, 2, 0)
+            ledger.close(exchange, came, 200)
             ledger.arrived("consumer-1", f"evt_{number}", came, exchange)
     scenario = Scenario(happening(occurred, duration))
-    return Result(scenario, Polling(), "virtual", ledger)
+    return Result(scenario, Polling(), "virtual", ledger.frames(duration))
 
 
 @dataclass(frozen=True)
@@ -108,16 +111,16 @@ def test_connection_seconds_run_from_the_first_request_to_the_last_answer():
     ledger = Ledger()
     ledger.add_consumer("consumer-1")
     for sent_at, connection in ((0, 7), (2, 7), (3, 8)):
-        ledger.close(
-            ledger.open("poll", "consumer-1", "source", "GET", "/", sent_at, 1, connection), sent_at + 1, 200, 1
-        )
-    row = Result(Scenario(happening([], 100)), Polling(), "virtual", ledger).row()
+        exchange = ledger.open("poll", "consumer-1", "source", "GET", "/", sent_at)
+        ledger.count(exchange, 1, 1, connection)
+        ledger.close(exchange, sent_at + 1, 200)
+    row = Result(Scenario(happening([], 100)), Polling(), "virtual", ledger.frames(100)).row()
     assert (row["connections"], row["connection_seconds"]) == (2, 3 + 1)
 
 
 def test_a_failed_request_is_counted_and_so_is_every_duplicate():
     """A run in which a third of the requests are errors and each page comes twice."""
-    result = run_virtual(Scenario(happening([1, 2, 15, 25], 60)), Fumbling())
+    result = VirtualLens().run(Scenario(happening([1, 2, 15, 25], 60)), Fumbling())
     row, outcomes = result.row(), result.counted.outcome.value_counts().to_dict()
     polls = 6  # at 0, 10.12, 20.24, 30.36, 40.48, 50.6
     assert row["requests"] == 3 * polls
@@ -220,7 +223,7 @@ def test_the_identities_hold_in_every_run(scenario, approach):
 
     Little's law, computed both ways, is equal to the last digit.
     """
-    result = run_virtual(scenario, approach)
+    result = VirtualLens().run(scenario, approach)
     row, events = result.row(), len(scenario.arrivals.events)
     assert (row["events"], row["received"], row["lost"]) == (events, events, 0)
     by_event, by_instant = result.little()
@@ -257,9 +260,9 @@ def test_littles_law_sees_a_receipt_that_is_off_by_a_nanosecond():
 
 PROGRAM = """
 from labkit import Polling, Scenario, Webhook, bursty
-from labkit.experiment import run_virtual
+from labkit.lenses import VirtualLens
 for approach in (Polling(interval=47.3, limit=3), Webhook()):
-    result = run_virtual(Scenario(bursty(60, 3600), 0.35, seed=5), approach)
+    result = VirtualLens().run(Scenario(bursty(60, 3600), 0.35, seed=5), approach)
     print(result.exchanges.to_csv(lineterminator="\\n") + result.receipts.to_csv(lineterminator="\\n"))
     print(result.row())
 """
@@ -284,9 +287,10 @@ def test_one_seed_gives_the_same_rows_in_any_process(capsys):
 
 
 def test_workers_change_nothing():
-    """One process or two side by side: equal rows, in the order asked for."""
+    """This process or two workers side by side: equal rows, in the order asked for."""
     approaches = [Polling(interval=60), Webhook(), Polling(interval=7.0)]
-    one, two = (compare(poisson(60, 1800), approaches, seed=3, workers=workers) for workers in (1, 2))
+    with ThreadPoolExecutor(2) as pool:
+        one, two = (compare(poisson(60, 1800), approaches, seed=3, executor=executor) for executor in (None, pool))
     assert one.rows() == two.rows()
     for a, b in zip(one, two, strict=True):
         assert a.exchanges.equals(b.exchanges)
@@ -296,7 +300,7 @@ def test_workers_change_nothing():
 
 def test_another_seed_gives_other_secrets_but_the_same_figures():
     """The seed is for chance, and polling and telling take none: only what is drawn differs."""
-    a, b = (run_virtual(Scenario(bursty(60, 3600), seed=seed), Webhook()) for seed in (0, 1))
+    a, b = (VirtualLens().run(Scenario(bursty(60, 3600), seed=seed), Webhook()) for seed in (0, 1))
     assert a.row() == b.row()
 
 
@@ -307,7 +311,7 @@ def test_another_seed_gives_other_secrets_but_the_same_figures():
 def test_each_consumer_costs_and_gets_the_same_as_one_alone(approach):
     """Requests, bytes and events three times, latencies as they were."""
     events = poisson(60, 3600)
-    one, three = (run_virtual(Scenario(events, consumers=n), approach).row() for n in (1, 3))
+    one, three = (VirtualLens().run(Scenario(events, consumers=n), approach).row() for n in (1, 3))
     for key in ("events", "received", "pending", "requests", "setup_requests", "empty_requests", "bytes_in"):
         assert three[key] == 3 * one[key], key
     for key in ("freshness", "staleness", "empty_share", "requests_per_event"):
@@ -321,9 +325,9 @@ def test_each_consumer_costs_and_gets_the_same_as_one_alone(approach):
 
 def test_a_result_is_labelled_by_what_was_set():
     events = happening([1.0], 10)
-    assert run_virtual(Scenario(events), Polling(interval=10)).label == "polling interval=10"
-    assert run_virtual(Scenario(events), Polling(interval=2.5, fixed="rate")).label == "polling interval=2.5 fixed=rate"
-    assert run_virtual(Scenario(events), Webhook()).label == "webhook"
+    assert VirtualLens().run(Scenario(events), Polling(interval=10)).label == "polling interval=10"
+    assert Polling(interval=2.5, fixed="rate").label == "polling interval=2.5 fixed=rate"
+    assert VirtualLens().run(Scenario(events), Webhook()).label == "webhook"
 
 
 def test_an_approach_that_fails_is_heard_of():
@@ -335,7 +339,7 @@ def test_an_approach_that_fails_is_heard_of():
             consumer.client("poll").get("/nowhere").raise_for_status()
 
     with pytest.raises(httpx.HTTPStatusError, match="404"):
-        run_virtual(Scenario(happening([1.0], 10)), Failing())
+        VirtualLens().run(Scenario(happening([1.0], 10)), Failing())
 
 
 def test_nan_is_never_a_figure():

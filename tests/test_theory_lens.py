@@ -33,7 +33,7 @@ from labkit import (
     poisson,
     theory,
 )
-from labkit.lenses.virtual import run_virtual
+from labkit.lenses import VirtualLens
 from labkit.policies import RetryProfile
 
 SEEDS = range(3)
@@ -191,7 +191,7 @@ def run(name, seed):
     approach, lived, *_ = CASES[name]
     waits = WAITS if name == "hybrid" else ()
     scenario = Scenario(poisson(3600 * RATE, HORIZON, seed), DELAY, retries=RetryProfile(waits=waits))
-    result = run_virtual(scenario, approach(seed))
+    result = VirtualLens().run(scenario, approach(seed))
     occurred = np.array([event.occurred_at for event in scenario.arrivals.events])
     return result, lived(occurred, HORIZON, DELAY, seed)
 

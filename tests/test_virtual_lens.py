@@ -14,7 +14,7 @@ from scipy import stats
 
 from labkit import Arrivals, Event, Polling, Scenario, Webhook, bursty, earthquakes, poisson, theory
 from labkit.arrivals import EPOCH
-from labkit.experiment import run_virtual
+from labkit.lenses import VirtualLens
 
 CHECKS = 60
 ALPHA = 1 - (1 - 0.001) ** (1 / CHECKS)
@@ -51,7 +51,7 @@ def compare_with_twin(result):
 
 @cache
 def week_at_60():
-    return run_virtual(Scenario(earthquakes()), Polling(interval=60))
+    return VirtualLens().run(Scenario(earthquakes()), Polling(interval=60))
 
 
 # the earthquake week ----------------------------------------------------------------------------
@@ -77,7 +77,7 @@ def test_littles_law_holds_over_that_week():
 
 def test_a_week_polled_every_300_seconds():
     """2,016 polls, 865 empty."""
-    row = compare_with_twin(run_virtual(Scenario(earthquakes()), Polling(interval=300)))
+    row = compare_with_twin(VirtualLens().run(Scenario(earthquakes()), Polling(interval=300)))
     assert (row["requests"], row["empty_requests"]) == (2_016, 865)
 
 
@@ -85,13 +85,13 @@ def test_half_a_day_polled_every_10_seconds():
     """4,303 polls as the twin has them; for the week the twin has the 58,553 empty ones of 60,240 that are known."""
     week = twin_of(Scenario(earthquakes()), Polling(interval=10))
     assert (week.requests, week.empty) == (60_240, 58_553)
-    row = compare_with_twin(run_virtual(Scenario(earthquakes(duration=DAY / 2)), Polling(interval=10)))
+    row = compare_with_twin(VirtualLens().run(Scenario(earthquakes(duration=DAY / 2)), Polling(interval=10)))
     assert row["requests"] == 4_303
 
 
 def test_a_week_by_webhook():
     """1,707 requests, none empty, every latency 0.020 s: what was put in comes out."""
-    result = run_virtual(Scenario(earthquakes()), Webhook())
+    result = VirtualLens().run(Scenario(earthquakes()), Webhook())
     row = compare_with_twin(result)
     assert (row["requests"], row["empty_requests"], row["setup_requests"]) == (1_707, 0, 3)
     assert set(result.receipts.latency.round(9)) == {0.02}
@@ -112,7 +112,7 @@ def test_a_week_by_webhook():
 )
 @pytest.mark.parametrize("fixed", ["delay", "rate"])
 def test_other_intervals_and_filters_equal_the_twin(arrivals, interval, fixed):
-    compare_with_twin(run_virtual(Scenario(arrivals), Polling(interval=interval, fixed=fixed)))
+    compare_with_twin(VirtualLens().run(Scenario(arrivals), Polling(interval=interval, fixed=fixed)))
 
 
 @pytest.mark.parametrize("delay", [0, 0.02, 0.35, 5])
@@ -121,12 +121,12 @@ def test_other_intervals_and_filters_equal_the_twin(arrivals, interval, fixed):
 def test_delays_and_pages_equal_the_twin(delay, fixed, limit):
     """Bursts of ten on pages of one: a poll takes ten round trips, longer than the interval, so a fixed rate skips."""
     scenario = Scenario(bursty(600, 1200, spread=0.5), delay)
-    compare_with_twin(run_virtual(scenario, Polling(interval=7, fixed=fixed, limit=limit)))
+    compare_with_twin(VirtualLens().run(scenario, Polling(interval=7, fixed=fixed, limit=limit)))
 
 
 @pytest.mark.parametrize("delay", [0, 0.35, 5])
 def test_webhooks_at_any_delay_equal_the_twin(delay):
-    compare_with_twin(run_virtual(Scenario(bursty(600, 1200), delay), Webhook()))
+    compare_with_twin(VirtualLens().run(Scenario(bursty(600, 1200), delay), Webhook()))
 
 
 @settings(max_examples=150)
@@ -146,22 +146,22 @@ def test_any_small_scenario_equals_the_twin(ms, duration, delay, interval, fixed
     """Whole milliseconds; with ties, whole half seconds, so that events fall on the instants of polls."""
     instants = sorted(at - at % 500 if ties else at for at in ms)
     scenario = Scenario(happening([at / 1000 for at in instants if at < duration * 1000], duration), delay / 1000)
-    compare_with_twin(run_virtual(scenario, Polling(interval / 1000, fixed, initial_delay / 1000, limit)))
+    compare_with_twin(VirtualLens().run(scenario, Polling(interval / 1000, fixed, initial_delay / 1000, limit)))
 
 
 def test_an_event_of_the_very_instant_of_a_polls_arrival_is_found():
     """Polls arrive at 0.25, 5.75 and so on. One millisecond later is one poll later."""
     polling = Polling(interval=5)
     for instants in ([0.125, 0.25], [0.25, 0.25], [0.0, 0.25, 5.75]):
-        result = run_virtual(Scenario(happening(instants, 20), 0.25), polling)
+        result = VirtualLens().run(Scenario(happening(instants, 20), 0.25), polling)
         assert result.receipts.received_at.tolist() == [0.5 if at <= 0.25 else 6 for at in instants]
-    late = run_virtual(Scenario(happening([0.125, 0.251], 20), 0.25), polling)
+    late = VirtualLens().run(Scenario(happening([0.125, 0.251], 20), 0.25), polling)
     assert late.receipts.received_at.tolist() == [0.5, 6]
 
 
 def test_the_horizon_is_half_open():
     """A poll due at the horizon itself is drain: six of every ten seconds in a minute, not seven."""
-    result = run_virtual(Scenario(happening([59.999], 60)), Polling(interval=10, fixed="rate"))
+    result = VirtualLens().run(Scenario(happening([59.999], 60)), Polling(interval=10, fixed="rate"))
     assert result.exchanges.sent_at.tolist() == [0, 10, 20, 30, 40, 50, 60]
     assert result.exchanges.drain.tolist() == [False] * 6 + [True]
     row = result.row()
@@ -172,7 +172,7 @@ def test_the_horizon_is_half_open():
 def test_a_fixed_rate_counts_the_interval_from_send_to_send_and_a_fixed_delay_from_answer_to_send():
     """Over 600 s at 10 s and half a second each way: 60 polls, or 55."""
     counts = {
-        fixed: run_virtual(Scenario(happening([], 600), 0.5), Polling(10, fixed)).row()["requests"]
+        fixed: VirtualLens().run(Scenario(happening([], 600), 0.5), Polling(10, fixed)).row()["requests"]
         for fixed in ("rate", "delay")
     }
     assert counts == {"rate": 60, "delay": math.ceil(600 / 11)}
@@ -180,7 +180,7 @@ def test_a_fixed_rate_counts_the_interval_from_send_to_send_and_a_fixed_delay_fr
 
 def test_a_page_with_more_behind_it_is_followed_at_once():
     """Five events on pages of two: three requests, a round trip apart, and all are counted."""
-    result = run_virtual(Scenario(happening([1.0] * 5, 60), 0.5), Polling(interval=9, limit=2))
+    result = VirtualLens().run(Scenario(happening([1.0] * 5, 60), 0.5), Polling(interval=9, limit=2))
     hits = result.exchanges[result.exchanges.outcome == "hit"]
     assert hits.sent_at.tolist() == [10, 11, 12]
     assert hits.new_events.tolist() == [2, 2, 1]
@@ -199,7 +199,7 @@ def at_load(load, fixed, seed):
     interval, delay = 6.0, 2.0
     closed = theory.polling(load / interval, interval, delay, fixed)
     events = poisson(3600 * load / interval, 1000 * closed.period, seed)
-    return run_virtual(Scenario(events, delay), Polling(interval, fixed, limit=1000)), closed
+    return VirtualLens().run(Scenario(events, delay), Polling(interval, fixed, limit=1000)), closed
 
 
 CASES = [(load, fixed, seed) for seed, load in enumerate(LOADS) for fixed in ("delay", "rate")]
@@ -236,7 +236,7 @@ def test_the_standard_error_is_neither_too_small_nor_too_large():
     closed = theory.polling(1, 6, 2)
     scores = []
     for seed in range(200):
-        result = run_virtual(Scenario(poisson(3600, 11 * closed.period, seed), 2.0), Polling(6))
+        result = VirtualLens().run(Scenario(poisson(3600, 11 * closed.period, seed), 2.0), Polling(6))
         seen = result.counted.sent_at + closed.delay
         whole = result.receipts[result.receipts.occurred_at.between(seen.iloc[0], seen.iloc[-1], inclusive="right")]
         scores.append((whole.latency.mean() - closed.mean_latency) / closed.standard_error(len(whole)))
@@ -250,8 +250,8 @@ def test_polling_sends_fewer_requests_than_the_webhook_beyond_one_event_a_period
     """They cross at λ(T + 2d) = 1: the interval is so many times the one of `theory.crossover_interval`."""
     scenario = Scenario(poisson(3600, 400), delay=0.05)
     crossover = theory.crossover_interval(scenario.arrivals.rate, scenario.delay)
-    told = run_virtual(scenario, Webhook()).row()["requests"]
-    asked = run_virtual(scenario, Polling(interval=share * crossover)).row()["requests"]
+    told = VirtualLens().run(scenario, Webhook()).row()["requests"]
+    asked = VirtualLens().run(scenario, Polling(interval=share * crossover)).row()["requests"]
     assert told == len(scenario.arrivals.events)
     assert (asked < told) == (share > 1)
     assert asked / told == pytest.approx(1 / (scenario.arrivals.rate * (share * crossover + 0.1)), rel=0.02)
@@ -270,5 +270,5 @@ def test_how_current_one_is_on_the_earthquakes_is_near_theory():
 def test_a_planted_delay_of_50_ms_shows_in_the_figures():
     """The paired difference is 50 ms for every event by webhook: nothing hides it, nothing blurs it."""
     events = poisson(60, 3600)
-    plain, slower = (run_virtual(Scenario(events, delay), Webhook()).receipts.latency for delay in (0.02, 0.07))
+    plain, slower = (VirtualLens().run(Scenario(events, delay), Webhook()).receipts.latency for delay in (0.02, 0.07))
     assert (slower - plain).tolist() == pytest.approx([0.05] * len(events.events))

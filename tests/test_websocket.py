@@ -10,7 +10,7 @@ import websocket
 
 from labkit import EventSource, Scenario, WebSocket, compare, poisson, serve
 from labkit.approaches.websocket import accepted, upgrade
-from labkit.lenses.real import run_real
+from labkit.lenses import RealLens
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ def test_a_server_stops_with_websockets_open(source):
 
 def test_bytes_and_requests_are_counted_below_the_protocol():
     """One request, whose answer has no end: its bytes are those of the frames, and it holds one connection."""
-    result = run_real(Scenario(poisson(3600 * 10, 2, seed=3), delay=0.0), WebSocket())
+    result = RealLens().run(Scenario(poisson(3600 * 10, 2, seed=3), delay=0.0), WebSocket())
     row = result.row()
     assert (row["requests"], row["connections"], row["lost"], row["duplicates"]) == (1, 1, 0, 0)
     assert row["connection_seconds"] == pytest.approx(2, abs=0.2)
@@ -103,7 +103,7 @@ def test_bytes_and_requests_are_counted_below_the_protocol():
 
 def test_a_break_is_mended_by_the_cursor_without_loss_or_repeat(monkeypatch):
     """Every connection is cut after its first seconds' bytes: the next one goes on from the last message."""
-    monkeypatch.setattr("labkit.approaches.consumer.Consumer.rest", lambda self, seconds: self.clock.sleep(0.05))
+    monkeypatch.setattr("labkit.approaches.consumer.Consumer.pause", lambda self, seconds: self.clock.sleep(0.05))
     taken = []
 
     class Cutting(WebSocket):
@@ -120,7 +120,7 @@ def test_a_break_is_mended_by_the_cursor_without_loss_or_repeat(monkeypatch):
             consumer.receive = cutting
             super().run(consumer)
 
-    result = run_real(Scenario(poisson(3600 * 10, 2, seed=3), delay=0.0), Cutting())
+    result = RealLens().run(Scenario(poisson(3600 * 10, 2, seed=3), delay=0.0), Cutting())
     row = result.row()
     assert row["requests"] > 3
     assert (row["lost"], row["duplicates"]) == (0, 0)

@@ -1,7 +1,7 @@
 """What every approach is: parameters, a loop, and what others need to know of it."""
 
-from dataclasses import asdict, dataclass, fields
-from typing import Any, ClassVar, Literal
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, ClassVar, Literal, Self
 
 from labkit.approaches.consumer import Consumer
 
@@ -35,6 +35,8 @@ class Approach:
     style: ClassVar[Style] = Style("#555555", "8", "-.")
     in_order: ClassVar[bool] = True
     """Whether a consumer receives the events in the order in which they occurred."""
+    reconnect_pause: ClassVar[float] = 0.0
+    """Seconds for which it pauses after a failure, whatever its parameters are."""
     overflows: ClassVar[bool] = False
     """Whether events are lost when more of them occur between two requests than one answer holds."""
 
@@ -54,6 +56,11 @@ class Approach:
         values = asdict(self)
         shown = [each.name for each in fields(self) if each.name == "interval" or values[each.name] != each.default]
         return " ".join([self.name, *(f"{name}={_plain(values[name])}" for name in shown)])
+
+    def repeated(self, repeat: int) -> Self:
+        """The same for the repeat of a run: with another seed, if it has a parameter of that name."""
+        seeds = {each.name: getattr(self, each.name) + repeat for each in fields(self) if each.name == "seed"}
+        return replace(self, **seeds)
 
     def wants(self, type: str) -> bool:
         """Whether events of this type are to be received."""

@@ -66,7 +66,9 @@ class Consumer:
     def receive(self, event: Mapping[str, Any], carrier: httpx.Response | flask.Request) -> None:
         """Enter that an event arrived, and by which answer or request. Comes before deduplication."""
         if isinstance(carrier, httpx.Response):
-            exchange, port = carrier.extensions["labkit.exchange"], 0
+            exchange, came_by = carrier.extensions["labkit.exchange"], (0, 0)
         else:
-            exchange, port = carrier.environ.get("labkit.exchange", -1), int(carrier.environ.get("REMOTE_PORT", 0))
-        self.ledger.arrived(self.name, event["id"], self.clock.now(), exchange, port)
+            environ = carrier.environ  # in memory the exchange is known, on sockets how it came
+            exchange = environ.get("labkit.exchange", -1)
+            came_by = int(environ.get("REMOTE_PORT", 0)), environ.get("labkit.request", 0)
+        self.ledger.arrived(self.name, event["id"], self.clock.now(), exchange, came_by)

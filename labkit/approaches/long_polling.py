@@ -24,6 +24,7 @@ class LongPolling(Approach):
 
     name: ClassVar[str] = "long_polling"
     style: ClassVar[Style] = Style("#009E73", "^", "++")
+    reconnect_pause: ClassVar[float] = 1.0
     wait: float = seconds(25.0)
     pause: float = seconds(0.0)
     """Seconds between an answer and the next question."""
@@ -46,5 +47,5 @@ class LongPolling(Approach):
             try:
                 cursor = take(consumer, client.get(f"{question}&after={cursor}", timeout=patience))
             except httpx.HTTPError:
-                consumer.pause(1)
+                consumer.pause(self.reconnect_pause)
             consumer.pause(self.pause)

@@ -39,7 +39,7 @@ class Relay(Approach):
         kept: list[dict[str, Any]] = []
         app = receiver(secrets, lambda event, request: kept.append(event), consumer.clock, Inbox())
         serve_kept(app, kept)
-        url = consumer.network.host(f"relay-of-{consumer.name}", app)
+        url = consumer.network.host(f"relay-of-{consumer.name}", app, owner=consumer.name)
         register(consumer.client("setup"), f"{url}/hook", secrets)
         consumer.found["relay"] = url
 

@@ -23,6 +23,8 @@ class Stream(Approach):
 
     name: ClassVar[str] = "stream"
     style: ClassVar[Style] = Style("#56B4E9", "p", "..")
+    reconnect_pause: ClassVar[float] = 1.0
+    """What the source's `retry` says."""
 
     @property
     def path(self) -> str:

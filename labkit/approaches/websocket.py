@@ -24,6 +24,7 @@ class WebSocket(Approach):
 
     name: ClassVar[str] = "websocket"
     style: ClassVar[Style] = Style("#00604A", "h", "oo")
+    reconnect_pause: ClassVar[float] = 1.0
     lenses: ClassVar[tuple[str, ...]] = ("real",)
 
     def run(self, consumer: Consumer) -> None:
@@ -40,7 +41,7 @@ class WebSocket(Approach):
                             cursor = message["cursor"]
             except (httpx.HTTPError, httpcore.NetworkError, httpcore.TimeoutException):
                 pass
-            consumer.pause(1)
+            consumer.pause(self.reconnect_pause)
 
 
 def upgrade() -> dict[str, str]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 import click
 import msgspec
@@ -15,6 +15,7 @@ from labkit.cli.limits import rate_limit_of, source_options
 from labkit.cli.output import Column, check_format, check_target, fitting, write_json
 from labkit.cli.terminal import terminal
 from labkit.experiment import Comparison, compare
+from labkit.lenses import LENSES, Lens
 from labkit.scenario import Scenario
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ PLOT = "labkit-compare.png"
 @click.option("--seed", type=int, default=0, show_default=True, help="Of all chance.")
 @click.option(
     "--lens",
-    type=click.Choice(["virtual", "real"]),
+    type=click.Choice(list(LENSES)),
     default="virtual",
     show_default=True,
     help="How time runs: simulated, or the machine's, on loopback sockets.",
@@ -68,7 +69,7 @@ PLOT = "labkit-compare.png"
     "--plot", "plot_path", metavar="PATH", help=f"Where the figure goes: .png, .svg or .pdf. [default: {PLOT}]"
 )
 def compare_command(what: str, time_column: str | None, min_magnitude: float | None, rate: float | None,
-                    duration: float | None, delay: float | None, seed: int, lens: Literal["virtual", "real"],
+                    duration: float | None, delay: float | None, seed: int, lens: str,
                     speed: float, chosen: tuple[str, ...], rate_limit: str, poll_interval: float,
                     json_path: str | None, csv_folder: str | None, plot_path: str | None) -> None:  # fmt: skip
     """Run approaches over the same events, side by side, and show what each cost and how late it was.
@@ -83,10 +84,10 @@ def compare_command(what: str, time_column: str | None, min_magnitude: float | N
     check_format(drawn)
     approaches = tuple(approach for text in chosen for approach in _parsed(text, lens)) or DEFAULT
     if delay is None:
-        delay = Scenario.delay if lens == "virtual" else 0.0
+        delay = LENSES[lens].delay
     arrivals = _arrivals(what, time_column, min_magnitude, rate, duration, seed)
     scenario = Scenario(arrivals, delay, seed, rate_limit=rate_limit_of(rate_limit, poll_interval))
-    comparison = _with_progress(scenario, approaches, lens, speed)
+    comparison = _with_progress(scenario, approaches, lens, speed, frames=csv_folder is not None)
     console = terminal(stderr=to_stdout)
     for note in scenario.arrivals.notes:
         console.print(f"Note: {note}", highlight=False, markup=False)
@@ -185,7 +186,7 @@ def _arrivals(what: str, time_column: str | None, min_magnitude: float | None, r
 
 
 def _with_progress(
-    scenario: Scenario, approaches: Sequence[Approach], lens: Literal["virtual", "real"], speed: float
+    scenario: Scenario, approaches: Sequence[Approach], lens: str, speed: float, frames: bool
 ) -> Comparison:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -193,7 +194,16 @@ def _with_progress(
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("approaches", total=len(approaches))
-        return compare(scenario, approaches, lens=lens, speed=speed, done=lambda result: progress.advance(task))
+        made = _lens(lens, speed)
+        return compare(scenario, approaches, lens=made, frames=frames, done=lambda result: progress.advance(task))
+
+
+def _lens(name: str, speed: float) -> Lens:
+    """A lens with its options. `LENSES[name]` refuses one that it does not have."""
+    try:
+        return LENSES[name](**({} if speed == 1 else {"speed": speed}))
+    except TypeError:
+        raise click.UsageError(f"--speed {speed:g}: the {name} lens has none, it is as fast as it can be") from None
 
 
 COLUMNS: tuple[Column, ...] = (

@@ -1,1 +1,9 @@
-"""How a scenario is run: in simulated time, or on the machine's sockets. The one place where the parts are joined."""
+"""How a scenario is run: the places where the parts are joined. `LENSES` maps names to lenses."""
+
+from labkit.lenses.base import Lens
+from labkit.lenses.real import RealLens
+from labkit.lenses.virtual import VirtualLens
+
+LENSES: dict[str, type[Lens]] = {lens.name: lens for lens in (VirtualLens, RealLens)}
+
+__all__ = ["LENSES", "Lens", "RealLens", "VirtualLens"]

@@ -1,14 +1,25 @@
-"""What both lenses do alike: enter the consumers, emit the events, and tell when a run is at rest."""
+"""What the lenses that send requests do alike: enter the consumers, emit the events, know when a run is settled."""
 
+import math
 from collections.abc import Callable, Iterable
+from dataclasses import fields
 
 from labkit.approaches import Approach, Consumer
 from labkit.clock import Clock
 from labkit.event import Event, timestamp
 from labkit.ledger import Ledger
 from labkit.network import Network
+from labkit.network.conditions import Conditions
 from labkit.scenario import Scenario
 from labkit.source import EventSource
+
+WEEK = 604_800.0
+
+
+def conditions_of(scenario: Scenario) -> Conditions:
+    """The scenario's faults, ready to hit what is sent."""
+    places = {event.id: place for place, event in enumerate(scenario.arrivals.events, start=1)}
+    return Conditions(scenario.faults, scenario.seed, places if scenario.faults else {})
 
 
 def subscribe_all(
@@ -46,8 +57,29 @@ def emit_all(
             stored(event)
 
 
+def drain_limit(scenario: Scenario, approach: Approach) -> float:
+    """Seconds after the horizon by which a run is settled, if it ever is.
+
+    The source's retries end by then (Standard Webhooks' after 75 h 35 m 5 s, or later where an endpoint asks for more),
+    the faults that end are over, the slowest poller has polled many times, and a week has passed.
+    """
+    faults = [fault.end - scenario.duration for fault in scenario.faults if math.isfinite(fault.end)]
+    times = [getattr(approach, each.name) for each in fields(approach) if each.metadata.get("unit") == "s"]
+    return max(0.0, *faults, 0.0) + scenario.retries.longest_span + 50 * max(times, default=0.0) + WEEK
+
+
+def not_settled(scenario: Scenario, approach: Approach, limit: float) -> RuntimeError:
+    """What is raised for a run that was cut off: what is pending then is not called lost."""
+    faults = ", ".join(fault.name for fault in scenario.faults if not math.isfinite(fault.end))
+    remedy = f"give {faults} a duration" if faults else "a shorter interval, or shorter waits, lets it end"
+    return RuntimeError(
+        f"{approach.label} was not settled {limit - scenario.duration:,.0f} s after the horizon, and what is pending"
+        f" cannot be called lost: {remedy}"
+    )
+
+
 def is_settled(ledger: Ledger, pending: Callable[[], int]) -> Callable[[], bool]:
-    """What it is to be at rest, told at the horizon.
+    """A function that says whether a run is settled; made at the horizon.
 
     The exchanges sent before it are answered, nothing is pending, and each consumer holds every event, or has polled
     since and found nothing, or does not poll: whatever it still lacks then is lost.
@@ -55,7 +87,7 @@ def is_settled(ledger: Ledger, pending: Callable[[], int]) -> Callable[[], bool]
     horizon = seen = len(ledger.status)
     satisfied: set[str] = set()
 
-    def resting() -> bool:
+    def settled() -> bool:
         nonlocal seen
         if pending():  # what comes of it may stay at a relay until somebody polls
             seen = len(ledger.status)
@@ -70,4 +102,4 @@ def is_settled(ledger: Ledger, pending: Callable[[], int]) -> Callable[[], bool]
             seen += 1
         return ledger.complete() or satisfied >= ledger.pollers
 
-    return resting
+    return settled

@@ -14,9 +14,9 @@ from typing import Any
 from labkit.clock import RealClock, Stopped
 from labkit.event import Event
 from labkit.ledger import Ledger
-from labkit.lenses.lifecycle import emit_all
+from labkit.lenses.lifecycle import conditions_of, emit_all
 from labkit.network.sockets import SocketNetwork
-from labkit.policies import RateLimit, RetryProfile
+from labkit.scenario import Scenario
 from labkit.source import EventSource
 from labkit.source.database import Database, Synchronous
 
@@ -27,9 +27,7 @@ class SourceConfig:
 
     origin: float
     epoch: float
-    seed: int
-    retries: RetryProfile
-    rate_limit: RateLimit
+    scenario: Scenario
     path: str
     synchronous: Synchronous
 
@@ -52,30 +50,34 @@ class SourceServer:
     def __init__(self, config: SourceConfig) -> None:
         self.clock = RealClock(config.origin, config.epoch)
         self.ledger = Ledger()
-        self.network = SocketNetwork(self.clock, self.ledger)
+        scenario = config.scenario
+        self.network = SocketNetwork(self.clock, self.ledger, conditions_of(scenario))
         self.source = EventSource(
             self.clock,
             self.network,
-            random.Random(config.seed),
+            random.Random(scenario.seed),
             db=Database(config.path, config.synchronous),
-            retries=config.retries,
-            rate_limit=config.rate_limit,
+            retries=scenario.retries,
+            rate_limit=scenario.rate_limit,
         )
         self.url = self.network.host("source", self.source.app)
         self.emit_lags: list[float] = []
-        self._events: tuple[Event, ...] = ()
+        self._events = scenario.arrivals.events
 
     def now(self) -> float:
         return self.clock.now()
 
-    def emit(self, events: tuple[Event, ...]) -> None:
+    def name(self, address: str, name: str, owner: str) -> None:
+        """Hear who is at an address."""
+        self.network.name(address, name, owner)
+
+    def emit(self) -> None:
         """Start the emitter."""
-        self._events = events
 
         def stored(event: Event) -> None:
             self.emit_lags.append(self.clock.now() - event.occurred_at)
 
-        self.clock.spawn(emit_all, self.source, events, None, stored)
+        self.clock.spawn(emit_all, self.source, self._events, None, stored)
 
     def pending(self) -> int:
         """Deliveries that are due now or later, and events that are still to come; raises what a task raised."""

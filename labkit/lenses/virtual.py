@@ -8,7 +8,8 @@ from labkit.arrivals import EARLIEST
 from labkit.clock import VirtualClock
 from labkit.event import Event
 from labkit.ledger import Ledger
-from labkit.lenses.lifecycle import emit_all, is_settled, subscribe_all
+from labkit.lenses.base import check_approach
+from labkit.lenses.lifecycle import conditions_of, drain_limit, emit_all, is_settled, not_settled, subscribe_all
 from labkit.network.memory import MemoryNetwork
 from labkit.result import Result
 from labkit.scenario import Scenario
@@ -16,37 +17,49 @@ from labkit.source import EventSource
 
 LEAD = 90.0
 """Seconds of set-up before t = 0, and some round trips: longer than anybody waits for an answer."""
-LONGEST_DRAIN = 7 * 86_400.0
-"""Seconds after which a run that does not come to rest is ended: twice as long as any retry schedule."""
 
 
-def run_virtual(scenario: Scenario, approach: Approach) -> Result:
-    """Run one approach in simulated time: set-up before t = 0, events up to the horizon, then on until all rests."""
-    ledger = Ledger()
-    clock = VirtualClock(start=-LEAD - 20 * scenario.delay, epoch=max(scenario.arrivals.epoch, EARLIEST))
-    network = MemoryNetwork(clock, ledger, scenario.delay)
-    source = EventSource(
-        clock, network, random.Random(scenario.seed), retries=scenario.retries, rate_limit=scenario.rate_limit
-    )
-    source.app.config["PROPAGATE_EXCEPTIONS"] = True  # a bug in a view comes out of the run
-    with closing(source.db), clock:
-        url = network.host("source", source.app)
-        consumers, busy = subscribe_all(scenario, approach, clock, network, ledger, url)
-        if scenario.nat:
-            network.private.update(consumer.name for consumer in consumers)
-        clock.run(until=0)
-        if busy:
-            raise RuntimeError(f"set-up of {approach} was not done by t = 0")
+class VirtualLens:
+    """A week in seconds: the real code under a clock that jumps to the next thing due."""
 
-        def happened(event: Event) -> None:
-            if approach.wants(event.type):
-                ledger.happened(event.id, event.occurred_at)
+    name = "virtual"
+    delay = Scenario.delay
+    parallel = True
 
-        clock.spawn(emit_all, source, scenario.arrivals.events, happened, urgent=True)
-        for consumer in consumers:
-            clock.spawn(approach.run, consumer)
-        clock.run(until=scenario.duration)
-        clock.run(
-            until=scenario.duration + LONGEST_DRAIN, done=is_settled(ledger, lambda: source.outbox.counts()["pending"])
+    def check(self, scenario: Scenario, approach: Approach) -> None:
+        check_approach(self, scenario, approach)
+
+    def run(self, scenario: Scenario, approach: Approach) -> Result:
+        """Run in simulated time: set-up before t = 0, events up to the horizon, then on until the run is settled."""
+        ledger = Ledger()
+        clock = VirtualClock(start=-LEAD - 20 * scenario.delay, epoch=max(scenario.arrivals.epoch, EARLIEST))
+        network = MemoryNetwork(clock, ledger, scenario.delay, conditions_of(scenario))
+        source = EventSource(
+            clock,
+            network,
+            random.Random(scenario.seed),
+            retries=scenario.retries,
+            rate_limit=scenario.rate_limit,
         )
-    return Result(scenario, approach, "virtual", ledger)
+        source.app.config["PROPAGATE_EXCEPTIONS"] = True  # a bug in a view comes out of the run
+        with closing(source.db), clock:
+            url = network.host("source", source.app)
+            consumers, busy = subscribe_all(scenario, approach, clock, network, ledger, url)
+            clock.run(until=0)
+            if busy:
+                raise RuntimeError(f"set-up of {approach.label} was not done by t = 0")
+
+            def happened(event: Event) -> None:
+                if approach.wants(event.type):
+                    ledger.happened(event.id, event.occurred_at)
+
+            clock.spawn(emit_all, source, scenario.arrivals.events, happened, urgent=True)
+            for consumer in consumers:
+                clock.spawn(approach.run, consumer)
+            clock.run(until=scenario.duration)
+            settled = is_settled(ledger, lambda: source.outbox.counts()["pending"])
+            limit = scenario.duration + drain_limit(scenario, approach)
+            clock.run(until=limit, done=settled)
+            if not settled():
+                raise not_settled(scenario, approach, limit)
+        return Result(scenario, approach, self.name, ledger.frames(scenario.duration))

@@ -3,7 +3,7 @@
 import contextlib
 import ipaddress
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import count
 from threading import Lock, local
 from typing import TYPE_CHECKING, Any
@@ -12,48 +12,66 @@ import httpcore
 import httpx
 
 from labkit.clock import Clock
-from labkit.ledger import Kind, Ledger
-from labkit.network import TIMEOUT, Client, remaining
-from labkit.server.serve import Server, serve
+from labkit.ledger import Ledger
+from labkit.network.conditions import Conditions
+from labkit.network.exchange import Network, remaining
+from labkit.network.meter import Meter
+from labkit.server import Server, serve
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
 
-class SocketNetwork:
-    """Hosts on ports of 127.0.0.1 that the system chooses; what crosses is entered in the ledger.
+class SocketNetwork(Network):
+    """Hosts on ports of 127.0.0.1 that the system chooses. No delay is added.
 
-    No delay is added. Connections go to loopback addresses only, unless `anywhere`; what is checked is the address that
-    is connected to, after the name was resolved.
+    Connections go to loopback addresses only, unless `anywhere`; what is checked is the address that is connected to,
+    after the name was resolved. `announce` is called with the address, name and owner of each host that is added.
     """
 
-    def __init__(self, clock: Clock, ledger: Ledger, anywhere: bool = False) -> None:
-        self.clock, self.ledger, self.anywhere = clock, ledger, anywhere
+    def __init__(
+        self,
+        clock: Clock,
+        ledger: Ledger,
+        conditions: Conditions | None = None,
+        *,
+        anywhere: bool = False,
+        announce: Callable[[str, str, str], object] | None = None,
+    ) -> None:
+        super().__init__(clock, ledger, conditions)
+        self.anywhere, self._announce = anywhere, announce
         self.names: dict[str, str] = {}
         """Whose port is whose: `{"127.0.0.1:41234": "source"}`; the ledger shows the name."""
         self.ports: list[int] = []
         """The local port of each connection, by its number: what its peer sees of it."""
         self._servers: list[Server] = []
-        self._clients: list[Client] = []
+        self._carriers: list[SocketCarrier] = []
         self._numbers = count()
         self._lock = Lock()
-        self._streams: set[_Stream] = set()
-        self.closed = False
+        self._streams: set[_Connection] = set()
 
-    def host(self, name: str, app: "WSGIApplication") -> str:
+    def host(self, name: str, app: "WSGIApplication", owner: str = "") -> str:
         """Serve an app on a port of its own; returns its URL."""
         server = serve(app)
         self._servers.append(server)
-        self.names[f"127.0.0.1:{server.port}"] = name
+        self.name(f"127.0.0.1:{server.port}", name, owner)
+        if self._announce:
+            self._announce(f"127.0.0.1:{server.port}", name, owner)
         return server.url
 
-    def client(
-        self, sender: str, kind: Kind, base_url: str = "", timeout: float = TIMEOUT, deadline: float | None = None
-    ) -> Client:
-        """A client of `sender`; see `Network.client`."""
-        client = Client(SocketTransport(self, sender, kind, deadline), base_url, timeout)
-        self._clients.append(client)
-        return client
+    def name(self, address: str, name: str, owner: str = "") -> None:
+        """Say who is at an address, and who owns it."""
+        self.names[address] = name
+        self.owners[name] = owner or name
+
+    def carrier(self) -> "SocketCarrier":
+        carrier = SocketCarrier(self)
+        self._carriers.append(carrier)
+        return carrier
+
+    def name_of(self, url: httpx.URL) -> str:
+        netloc = url.netloc.decode("ascii")
+        return self.names.get(netloc, netloc)
 
     def requests_served(self) -> int:
         """How many requests the servers here have seen: what the clients' ledgers are held against."""
@@ -67,10 +85,10 @@ class SocketNetwork:
                 stream.cut()
         for server in self._servers:
             server.stop()
-        for client in self._clients:
-            client.close()
+        for carrier in self._carriers:
+            carrier.close()
 
-    def connected(self, stream: "_Stream") -> int:
+    def connected(self, stream: "_Connection") -> int:
         with self._lock:
             if self.closed:
                 stream.cut()
@@ -78,110 +96,72 @@ class SocketNetwork:
             self.ports.append(stream.port)
             return next(self._numbers)
 
-    def gone(self, stream: "_Stream") -> None:
+    def gone(self, stream: "_Connection") -> None:
         with self._lock:
             self._streams.discard(stream)
 
 
-class SocketTransport(httpx.BaseTransport):
+class SocketCarrier:
     """Carries one client's requests over a pool of connections; each exchange's bytes are those that crossed for it."""
 
-    def __init__(self, network: SocketNetwork, sender: str, kind: Kind, deadline: float | None) -> None:
-        self.network, self.sender, self.kind, self.deadline = network, sender, kind, deadline
-        self.current = local()  # the exchange that this thread is at
+    def __init__(self, network: SocketNetwork) -> None:
+        self.network = network
+        self.current = local()
+        """`current.meter` is that of the exchange that this thread is at."""
         self._pool = httpcore.ConnectionPool(max_connections=None, keepalive_expiry=5.0, network_backend=_Backend(self))
 
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        network, clock = self.network, self.network.clock
-        netloc = request.url.netloc.decode("ascii")
-        host = network.names.get(netloc, netloc)
-        sent_at = clock.now()
-        exchange = network.ledger.open(self.kind, self.sender, host, request.method, request.url.path, sent_at, 0, -1)
-        meter = Meter(exchange, None if self.deadline is None else sent_at + self.deadline)
+    def handle_request(self, request: httpx.Request, meter: Meter) -> httpx.Response:
         self.current.meter = meter
-        try:
-            with _as_httpx(request):
-                if request.url.scheme == "https":
-                    raise httpcore.UnsupportedProtocol(f"{netloc}: https is not spoken here, http is")
-                answer = self._pool.handle_request(
-                    httpcore.Request(
-                        method=request.method,
-                        url=httpcore.URL(
-                            scheme=request.url.raw_scheme,
-                            host=request.url.raw_host,
-                            port=request.url.port,
-                            target=request.url.raw_path,
-                        ),
-                        headers=request.headers.raw,
-                        content=request.stream,
-                        extensions=request.extensions,
-                    )
+        with _as_httpx(request):
+            if request.url.scheme == "https":
+                raise httpcore.UnsupportedProtocol(f"{request.url.netloc.decode()}: https is not spoken here, http is")
+            answer = self._pool.handle_request(
+                httpcore.Request(
+                    method=request.method,
+                    url=httpcore.URL(
+                        scheme=request.url.raw_scheme,
+                        host=request.url.raw_host,
+                        port=request.url.port,
+                        target=request.url.raw_path,
+                    ),
+                    headers=request.headers.raw,
+                    content=request.stream,
+                    extensions=request.extensions,
                 )
-        except BaseException as error:
-            self.enter(meter, 0, type(error).__name__)
-            raise
-        stream = _Answer(self, request, meter, answer)
+            )
         # identity was asked for: what comes packed stays packed, since a few bytes may unpack to any number
         headers = [(name, value) for name, value in answer.headers if name.lower() != b"content-encoding"]
-        extensions: dict[str, Any] = {"labkit.exchange": exchange}
-        if answer.status == 101:  # what is spoken from here on is not HTTP (RFC 9110, 15.2.2)
-            extensions["network_stream"] = answer.extensions["network_stream"]
-        return httpx.Response(answer.status, headers=headers, stream=stream, extensions=extensions)
-
-    def enter(self, meter: "Meter", status: int, error: str = "") -> None:
-        """Enter an exchange's end in the ledger. One that is cut because the run is over stays unanswered."""
-        network, exchange = self.network, meter.exchange
-        network.ledger.bytes_out[exchange] = meter.bytes_out
-        network.ledger.bytes_in[exchange] = meter.bytes_in
-        network.ledger.connection[exchange] = meter.connection
-        if not (network.closed and (error or status == 101)):
-            network.ledger.close(exchange, network.clock.now(), status, meter.bytes_in, error)
+        # after a 101, what is spoken is not HTTP (RFC 9110, 15.2.2)
+        switched = {"network_stream": answer.extensions["network_stream"]} if answer.status == 101 else {}
+        stream = _Answer(self, request, meter, answer)
+        return httpx.Response(answer.status, headers=headers, stream=stream, extensions=switched)
 
     def close(self) -> None:
         self._pool.close()
 
 
-class Meter:
-    """What one exchange has sent and received so far, and by when it must have ended."""
-
-    def __init__(self, exchange: int, until: float | None) -> None:
-        self.exchange, self.until = exchange, until
-        self.bytes_out = self.bytes_in = 0
-        self.connection = -1
-
-
 class _Answer(httpx.SyncByteStream):
-    def __init__(
-        self, transport: SocketTransport, request: httpx.Request, meter: Meter, answer: httpcore.Response
-    ) -> None:
-        self._transport, self._request, self._meter, self._answer = transport, request, meter, answer
-        self._error, self._open = "", True
+    def __init__(self, carrier: SocketCarrier, request: httpx.Request, meter: Meter, answer: httpcore.Response) -> None:
+        self._carrier, self._request, self._meter, self._answer = carrier, request, meter, answer
 
     def __iter__(self) -> Iterator[bytes]:
         assert isinstance(self._answer.stream, Iterable)
-        self._transport.current.meter = self._meter
-        try:
-            with _as_httpx(self._request):
-                for chunk in self._answer.stream:
-                    yield chunk
-                    self._transport.current.meter = self._meter
-        except httpx.HTTPError as error:
-            self._error = type(error).__name__
-            raise
+        self._carrier.current.meter = self._meter
+        with _as_httpx(self._request):
+            for chunk in self._answer.stream:
+                yield chunk
+                self._carrier.current.meter = self._meter
 
     def close(self) -> None:
-        if self._open:
-            self._open = False
-            with contextlib.suppress(OSError):
-                self._answer.close()
-            self._transport.enter(self._meter, self._answer.status, self._error)
+        with contextlib.suppress(OSError):
+            self._answer.close()
 
 
 class _Backend(httpcore.NetworkBackend):
     """Opens connections, to allowed addresses only."""
 
-    def __init__(self, transport: SocketTransport) -> None:
-        self._transport = transport
+    def __init__(self, carrier: SocketCarrier) -> None:
+        self._carrier = carrier
 
     def connect_tcp(
         self,
@@ -191,34 +171,37 @@ class _Backend(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
-        network, meter = self._transport.network, self._transport.current.meter
+        network, meter = self._carrier.network, self._carrier.current.meter
         try:
             address = resolve(host, port, network.anywhere)
         except OSError as error:
             raise httpcore.ConnectError(str(error)) from None
         left = _left(network.clock, meter, timeout, httpcore.ConnectTimeout)
         stream = httpcore.SyncBackend().connect_tcp(address, port, left, local_address, socket_options)
-        return _Stream(self._transport, stream)
+        return _Connection(self._carrier, stream)
 
 
-class _Stream(httpcore.NetworkStream):
+class _Connection(httpcore.NetworkStream):
     """A connection whose bytes are counted for the exchange that its thread is at."""
 
-    def __init__(self, transport: SocketTransport, stream: httpcore.NetworkStream) -> None:
-        self._transport, self._stream, self._clock = transport, stream, transport.network.clock
+    def __init__(self, carrier: SocketCarrier, stream: httpcore.NetworkStream) -> None:
+        self._carrier, self._stream, self._clock = carrier, stream, carrier.network.clock
         self._socket: socket.socket = stream.get_extra_info("socket")
         self.port: int = self._socket.getsockname()[1]
-        self._number = transport.network.connected(self)
+        self._number = carrier.network.connected(self)
+        self._requests = 0
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        meter: Meter = self._transport.current.meter
+        meter: Meter = self._carrier.current.meter
         data = self._stream.read(max_bytes, _left(self._clock, meter, timeout, httpcore.ReadTimeout))
         meter.bytes_in += len(data)
         return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        meter: Meter = self._transport.current.meter
-        meter.connection = self._number
+        meter: Meter = self._carrier.current.meter
+        if meter.connection != self._number:  # the first bytes of a request
+            self._requests += 1
+            meter.connection, meter.request, meter.on_cut = self._number, self._requests, self.cut
         rest = memoryview(buffer)
         while rest:
             self._socket.settimeout(_left(self._clock, meter, timeout, httpcore.WriteTimeout))
@@ -232,7 +215,7 @@ class _Stream(httpcore.NetworkStream):
             rest = rest[sent:]
 
     def close(self) -> None:
-        self._transport.network.gone(self)
+        self._carrier.network.gone(self)
         self._stream.close()
 
     def cut(self) -> None:

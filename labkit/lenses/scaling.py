@@ -1,0 +1,85 @@
+"""A scenario made faster: every time that can be divided is, so that λT stays; what cannot be divided is refused."""
+
+import math
+from dataclasses import fields, replace
+from typing import TypeVar
+
+from labkit.approaches import Approach
+from labkit.faults import Fault
+from labkit.policies import RateLimit
+from labkit.scenario import Scenario
+
+Record = TypeVar("Record", Approach, Fault, RateLimit)
+
+
+def scaled(scenario: Scenario, approach: Approach, speed: float) -> tuple[Scenario, Approach]:
+    """The same with every time divided by `speed`: arrivals, intervals, faults, the source's schedules and timeouts.
+
+    So λT stays, and d/T does not. An hour of polling every 60 s is, at speed 60, a minute of polling every second. What
+    stays as it is: a client's timeout of 30 s, the pause of a stream before it reconnects, headers in whole seconds.
+    Raises ValueError where one of these would matter.
+    """
+    if not 0 < speed < math.inf:
+        raise ValueError(f"speed must be > 0, got {speed}")
+    if speed == 1:
+        return scenario, approach
+    _check(scenario, approach, speed)
+    arrivals = scenario.arrivals
+    duration = arrivals.duration / speed
+    last = math.nextafter(duration, 0)  # the horizon is half-open, and rounding must not reach it
+    events = tuple(
+        replace(event, occurred_at=min(last, round(event.occurred_at / speed, 9))) for event in arrivals.events
+    )
+    retries = scenario.retries
+    scenario = replace(
+        scenario,
+        arrivals=replace(
+            arrivals, events=events, duration=duration, params={**arrivals.params, "speed": speed}, rule=None
+        ),
+        retries=replace(
+            retries,
+            waits=tuple(wait / speed for wait in retries.waits),
+            timeout=retries.timeout / speed,
+            longest_retry_after=retries.longest_retry_after / speed,
+        ),
+        rate_limit=_divided(scenario.rate_limit, speed),
+        faults=tuple(_divided(fault, speed) for fault in scenario.faults),
+    )
+    return scenario, _divided(approach, speed)
+
+
+def _divided(record: Record, speed: float) -> Record:
+    """A record with each of its fields that are times, in seconds, divided."""
+    times = {
+        field.name: getattr(record, field.name) / speed for field in fields(record) if field.metadata.get("unit") == "s"
+    }
+    return replace(record, **times)
+
+
+def _check(scenario: Scenario, approach: Approach, speed: float) -> None:
+    """Refuse what a time that cannot be divided would spoil."""
+    limit, remedy = scenario.rate_limit, "use the virtual lens, or speed 1"
+    if (limit.poll_interval / speed) % 1:
+        raise ValueError(
+            f"poll_interval / speed must be whole seconds, which is what X-Poll-Interval can say,"
+            f" got {limit.poll_interval:g} / {speed:g}"
+        )
+    if limit.requests:
+        raise ValueError(
+            f"a rate limit's Retry-After is in whole seconds, which speed {speed:g} does not divide: {remedy}"
+        )
+    for fault in scenario.faults:
+        if fault.whole_seconds:
+            raise ValueError(
+                f"{fault.name}: Retry-After is in whole seconds, which speed {speed:g} does not divide: {remedy}"
+            )
+        if fault.times_out and set(fault.kinds) != {"delivery"}:
+            raise ValueError(
+                f"{fault.name}: a client waits 30 s for an answer, which speed {speed:g} does not divide: {remedy},"
+                ' or kinds=("delivery",)'
+            )
+        if approach.reconnect_pause and set(fault.kinds) != {"delivery"}:
+            raise ValueError(
+                f"{fault.name}: after a failure {approach.name} pauses for {approach.reconnect_pause:g} s, which speed"
+                f" {speed:g} does not divide: {remedy}"
+            )

@@ -1,0 +1,113 @@
+"""What happens to an exchange on its way: the scenario's faults, applied alike whoever sends it, on every clock."""
+
+import random
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from threading import Lock
+from typing import NoReturn, Protocol
+
+import httpx
+
+from labkit.clock import Clock
+from labkit.faults import Fault
+from labkit.ledger import Kind
+from labkit.network.http1 import answer_head, request_size
+from labkit.network.meter import Meter
+
+
+class Surroundings(Protocol):
+    """What conditions need to know of the network."""
+
+    clock: Clock
+    delay: float
+    owners: dict[str, str]
+
+
+@dataclass(slots=True)
+class SentExchange:
+    """One exchange under conditions: `labkit.faults.Exchange`."""
+
+    network: Surroundings
+    meter: Meter
+    request: httpx.Request
+    kind: Kind
+    sender: str
+    host: str
+    parties: tuple[str, str]
+    consumer: str
+    event: str
+    place: int
+    attempt: int
+    sent_at: float
+
+    def answer(self, status: int, headers: dict[str, str], body: bytes) -> httpx.Response:
+        clock = self.network.clock
+        self.meter.bytes_out = request_size(self.request)
+        clock.sleep(2 * self.network.delay)
+        given = [*headers.items(), ("Content-Type", "text/plain"), ("Content-Length", str(len(body)))]
+        line = f"{status} {httpx.codes.get_reason_phrase(status)}"
+        sent, size, _ = answer_head(line, given, clock.epoch + clock.now(), self.request.method)
+        self.meter.bytes_in = size + len(body)
+        return httpx.Response(status, headers=sent, stream=httpx.ByteStream(body))
+
+    def wait_in_vain(self, error: type[httpx.TimeoutException], reason: str) -> NoReturn:
+        phase = "connect" if error is httpx.ConnectTimeout else "read"
+        ends = [self.sent_at + self.request.extensions["timeout"][phase], self.meter.until]
+        self.network.clock.sleep_until(min(end for end in ends if end is not None))
+        raise error(reason, request=self.request)
+
+
+class Conditions:
+    """The scenario's faults, as they hit exchanges. Equal seeds hit equal exchanges, in whatever order they are sent.
+
+    `places` has the place of each event in the order of occurrence, from 1, by its id.
+    """
+
+    def __init__(self, faults: Sequence[Fault] = (), seed: int = 0, places: Mapping[str, int] | None = None) -> None:
+        self.faults, self.seed, self.places = tuple(faults), seed, places or {}
+        self.cutting = [fault for fault in self.faults if fault.cuts]
+        self._lock = Lock()
+        self._sent = Counter[tuple[str, ...]]()
+
+    def sent(
+        self, network: Surroundings, meter: Meter, request: httpx.Request, kind: Kind, host: str, sent_at: float
+    ) -> SentExchange:
+        """Describe an exchange that is being sent, and count it."""
+        sender, event = meter.sender, event_of(kind, request)
+        parties = network.owners.get(sender, sender), network.owners.get(host, host)
+        consumer = parties[1] if kind == "delivery" else parties[0]
+        with self._lock:
+            self._sent.update([(consumer, kind), (consumer, kind, event)])
+            place, attempt = self._sent[consumer, kind], self._sent[consumer, kind, event]
+        place = self.places.get(event, place)
+        return SentExchange(
+            network, meter, request, kind, sender, host, parties, consumer, event, place, attempt, sent_at
+        )
+
+    def carry(self, exchange: SentExchange, onward: Callable[[], httpx.Response]) -> httpx.Response:
+        """Carry an exchange through all faults that hit it, the first one outermost."""
+        for number in reversed(range(len(self.faults))):
+            fault = self.faults[number]
+            if fault.start <= exchange.sent_at < fault.end and fault.selects(exchange) and self._hits(number, exchange):
+                onward = partial(fault.carry, exchange, onward)
+        return onward()
+
+    def _hits(self, number: int, exchange: SentExchange) -> bool:
+        """Draw whether a fault hits: by what the exchange is about, never by its number in the ledger."""
+        fault = self.faults[number]
+        if fault.p == 1:
+            return True
+        about = exchange.event or exchange.place
+        key = (self.seed, number, fault.name, exchange.consumer, exchange.kind, about, exchange.attempt)
+        return random.Random("/".join(map(str, key))).random() < fault.p
+
+
+def event_of(kind: Kind, request: httpx.Request) -> str:
+    """The id of the event that an exchange is about: a delivery's `webhook-id`, or the one in the path; else ""."""
+    if kind == "delivery":
+        return str(request.headers.get("webhook-id", ""))
+    if kind in ("fetch", "action"):
+        return request.url.path.split("/")[2]
+    return ""

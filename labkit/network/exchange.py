@@ -1,0 +1,176 @@
+"""The one place where exchanges are counted: a transport around a carrier, which enters each of them in the ledger."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Protocol
+
+import httpx
+from greenlet import GreenletExit
+
+from labkit.clock import Clock
+from labkit.ledger import Kind, Ledger
+from labkit.network.conditions import Conditions, SentExchange
+from labkit.network.meter import Meter
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+TIMEOUT = 30.0
+"""Seconds that every client waits for an answer: the most that Standard Webhooks advises, 15 to 30 s."""
+
+CLIENT_HEADERS = {"User-Agent": "labkit", "Accept-Encoding": "identity"}
+"""A fixed agent and no compression, so that bytes do not depend on what else is installed."""
+
+
+class _NoCookies(httpx.Cookies):
+    def extract_cookies(self, response: httpx.Response) -> None:
+        """Keep nothing."""
+
+
+class Client(httpx.Client):
+    """An httpx client as every part of labkit uses it. No cookies: looking for some is an eighth of an exchange."""
+
+    cookies = _NoCookies()  # type: ignore[assignment, override, unused-ignore]
+
+    def __init__(self, transport: httpx.BaseTransport, base_url: str, timeout: float) -> None:
+        super().__init__(
+            transport=transport, base_url=base_url, headers=CLIENT_HEADERS, timeout=timeout, trust_env=False
+        )
+
+
+class Carrier(Protocol):
+    """Carries the requests of one client, and counts their bytes and connections in a meter."""
+
+    def handle_request(self, request: httpx.Request, meter: Meter) -> httpx.Response:
+        """Send a request and return its response, whose stream is still to be read; raises httpx.TransportError."""
+
+    def close(self) -> None:
+        """Free the connections."""
+
+
+class Network(ABC):
+    """What source and consumers see of a network. A subclass says how requests are carried.
+
+    Every exchange is entered in the `ledger`, and `conditions` say what happens to it on the way.
+    """
+
+    delay = 0.0
+    """Seconds one way."""
+
+    def __init__(self, clock: Clock, ledger: Ledger, conditions: Conditions | None = None) -> None:
+        self.clock, self.ledger, self.conditions = clock, ledger, conditions or Conditions()
+        self.owners: dict[str, str] = {}
+        """Who owns a host, where that is not the party of the same name."""
+        self.open: dict[int, SentExchange] = {}
+        """Exchanges under way, for faults that cut them."""
+        self.closed = False
+        for fault in self.conditions.cutting:
+            clock.spawn(self._cut_at, fault.start, fault.selects)
+
+    @abstractmethod
+    def host(self, name: str, app: "WSGIApplication", owner: str = "") -> str:
+        """Put an app on the network under a name; returns its URL. `owner` is the party that it belongs to."""
+
+    @abstractmethod
+    def carrier(self) -> Carrier:
+        """A carrier for one client."""
+
+    @abstractmethod
+    def name_of(self, url: httpx.URL) -> str:
+        """The name of the host that a URL leads to."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Cut what is under way, and free every port."""
+
+    def client(
+        self, sender: str, kind: Kind, base_url: str = "", timeout: float = TIMEOUT, deadline: float | None = None
+    ) -> Client:
+        """A client of `sender`, whose exchanges are entered in the ledger under `kind`.
+
+        `timeout` is for each read, as in httpx; `deadline`, where there is one, for the whole exchange.
+        """
+        return Client(Transport(self, self.carrier(), sender, kind, deadline), base_url, timeout)
+
+    def _cut_at(self, start: float, selects: Callable[[SentExchange], bool]) -> None:
+        self.clock.sleep_until(start)
+        for exchange in list(self.open.values()):
+            if selects(exchange):
+                exchange.meter.cut()
+
+
+class Transport(httpx.BaseTransport):
+    """Opens and closes the ledger's row of each exchange of one client."""
+
+    def __init__(
+        self, network: Network, carrier: Carrier, sender: str, kind: Kind, deadline: float | None = None
+    ) -> None:
+        self.network, self.carrier, self.sender, self.kind, self.deadline = network, carrier, sender, kind, deadline
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        network, carrier, path = self.network, self.carrier, request.url.path
+        host, sent_at = network.name_of(request.url), network.clock.now()
+        number = network.ledger.open(self.kind, self.sender, host, request.method, path, sent_at)
+        meter = Meter(number, self.sender, None if self.deadline is None else sent_at + self.deadline)
+        try:
+            if network.conditions.faults:
+                exchange = network.conditions.sent(network, meter, request, self.kind, host, sent_at)
+                network.open[number] = exchange
+                response = network.conditions.carry(exchange, lambda: carrier.handle_request(request, meter))
+            else:
+                response = carrier.handle_request(request, meter)
+        except BaseException as error:
+            self.end(meter, 0, error)
+            raise _unless_cut(meter, error) from error
+        assert isinstance(response.stream, httpx.SyncByteStream)
+        response.stream = _Stream(self, meter, response.status_code, response.stream)
+        response.extensions["labkit.exchange"] = number
+        return response
+
+    def end(self, meter: Meter, status: int, error: BaseException | None = None) -> None:
+        """Enter an exchange's end. One that ends because the run is over stays unanswered, and is counted as far."""
+        network, ledger = self.network, self.network.ledger
+        network.open.pop(meter.exchange, None)
+        ledger.count(meter.exchange, meter.bytes_out, meter.bytes_in, meter.connection, meter.request)
+        over = network.closed and (error is not None or status == 101)
+        if not over and not isinstance(error, GreenletExit):
+            name = "" if error is None else type(_unless_cut(meter, error)).__name__
+            ledger.close(meter.exchange, network.clock.now(), status, name)
+
+    def close(self) -> None:
+        self.carrier.close()
+
+
+class _Stream(httpx.SyncByteStream):
+    """An answer's body: when it has ended, or was closed, so has its exchange."""
+
+    def __init__(self, transport: Transport, meter: Meter, status: int, chunks: httpx.SyncByteStream) -> None:
+        self._transport, self._meter, self._status, self._chunks = transport, meter, status, chunks
+        self._error: BaseException | None = None
+        self._open = True
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            yield from self._chunks
+        except (httpx.HTTPError, GreenletExit) as error:
+            self._error = error
+            raise _unless_cut(self._meter, error) from error
+
+    def close(self) -> None:
+        if self._open:
+            self._open = False
+            self._chunks.close()
+            self._transport.end(self._meter, self._status, self._error)
+
+
+def _unless_cut(meter: Meter, error: BaseException) -> BaseException:
+    """The error of an exchange; whatever a cut connection looks like from here, it is a ReadError."""
+    if meter.is_cut and isinstance(error, httpx.TransportError):
+        return httpx.ReadError("the connection was cut by an outage")
+    return error
+
+
+def remaining(clock: Clock, until: float | None, timeout: float | None) -> float | None:
+    """Seconds left of a read's timeout and of an exchange's deadline, whichever is less; None where neither is set."""
+    left = [seconds for seconds in (timeout, None if until is None else until - clock.now()) if seconds is not None]
+    return max(0.0, min(left)) if left else None
