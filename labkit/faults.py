@@ -35,6 +35,9 @@ class Exchange(Protocol):
     def answer(self, status: int, headers: dict[str, str], body: bytes) -> httpx.Response:
         """An answer by somebody else, a round trip after the request: the host never sees it."""
 
+    def discard(self, answer: httpx.Response) -> None:
+        """Let an answer go unheard: none of its bytes arrives."""
+
     def wait_in_vain(self, error: type[httpx.TimeoutException], reason: str) -> NoReturn:
         """Wait until the sender gives up, and raise."""
 
@@ -73,7 +76,7 @@ class Fault:
     @property
     def end(self) -> float:
         """Where the window ends, in seconds after t = 0; that instant is outside of it."""
-        return self.start + self.duration
+        return math.inf if self.duration == math.inf else self.start + self.duration
 
     @property
     def times_out(self) -> bool:
@@ -177,7 +180,7 @@ class LostAnswer(Fault):
         return self.error == "timeout"
 
     def carry(self, exchange: Exchange, onward: Onward) -> httpx.Response:
-        onward().close()
+        exchange.discard(onward())
         if self.error == "reset":
             raise httpx.ReadError("the connection was reset before the answer came")
         exchange.wait_in_vain(httpx.ReadTimeout, "the answer was lost")

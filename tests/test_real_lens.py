@@ -338,9 +338,7 @@ def test_the_same_trace_gives_the_same_receipts_in_both_lenses():
 def test_a_run_over_ten_minutes_is_refused_with_its_remedy():
     """And the remedy is one: so many times faster, it is accepted."""
     scenario = Scenario(happening([1.0], 601_801), delay=0.0)
-    with pytest.raises(
-        ValueError, match=r"601,801 s would take longer than 600 s: use speed 1004 or more"
-    ) as caught:
+    with pytest.raises(ValueError, match=r"601,801 s would take longer than 600 s: use speed 1004 or more") as caught:
         RealLens().run(scenario, Webhook())
     assert "a shorter duration" in str(caught.value)
     assert scaled(scenario, Webhook(), 1004)[0].duration <= 600

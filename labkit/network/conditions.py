@@ -52,6 +52,10 @@ class SentExchange:
         self.meter.bytes_in = size + len(body)
         return httpx.Response(status, headers=sent, stream=httpx.ByteStream(body))
 
+    def discard(self, answer: httpx.Response) -> None:
+        answer.close()
+        self.meter.bytes_in = 0
+
     def wait_in_vain(self, error: type[httpx.TimeoutException], reason: str) -> NoReturn:
         phase = "connect" if error is httpx.ConnectTimeout else "read"
         ends = [self.sent_at + self.request.extensions["timeout"][phase], self.meter.until]

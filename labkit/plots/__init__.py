@@ -5,6 +5,7 @@ from labkit.plots.figure import Figure
 from labkit.plots.knobs import balance, interact, price
 from labkit.plots.lanes import swim_lanes
 from labkit.plots.staircase import busiest, staircases
+from labkit.plots.styles import style
 from labkit.plots.tradeoff import frontier
 
 __all__ = [

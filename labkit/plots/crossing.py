@@ -16,7 +16,7 @@ from labkit.plots.figure import (
     short,
     style_axes,
 )
-from labkit.plots.style import style
+from labkit.plots.styles import style
 
 if TYPE_CHECKING:
     import pandas as pd

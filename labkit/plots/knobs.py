@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from labkit.catalogue import gettext
 from labkit.plots.crossing import BETWEEN, crossings
 from labkit.plots.figure import Figure, canvas, drawn, listed, logarithmic, place, require, short, style_axes
-from labkit.plots.style import style
+from labkit.plots.styles import style
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -1,0 +1,382 @@
+"""Faults are data: each does what it says in the virtual lens, and the same in the real one."""
+
+import math
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import cache
+
+import pytest
+
+from labkit import (
+    FAULTS,
+    Arrivals,
+    Event,
+    FakeStream,
+    Hybrid,
+    LongPolling,
+    LostAnswer,
+    Nat,
+    Outage,
+    Polling,
+    RealLens,
+    Relay,
+    RetryProfile,
+    Scenario,
+    Status,
+    Stream,
+    VirtualLens,
+    Webhook,
+    poisson,
+)
+from labkit.arrivals import EPOCH
+from labkit.lenses.scaling import scaled
+
+DELAY = 0.02
+
+
+def happening(instants, duration):
+    events = (Event(f"evt_{n}", "tick.happened", at, {}) for n, at in enumerate(instants, start=1))
+    return Arrivals("made", tuple(events), duration, EPOCH, {})
+
+
+def run(approach, *faults, instants=(10, 20, 30, 40), duration=100, waits=(5, 30), timeout=30.0, **world):
+    retries = RetryProfile(waits=waits, timeout=timeout)
+    scenario = Scenario(happening(instants, duration), delay=DELAY, retries=retries, faults=faults, **world)
+    return VirtualLens().run(scenario, approach)
+
+
+def received(result):
+    return result.receipts.received_at.round(6).tolist()
+
+
+def sent(result, kind):
+    """When the exchanges of a kind were sent, and how each ended."""
+    rows = result.exchanges[result.exchanges.kind == kind]
+    return [
+        (round(at, 6), error or status) for at, error, status in zip(rows.sent_at, rows.error, rows.status, strict=True)
+    ]
+
+
+# an outage --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("target", ["receiver", "source", "network"])
+def test_in_an_outage_calls_are_refused_at_once_and_retried_by_the_schedule(target):
+    """From 20 s up to 25 s, which is outside: the event of 20 s fails at once, and its retry 5 s later arrives."""
+    result = run(Webhook(), Outage(target=target, start=20, duration=5))
+    assert sent(result, "delivery") == [(10, 200), (20, "ConnectError"), (25, 200), (30, 200), (40, 200)]
+    assert received(result) == [10.02, 25.02, 30.02, 40.02]
+
+
+def test_a_window_is_half_open():
+    """At its start an exchange is refused; one sent just before is cut on its way; at its end all is well."""
+    for start, ended in ((10, "ConnectError"), (10.000001, "ReadError"), (5, 200)):
+        assert sent(run(Webhook(), Outage(start=start, duration=5)), "delivery")[0] == (10, ended)
+
+
+def test_a_delivery_that_is_on_its_way_when_the_receiver_goes_down_never_arrives():
+    """Sent at 20 s, it would arrive at 20.02 s; the outage begins at 20.01 s, and the source notices then."""
+    result = run(Webhook(), Outage(start=20.01, duration=1))
+    rows = result.exchanges[result.exchanges.error == "ReadError"]
+    assert rows.answered_at.round(6).tolist() == [20.01]
+    assert set(result.receipts.copies) == {1}
+    assert received(result)[1] == 25.03  # the retry, 5 s after the attempt had failed
+
+
+def test_an_acknowledgement_that_is_on_its_way_is_cut_too_and_the_event_comes_twice():
+    result = run(Webhook(), Outage(start=20.03, duration=1))
+    assert result.receipts.copies.tolist() == [1, 2, 1, 1]
+    assert received(result)[1] == 20.02
+
+
+def test_a_call_can_time_out_instead_and_then_takes_the_callers_whole_timeout():
+    result = run(Webhook(), Outage(start=20, duration=5, error="timeout"), timeout=2.0)
+    rows = result.exchanges[result.exchanges.error == "ConnectTimeout"]
+    assert (rows.answered_at - rows.sent_at).round(6).tolist() == [2.0]
+    assert received(result)[1] == 27.02
+
+
+def test_a_poller_fails_during_an_outage_and_gets_everything_by_its_cursor_after_it():
+    result = run(Polling(interval=4), Outage(start=15, duration=20, target="source"))
+    errors = [at for at, error in sent(result, "poll") if error == "ConnectError"]
+    assert 4 <= len(errors) <= 5
+    assert min(errors) >= 15
+    assert max(errors) < 35
+    row = result.row()
+    assert (row["lost"], row["duplicates"], row["error_requests"]) == (0, 0, len(errors))
+
+
+@pytest.mark.parametrize("approach", [Stream(), FakeStream(interval=1), LongPolling(wait=50)], ids=lambda a: a.name)
+def test_an_open_answer_is_cut_when_the_outage_begins_and_asked_for_again_after_it(approach):
+    result = run(approach, Outage(start=25, duration=10))
+    first = result.exchanges[(result.exchanges.kind == "poll") & (result.exchanges.sent_at < 25)].iloc[-1]
+    assert (first.error, round(first.answered_at, 6)) == ("ReadError", 25.0)
+    assert result.row()["lost"] == 0
+    assert received(result)[2] >= 35
+
+
+def test_an_outage_of_the_receiver_takes_its_relay_with_it_and_one_of_the_source_does_not():
+    """A consumer is down with all that it hosts."""
+    down, up = (
+        run(Relay(interval=2), Outage(target=target, start=15, duration=10)) for target in ("receiver", "source")
+    )
+    assert [error for at, error in sent(down, "poll") if 15 <= at < 25] == ["ConnectError"] * 5
+    assert [error for at, error in sent(up, "poll") if 15 <= at < 25] == [200] * 5
+    for result in (down, up):
+        assert [error for at, error in sent(result, "delivery") if at == 20] == ["ConnectError"]
+
+
+def test_an_outage_without_an_end_is_cut_off_and_nothing_is_called_lost():
+    with pytest.raises(RuntimeError, match="polling interval=600 was not settled .* give outage a duration"):
+        run(Polling(interval=600), Outage(start=15))
+
+
+# a lost answer ----------------------------------------------------------------------------------
+
+
+def test_a_lost_acknowledgement_is_a_duplicate_after_the_senders_timeout_and_the_wait():
+    result = run(Webhook(), LostAnswer(kinds=("delivery",), attempts=(1,), events=("evt_2",)), timeout=3.0)
+    assert sent(result, "delivery")[1:3] == [(20, "ReadTimeout"), (28, 200)]
+    assert result.receipts.copies.tolist() == [1, 2, 1, 1]
+    assert received(result) == [10.02, 20.02, 30.02, 40.02]
+
+
+def test_a_reset_connection_is_noticed_where_the_answer_would_have_come():
+    result = run(Webhook(), LostAnswer(error="reset", attempts=(1,), events=("evt_2",)))
+    rows = result.exchanges[result.exchanges.error == "ReadError"]
+    assert (rows.answered_at - rows.sent_at).round(6).tolist() == [0.04]
+    assert rows.bytes_in.tolist() == [0]
+
+
+def test_a_poll_whose_answer_is_lost_moves_no_cursor():
+    result = run(Polling(interval=10), LostAnswer(kinds=("poll",), start=9, duration=4, error="reset"))
+    assert result.row()["lost"] == result.row()["duplicates"] == 0
+    assert len(result.exchanges[result.exchanges.error == "ReadError"]) == 1
+
+
+# a status of somebody else's --------------------------------------------------------------------
+
+
+def test_a_status_is_answered_after_a_round_trip_and_the_host_sees_nothing():
+    result = run(Webhook(), Status(status=502, every=2, attempts=(1,)))
+    failed = result.exchanges[result.exchanges.status == 502]
+    assert failed.sent_at.tolist() == [20, 40]
+    assert (failed.answered_at - failed.sent_at).round(6).tolist() == [0.04, 0.04]
+    assert set(result.receipts.copies) == {1}
+    assert received(result) == [10.02, 25.06, 30.02, 45.06]
+
+
+def test_a_429_of_somebody_elses_makes_a_poller_pause_for_its_retry_after():
+    result = run(Polling(interval=4), Status(status=429, retry_after=17, start=12, duration=2))
+    instants = [at for at, _ in sent(result, "poll")]
+    (at,) = [at for at, status in sent(result, "poll") if status == 429]
+    assert result.row()["error_requests"] == 1
+    assert instants[instants.index(at) + 1] == round(at + 0.04 + 17, 6)
+
+
+def test_its_bytes_are_those_that_http_writes():
+    """As h11 writes the answer that the fault gives, and the request as a poll without a fault has it."""
+    import h11
+
+    result = run(Polling(interval=50), Status(status=503, retry_after=5, start=0, duration=1))
+    first, second = result.exchanges[result.exchanges.kind == "poll"].iloc[:2].itertuples()
+    assert first.bytes_out == second.bytes_out
+    body = b"503 by the fault 'status'\n"
+    sizes = {"Retry-After": "5", "Content-Type": "text/plain", "Content-Length": str(len(body))}
+    headers = [("Server", "labkit"), ("Date", "Thu, 01 Jan 2026 00:00:00 GMT"), *sizes.items()]
+    connection = h11.Connection(h11.SERVER)
+    connection.receive_data(b"GET / HTTP/1.1\r\nHost: source\r\n\r\n")
+    connection.next_event()
+    head = connection.send(h11.Response(status_code=503, headers=headers, reason="Service Unavailable"))
+    assert first.bytes_in == len(head) + len(body)
+
+
+# NAT --------------------------------------------------------------------------------------------
+
+
+def test_behind_nat_a_webhook_cannot_be_set_up_and_polling_and_a_relay_work():
+    with pytest.raises(RuntimeError, match="ConnectTimeout: consumer-1 may call, but cannot be called"):
+        run(Webhook(), Nat())
+    for approach in (Polling(interval=5), Relay(interval=5)):
+        assert run(approach, Nat()).row()["lost"] == 0
+
+
+def test_nat_costs_the_caller_its_whole_timeout():
+    with pytest.raises(RuntimeError, match="may call"):
+        run(Webhook(), Nat(), timeout=5.0)
+    calls = run(Webhook(), Nat(start=0), timeout=5.0).exchanges
+    calls = calls[calls.kind == "delivery"]
+    assert set(calls.error) == {"ConnectTimeout"}
+    assert set((calls.answered_at - calls.sent_at).round(6)) == {5.0}
+
+
+# selectors --------------------------------------------------------------------------------------
+
+
+def hits(fault, approach=None, seed=0, count=400, consumers=1):
+    """Which (event, attempt) a fault hits, of deliveries to a receiver that otherwise works."""
+    instants = [10.0 + n for n in range(count)]
+    result = run(approach or Webhook(), fault, instants=instants, duration=10 + count, seed=seed, consumers=consumers)
+    return result.exchanges[result.exchanges.status == 503]
+
+
+def test_every_counts_events_by_their_place_and_polls_by_their_number():
+    assert hits(Status(every=3, attempts=(1,)), count=9).sent_at.tolist() == [12, 15, 18]
+    polls = run(Polling(interval=10), Status(every=4)).exchanges
+    assert [n + 1 for n, status in enumerate(polls[polls.kind == "poll"].status) if status == 503][:2] == [4, 8]
+
+
+def test_a_probability_hits_its_share_anew_for_each_attempt():
+    """400 first attempts at 0.3: 120, give or take 4.3 standard errors; some are hit twice."""
+    rows = hits(Status(p=0.3))
+    first = rows[rows.sent_at.isin([10.0 + n for n in range(400)])]
+    assert abs(len(first) - 120) < 4.3 * math.sqrt(400 * 0.3 * 0.7)
+    assert len(rows) > len(first)
+
+
+def test_chance_is_keyed_by_what_the_exchange_is_about_and_not_by_its_order():
+    """Another fault before it, or another consumer beside, changes nothing; another seed does."""
+    alone = hits(Status(p=0.3)).sent_at.tolist()
+    assert hits(Status(p=0.3)).sent_at.tolist() == alone
+    assert hits(Status(p=0.3), seed=1).sent_at.tolist() != alone
+    both = hits(Status(p=0.3), consumers=2)
+    assert both[both.host == "consumer-1"].sent_at.tolist() == alone
+    assert both[both.host == "consumer-2"].sent_at.tolist() != alone
+
+
+def test_each_kind_can_be_chosen():
+    fault = Status(kinds=("delivery",), start=15, duration=10)
+    rows = run(Hybrid(reconcile_interval=6), fault).exchanges
+    assert set(rows[rows.status == 503].kind) == {"delivery"}
+
+
+def test_the_first_fault_is_the_outermost():
+    """A host that is down answers nothing; an answer that is lost, of somebody who says 503, was a 503 all the same."""
+    down, busy = Outage(start=20, duration=1), Status(start=20, duration=1)
+    assert sent(run(Webhook(), down, busy), "delivery")[1] == (20, "ConnectError")
+    assert sent(run(Webhook(), busy, down), "delivery")[1] == (20, 503)
+
+
+# bad values -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        (lambda: Outage(duration=0), "duration must be > 0 seconds, got 0"),
+        (lambda: Outage(start=math.nan), "start must be a number of seconds after t = 0, got nan"),
+        (lambda: Outage(target="sender"), "target must be 'receiver' or 'source' or 'network', got 'sender'"),
+        (lambda: Outage(error="reset"), "error must be 'refused' or 'timeout', got 'reset'"),
+        (lambda: LostAnswer(p=1.5), "p must be"),
+        (lambda: LostAnswer(error="refused"), "error must be 'timeout' or 'reset', got 'refused'"),
+        (lambda: Status(status=200), "status must be a whole number from 400 to 599, got 200"),
+        (lambda: Status(retry_after=1.5), "retry_after must be a whole number from 0 to"),
+        (
+            lambda: Status(kinds=("post",)),
+            "kinds must be a tuple of poll, delivery, fetch, action, setup, got ('post',)",
+        ),
+        (lambda: Status(kinds="poll"), "kinds must be a tuple of poll, delivery, fetch, action, setup, got 'poll'"),
+        (lambda: Status(every=0), "every must be a whole number from 1 to"),
+        (lambda: Status(attempts=(0,)), "attempts must be a tuple of whole numbers >= 1, got (0,)"),
+        (lambda: Status(events="evt_1"), "events must be a tuple of ids, got 'evt_1'"),
+    ],
+)
+def test_a_value_that_makes_no_sense_is_refused_by_name(made, said):
+    with pytest.raises(ValueError) as refused:
+        made()
+    assert said in str(refused.value)
+
+
+def test_a_scenario_takes_faults_alone():
+    with pytest.raises(TypeError, match=r"faults must be faults, such as Outage\(duration=1200\), got 'outage'"):
+        Scenario(poisson(1, 10), faults=("outage",))
+
+
+def test_a_record_says_what_was_set():
+    assert Outage(start=20, duration=5).record() == {"name": "outage", "start": 20, "duration": 5}
+    assert set(FAULTS) == {"nat", "outage", "lost_answer", "status"}
+
+
+# one fault, one scenario, two lenses ------------------------------------------------------------
+
+APPROACHES = {
+    "webhook": Webhook(),
+    "hybrid": Hybrid(reconcile_interval=1.2),
+    "polling": Polling(interval=0.4, fixed="rate", initial_delay=0.2),
+    "stream": Stream(),
+}
+BREAKS = {
+    "the receiver is down": Outage(target="receiver", start=0.9, duration=0.7),
+    "the source is down": Outage(target="source", start=0.9, duration=0.7),
+    "answers are lost": LostAnswer(error="reset", every=3, attempts=(1, 3, 6)),
+    "somebody says 503": Status(every=2, attempts=(1, 4, 6), kinds=("poll", "delivery")),
+}
+INSTANTS = [0.3, 0.5, 0.95, 1.1, 1.25, 1.5, 1.75, 2.1, 2.3]
+
+
+@cache
+def both():
+    """Each approach under each fault, in both lenses; the real runs are four at a time."""
+    retries = RetryProfile(waits=(0.45, 0.9, 1.8), timeout=1.0)
+    scenario = Scenario(happening(INSTANTS, 2.6), delay=0.0, retries=retries)
+    jobs = {(a, f): (replace(scenario, faults=(BREAKS[f],)), APPROACHES[a]) for a in APPROACHES for f in BREAKS}
+    with ThreadPoolExecutor(4) as pool:
+        real = {case: pool.submit(RealLens().run, *job) for case, job in jobs.items()}
+        return {case: (real[case].result(), VirtualLens().run(*job)) for case, job in jobs.items()}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", BREAKS)
+@pytest.mark.parametrize("approach", APPROACHES)
+def test_a_fault_gives_the_same_receipts_attempts_and_losses_on_both_clocks(approach, fault):
+    ours, theirs = both()[approach, fault]
+    for column in ("event_id", "copies"):
+        assert ours.receipts[column].tolist() == theirs.receipts[column].tolist()
+    late = ours.receipts.received_at - theirs.receipts.received_at
+    assert ((late > -0.01) & (late < 0.3)).all()
+    attempts, expected = (
+        Counter((row.kind, row.outcome, row.status, row.error) for row in result.counted.itertuples())
+        for result in (ours, theirs)
+    )
+    assert attempts == expected
+    assert any(error or status == 503 for _, _, status, error in attempts)  # it was hit
+    for name in ("lost", "duplicates", "recovered", "error_requests"):
+        assert ours.row()[name] == theirs.row()[name]
+
+
+# what speed scales ------------------------------------------------------------------------------
+
+
+def test_speed_divides_a_faults_window_and_the_sources_timeouts():
+    retries = RetryProfile(waits=(60,), timeout=30, longest_retry_after=600)
+    world = Scenario(
+        poisson(60, 3600), delay=0.0, retries=retries, faults=(Outage(start=600, duration=300), Outage(start=900))
+    )
+    quick, _ = scaled(world, Webhook(), 60)
+    assert [(fault.start, fault.duration) for fault in quick.faults] == [(10, 5), (15, math.inf)]
+    assert (quick.retries.timeout, quick.retries.waits, quick.retries.longest_retry_after) == (0.5, (1,), 10)
+
+
+@pytest.mark.parametrize(
+    ("approach", "fault", "said"),
+    [
+        (Polling(), LostAnswer(), "lost_answer: a client waits 30 s for an answer, which speed 60 does not divide"),
+        (Polling(), Outage(error="timeout"), "outage: a client waits 30 s"),
+        (Polling(), Status(retry_after=60), "status: Retry-After is in whole seconds, which speed 60 does not divide"),
+        (Stream(), Outage(), "outage: after a failure stream pauses for 1 s, which speed 60 does not divide"),
+        (LongPolling(), Status(), "status: after a failure long_polling pauses for 1 s"),
+    ],
+)
+def test_speed_refuses_a_scenario_in_which_a_time_that_it_cannot_divide_would_matter(approach, fault, said):
+    world = Scenario(poisson(60, 3600), delay=0.0, faults=(fault,))
+    with pytest.raises(ValueError) as refused:
+        RealLens(speed=60).check(world, approach)
+    assert str(refused.value).startswith(said)
+    assert "use the virtual lens" in str(refused.value)
+    scaled(world, approach, 1)
+
+
+def test_a_lost_acknowledgement_is_fine_at_any_speed_since_the_sources_timeout_is_divided():
+    world = Scenario(poisson(60, 3600), delay=0.0, faults=(LostAnswer(kinds=("delivery",)),))
+    RealLens(speed=60).check(world, Webhook())
