@@ -1,7 +1,6 @@
 """Everything between asking and being told: each approach held against its own arithmetic."""
 
 import math
-import random
 from dataclasses import replace
 
 import pytest
@@ -21,10 +20,10 @@ from labkit import (
     Polling,
     RateLimit,
     Scenario,
+    Status,
     Stream,
     Thin,
     Webhook,
-    WebSocket,
     bursty,
     compare,
     earthquakes,
@@ -56,18 +55,6 @@ def test_a_long_poll_is_as_early_as_a_webhook_while_events_are_rare():
     assert 0.02 <= asked["latency"]["mean"] < 0.0205
     assert asked["latency"]["max"] <= 3 * 0.02
     assert asked["lost"] == asked["duplicates"] == 0
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_a_long_polls_mean_rises_towards_two_delays(seed):
-    """At 20 a second and 50 ms: d + B²/2C with B = 2d and C = B + h, which is 1.94 d."""
-    d, rate, wait = 0.05, 20.0, 25.0
-    blind = 2 * d
-    cycle = blind + math.exp(-rate * blind) * (1 - math.exp(-rate * wait)) / rate
-    ideal = d + blind**2 / (2 * cycle)
-    assert ideal == pytest.approx(1.94 * d, rel=0.01)
-    measured = row(poisson(3600 * rate, 300, seed), LongPolling(wait=wait, limit=1000), d)["latency"]["mean"]
-    assert measured == pytest.approx(ideal, rel=0.02)
 
 
 def test_a_long_poll_that_waits_in_vain_is_empty_after_its_wait():
@@ -127,14 +114,14 @@ def test_a_feed_that_overflows_loses_events_and_a_cursor_does_not():
 @pytest.mark.parametrize(("last", "ratio"), [(10, 0.20), (100, 0.11)])
 def test_an_etag_saves_most_of_a_feed(last, ratio):
     """At λT = 0.1 nine of ten answers are 304."""
-    arrivals = poisson(per_hour=6, duration=6_000_000 / 20, seed=1)
+    arrivals = poisson(per_hour=6, duration=100_000, seed=1)
     plain, conditional = (row(arrivals, kind(interval=60, last=last)) for kind in (Feed, ConditionalFeed))
     assert plain["requests"] == conditional["requests"]
     assert plain["latency"] == conditional["latency"]
     assert conditional["bytes_in"] / plain["bytes_in"] == pytest.approx(ratio, abs=0.07)
 
 
-@pytest.mark.parametrize("per_hour", [2, 10, 60])
+@pytest.mark.parametrize("per_hour", [2, 60])
 def test_halving_and_doubling_is_empty_half_of_the_time_whatever_the_rate(per_hour):
     """Misses - hits = log2(last interval / first), exactly, while no clamp is met; so half are empty."""
     approach = HalveDouble(start=64, shortest=0.001, longest=1e9)
@@ -146,41 +133,6 @@ def test_halving_and_doubling_is_empty_half_of_the_time_whatever_the_rate(per_ho
     assert result.row()["empty_share"] == pytest.approx(0.5, abs=0.05)
 
 
-def test_no_adaptive_rule_beats_fixed_on_a_poisson_source():
-    """At equal requests the adaptive ones are later: by 18 % and more."""
-    arrivals = poisson(per_hour=10, duration=600_000, seed=5)
-    for approach in (Aimd(start=60, add=20), HalveDouble(start=300)):
-        adaptive = row(arrivals, approach)
-        fixed = row(arrivals, Polling(interval=arrivals.duration / adaptive["requests"] - 0.04))
-        assert fixed["requests"] == pytest.approx(adaptive["requests"], rel=0.001)
-        assert adaptive["latency"]["mean"] > 1.1 * fixed["latency"]["mean"]
-
-
-def test_exponential_intervals_double_the_wait():
-    """Looks at exponential gaps of mean 60 s wait 60 s, fixed ones 30."""
-    arrivals = poisson(per_hour=36, duration=400_000, seed=7)
-    looks, fixed = row(arrivals, OnDemand(interval=60), delay=0), row(arrivals, Polling(interval=60), delay=0)
-    events = looks["events"]
-    assert looks["requests"] == pytest.approx(fixed["requests"], rel=0.03)
-    assert abs(looks["latency"]["mean"] - 60) < 4.3 * 60 / math.sqrt(events)
-    assert abs(fixed["latency"]["mean"] - 30) < 4.3 * 60 / math.sqrt(12 * events)
-
-
-@pytest.mark.parametrize(("every", "dearer"), [(100, "asking"), (1000, "being told")])
-def test_reading_on_demand_costs_its_own_rate_and_crosses_the_webhook_there(every, dearer):
-    """μ looks a second against λ = 1/354 events."""
-    asked, told = row(DAY, OnDemand(interval=every)), row(DAY, Webhook())
-    assert abs(asked["requests"] - 86_400 / every) < 4.3 * math.sqrt(86_400 / every)
-    assert (asked["requests"] > told["requests"]) == (dearer == "asking")
-
-
-def test_a_cache_answers_the_looks_that_come_soon():
-    """μ / (1 + μ·ttl) requests a second."""
-    quiet = poisson(1, 2_000_000, seed=1)
-    requests = row(quiet, OnDemand(interval=60, ttl=120))["requests"]
-    assert requests == pytest.approx(2_000_000 / 60 / (1 + 120 / 60), rel=0.03)
-
-
 def test_a_thin_event_is_two_requests_and_three_delays():
     measured = row(DAY, Thin())
     assert measured["requests"] == 2 * measured["events"]
@@ -188,70 +140,16 @@ def test_a_thin_event_is_two_requests_and_three_delays():
     assert measured["lost"] == measured["duplicates"] == 0
 
 
-def test_a_hybrid_repairs_what_its_webhook_lost():
-    """An endpoint that refuses every third event for good: the sweep brings those, and says so."""
-
-    class Careless(Hybrid):
-        def subscribe(self, consumer):
-            refused = set()
-            receive = consumer.receive
-
-            def sometimes(event, carrier):
-                if int(event["data"]["number"]) % 3 == 0 and not hasattr(carrier, "extensions"):
-                    refused.add(event["id"])
-                    raise ValueError("not this one")
-                receive(event, carrier)
-
-            object.__setattr__(consumer, "receive", sometimes)
-            super().subscribe(consumer)
-
+def test_a_hybrid_recovers_what_its_webhook_lost():
+    """Somebody answers 503 for every third event, and nothing is retried: reconciling brings those, and says so."""
     arrivals = poisson(per_hour=60, duration=36_000, seed=3)
-    scenario = Scenario(arrivals, retries=RetryProfile(waits=()))
-    result = VirtualLens().run(scenario, Careless(reconcile_interval=3600))
-    thirds = sum(event.data["number"] % 3 == 0 for event in arrivals.events)
+    healthy = Scenario(arrivals, retries=RetryProfile(waits=()))
+    scenario = replace(healthy, faults=(Status(kinds=("delivery",), every=3),))
+    result = VirtualLens().run(scenario, Hybrid(reconcile_interval=3600))
+    thirds = len(arrivals.events) // 3
     assert result.row()["lost"] == 0
     assert thirds * 0.9 < result.recovered(grace=60) <= thirds
-    assert VirtualLens().run(scenario, Hybrid(reconcile_interval=3600)).recovered(grace=60) == 0
-
-
-def test_the_same_seed_gives_the_same_looks_whatever_else_is_random():
-    first = row(DAY, OnDemand(interval=600, seed=4))
-    random.seed(99)
-    assert row(DAY, OnDemand(interval=600, seed=4)) == first
-    assert row(DAY, OnDemand(interval=600, seed=5)) != first
-
-
-def test_all_of_them_can_be_compared_at_once():
-    results = compare(earthquakes(duration=7200), [Stream(), LongPolling(), Feed(), Thin(), Hybrid()])
-    assert [result.row()["lost"] for result in results] == [0] * 5
-
-
-@pytest.mark.parametrize("load", [0.1, 1, 3])
-def test_a_batch_by_age_costs_what_theory_says(load):
-    """1/(1 + λA) requests an event, and a wait of A(1 + λA/2)/(1 + λA), plus the delay."""
-    age, events = 60, 3000
-    arrivals = poisson(3600 * load / age, events * age / load, seed=11)
-    measured = row(arrivals, Batched(count=1000, max_wait=age))
-    assert measured["requests"] / measured["events"] == pytest.approx(1 / (1 + load), rel=0.05)
-    ideal = age * (1 + load / 2) / (1 + load) + 0.02
-    assert measured["latency"]["mean"] == pytest.approx(ideal, rel=0.02)
-    assert measured["latency"]["max"] == pytest.approx(age + 0.02)
-    assert measured["lost"] == measured["duplicates"] == 0
-
-
-@pytest.mark.parametrize(("count", "beaten"), [(10, False), (12, True)])
-def test_a_batch_of_10_does_not_beat_polling_at_ten_an_interval_and_one_of_12_does(count, beaten):
-    """A = T and λT = 10: polling sends 0.1 requests an event, a batch of 10 0.109."""
-    age = 60
-    arrivals = poisson(3600 * 10 / age, 1200 * age, seed=13)
-    batched, polled = (
-        row(arrivals, Batched(count=count, max_wait=age)),
-        row(arrivals, Polling(interval=age, limit=1000)),
-    )
-    assert polled["requests_per_event"] == pytest.approx(0.100, abs=0.002)
-    assert (batched["requests"] < polled["requests"]) == beaten
-    if count == 10:
-        assert batched["requests_per_event"] == pytest.approx(0.109, abs=0.001)
+    assert VirtualLens().run(healthy, Hybrid(reconcile_interval=3600)).recovered(grace=60) == 0
 
 
 def test_a_batch_that_is_full_does_not_wait():
@@ -330,15 +228,6 @@ def test_an_action_is_a_post_of_the_consumers_once_an_event():
     assert acting.row()["empty_requests"] == (polls.outcome == "empty").sum()
 
 
-def test_a_median_of_a_stream_a_websocket_and_a_long_poll_is_within_three_of_a_webhooks():
-    """One real run each on this machine's sockets, one after another, ten events a second."""
-    arrivals = poisson(per_hour=36_000, duration=3, seed=6)
-    results = compare(arrivals, [Webhook(), Stream(), WebSocket(), LongPolling(wait=1)], lens="real")
-    told, *others = (result.row()["latency"]["p50"] for result in results)
-    assert all(result.row()["lost"] == 0 for result in results)
-    assert max(others) < 3 * told
-
-
 @pytest.mark.parametrize(("dwell", "wins"), [((21_600.0, 3600.0), True), ((120.0, 20.0), False)])
 def test_aimd_beats_the_best_fixed_interval_where_the_rate_switches_slowly_and_not_where_it_switches_fast(dwell, wins):
     """2 events an hour when quiet and 120 when busy; +20 s and half, from 5 to 600 s; at equal requests.
@@ -347,7 +236,7 @@ def test_aimd_beats_the_best_fixed_interval_where_the_rate_switches_slowly_and_n
     source without a memory.
     """
     ratios = []
-    for seed in range(5):
+    for seed in range(3):
         arrivals = switching(2, 120, dwell, duration=86_400, seed=seed)
         adaptive = row(arrivals, Aimd(add=20, shortest=5, longest=600))
         fixed = row(arrivals, Polling(interval=arrivals.duration / adaptive["requests"] - 0.04))
@@ -386,7 +275,7 @@ def test_a_fake_stream_is_not_silent_for_longer_than_a_stream():
     """A comment at least every 15 s, so that nobody takes it for dead."""
     measured = row(poisson(0.001, 600.0), FakeStream(interval=10))
     assert (measured["requests"], measured["error_requests"]) == (1, 0)
-    with pytest.raises(ValueError, match="every must be a number from 0.001 to 15 seconds, got 60"):
+    with pytest.raises(ValueError, match="interval must be a number from 0.001 to 15 seconds, got 60"):
         FakeStream(interval=60)
 
 

@@ -155,6 +155,14 @@ def test_both_lenses_agree_on_what_was_received(name):
     )  # when a batch closes is a matter of ms
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["stream", "websocket", "long_polling"])
+def test_on_this_machine_an_open_connection_is_about_as_early_as_a_webhook(name):
+    """Its median is within three of the webhook's, which is a few milliseconds."""
+    medians = [run("real", each)[0].row()["latency"]["p50"] for each in (name, "webhook")]
+    assert medians[0] < 3 * medians[1]
+
+
 @pytest.mark.parametrize("delay", [0.0, 0.02])
 @pytest.mark.parametrize("name", OF["virtual"])
 def test_the_same_seed_gives_the_same_rows(name, delay):
