@@ -5,6 +5,7 @@ through `gettext`. Errors stay English, as Python's own do, and so does the comm
 """
 
 import gettext as translations
+from itertools import pairwise
 from pathlib import Path
 
 FOLDER = Path(__file__).parent / "locale"
@@ -42,3 +43,24 @@ def ngettext(one: str, many: str, number: float, /, **values: object) -> str:
     """
     whole = int(number) if number % 1 == 0 else 2  # 1.5 events are several
     return _chosen.ngettext(one, many, whole).format(**values)
+
+
+_UNITS = (
+    (86_400, "{number} day", "{number} days"),
+    (3_600, "{number} h", "{number} h"),
+    (60, "{number} min", "{number} min"),
+    (1, "{number} s", "{number} s"),
+)
+
+
+def duration(seconds: float) -> str:
+    """A duration in its two largest units, rounded to the smaller: 216,072 s, which is 60.02 h, is 2 days 12 h.
+
+    >>> duration(216_072), duration(604_800), duration(5_400), duration(90), duration(2.5)
+    ('2 days 12 h', '7 days', '1 h 30 min', '1 min 30 s', '2.5 s')
+    """
+    for (size, *larger), (step, *smaller) in pairwise(_UNITS):
+        if seconds >= size:
+            parts = zip(divmod(round(seconds / step), size // step), (larger, smaller), strict=True)
+            return " ".join(ngettext(one, many, n, number=f"{n:,}") for n, (one, many) in parts if n)
+    return gettext("{number} s", number=f"{seconds:,.4g}")

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass, field, replace
 
 from labkit.arrivals import Arrivals, number
-from labkit.catalogue import gettext, ngettext
+from labkit.catalogue import duration, gettext, ngettext
 from labkit.faults import Fault
 from labkit.policies import RateLimit, RetryProfile
 
@@ -50,18 +50,13 @@ class Scenario:
         return replace(self, arrivals=self.arrivals.repeated(repeat), seed=self.seed + repeat) if repeat else self
 
     def title(self) -> str:
-        """The scenario in a line: `earthquakes: 1,707 events in 168 h, 20 ms each way, seed 0`."""
-        events, hours = len(self.arrivals.events), self.duration / 3600
-        length = (
-            gettext("{number} h", number=f"{hours:,.4g}")
-            if hours >= 1
-            else gettext("{number} s", number=f"{self.duration:,.4g}")
-        )
+        """The scenario in a line: `earthquakes: 1,707 events in 7 days, 20 ms each way, seed 0`."""
+        events = len(self.arrivals.events)
         return gettext(
             "{trace}: {events} in {length}, {delay} ms each way, seed {seed}",
             trace=self.arrivals.name,
             events=ngettext("{number} event", "{number} events", events, number=f"{events:,}"),
-            length=length,
+            length=duration(self.duration),
             delay=f"{self.delay * 1000:g}",
             seed=self.seed,
         )
