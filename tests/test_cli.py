@@ -6,14 +6,21 @@ import os
 import signal
 import subprocess
 import sys
-import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar, Literal
 
+import click
 import pytest
 
-from labkit import APPROACHES, Polling, Webhook
+from labkit import APPROACHES, Polling, Scenario, Webhook, compare, earthquakes
+from labkit.approaches import Approach
 from labkit.cli import main
-from labkit.cli.compare import parse_approach
+from labkit.cli.compare import COLUMNS
+from labkit.cli.named import parse_named
+from labkit.lenses.virtual import run_virtual
+from labkit.result import Result
 
 DAY = ["--duration", "43200"]
 
@@ -31,15 +38,18 @@ def labkit(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, st
 
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder of its own, and no terminal, whatever the tests themselves run on."""
     monkeypatch.chdir(tmp_path)
+    for variable in ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "COLUMNS", "LINES"):
+        monkeypatch.delenv(variable, raising=False)
 
 
 def test_compare_shows_a_table_and_draws_a_figure(capsys: pytest.CaptureFixture[str]) -> None:
     status, out, err = labkit(capsys, "compare", *DAY, "--approach", "polling:interval=300", "--approach", "webhook")
     assert (status, err) == (0, "")
     assert "polling interval=300" in out
-    assert "Figure: labkit-compare.png" in out
-    assert Path("labkit-compare.png").read_bytes().startswith(b"\x89PNG")
+    assert f"Figure: {Path('out', 'labkit-compare.png')}" in out
+    assert Path("out/labkit-compare.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_json_on_standard_output_is_alone_there(capsys: pytest.CaptureFixture[str]) -> None:
@@ -47,14 +57,14 @@ def test_json_on_standard_output_is_alone_there(capsys: pytest.CaptureFixture[st
     document = json.loads(out)
     assert status == 0
     assert set(document) == {"scenario", "results", "seed", "command", "labkit", "python", "platform"}
-    assert not Path("labkit-compare.png").exists()
+    assert not Path("out").exists()
 
 
 def test_the_rows_have_the_table_s_keys(capsys: pytest.CaptureFixture[str]) -> None:
     _, out, _ = labkit(capsys, "compare", *DAY, "--approach", "webhook", "--json", "-")
     (row,) = json.loads(out)["results"]
     assert list(row) == [
-        "approach", "params", "lens", "events", "received", "missing", "lost", "duplicates", "recovered", "requests",
+        "approach", "params", "lens", "events", "received", "pending", "lost", "duplicates", "recovered", "requests",
         "setup_requests", "empty_requests", "empty_share", "error_requests", "requests_per_event",
         "bytes_out", "bytes_in", "latency", "freshness",
         "staleness", "connections", "connection_seconds",
@@ -106,29 +116,33 @@ def test_a_log_of_one_s_own_is_compared(capsys: pytest.CaptureFixture[str]) -> N
         (["--delay", "nan"], "delay must be finite"),
         (["--delay", "20"], "got 20"),
         (["--duration", "0"], "duration must be finite and > 0 seconds, got 0"),
-        (["--rate", "5"], "--rate 5: a recorded trace has a rate of its own"),
+        (["--rate", "5"], "--rate 5: a recorded trace has its own rate"),
         (["--trace", "poisson", "--rate", "0"], "got 0"),
         (["--trace", "poisson", "--min-magnitude", "3"], "--min-magnitude 3"),
         (["--trace", "daily", "--time-column", "x"], "--time-column x"),
         (["--trace", "nowhere.csv"], "nowhere.csv"),
-        (["--trace", "earthquake"], "--trace earthquake: there are earthquakes"),
+        (
+            ["--trace", "earthquake"],
+            "--trace must be earthquakes, poisson, bursty, daily, switching or the path of a CSV",
+        ),
         (["--lens", "imaginary"], "imaginary"),
         (["--json", "no/such/folder.json"], "no/such"),
         (["--plot", "no/such/plot.png"], "no/such"),
-        (["--plot", "plot.txt"], "plot.txt"),
+        (["--plot", "plot.txt"], "--plot must end in .png, .svg, .pdf, got plot.txt"),
         (["--approach", "polling:fixed=foo"], "fixed must be delay or rate, got 'foo'"),
         (["--approach", "polling:interval=0.001", "--duration", "6000"], "would poll 6,000,000 times"),
         (["--duration", "1e13"], "before the year 9000"),
         (["--seed", "-1"], "seed must be a whole number >= 0, got -1"),
-        (["--csv", __file__], "give the path of a folder"),
-        (["--json", "."], "give the path of a file"),
-        (["--json", ""], "give the path of a file"),
-        (["--trace", ""], "there are earthquakes"),
+        (["--csv", __file__], "--csv must be the path of a folder, got"),
+        (["--json", "."], "--json must be the path of a file, got '.'"),
+        (["--json", ""], "--json must be the path of a file, got ''"),
+        (["--trace", ""], "CSV file, got ''"),
         (["--speed", "2"], "speed is for the real lens"),
         (["--lens", "real", "--delay", "1"], "delay must be 0 in the real lens"),
         (["--lens", "real", "--duration", "601"], "use --speed"),
         (["--bogus"], "--bogus"),
         (["--seed", "x"], "'x'"),
+        (["--rate-limit", "60"], "--rate-limit must be REQUESTS/SECONDS, such as 60/3600, got 60"),
     ],
 )
 def test_a_usage_error_is_one_line_with_the_value(
@@ -166,72 +180,157 @@ def test_doctor_names_sqlite_and_the_clock(capsys: pytest.CaptureFixture[str]) -
     assert "missing             nothing" in out
 
 
-def test_an_approach_is_read_as_it_is_written() -> None:
-    assert parse_approach("polling:interval=30,fixed=rate,limit=5") == Polling(interval=30, fixed="rate", limit=5)
-    assert parse_approach("webhook") == Webhook()
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """A parameter of each kind that the command line can write."""
+
+    name: ClassVar[str] = "fault"
+    target: Literal["source", "receiver"]
+    start: float = 0.0
+    duration: float | None = None
+    attempts: tuple[int, ...] = ()
+    types: tuple[str, ...] = ()
+    cut: bool = False
+
+    def __post_init__(self) -> None:
+        if self.start < 0:
+            raise ValueError(f"start must be >= 0 seconds, got {self.start:g}")
 
 
-@pytest.mark.skipif(os.name == "nt", reason="SIGINT to one process is POSIX")
+FAULTS: Mapping[str, type[Fault]] = {"outage": Fault}
+
+
+def test_a_named_object_is_made_as_the_text_says() -> None:
+    polling = parse_named("--approach", "polling:interval=30,fixed=rate,limit=5", APPROACHES)
+    assert polling == Polling(interval=30, fixed="rate", limit=5)
+    assert parse_named("--approach", "webhook", APPROACHES) == Webhook()
+    text = "outage:target=source,start=60,duration=1e3,attempts=1+2,types=a.b+c,cut=true"
+    made = Fault(target="source", start=60, duration=1000, attempts=(1, 2), types=("a.b", "c"), cut=True)
+    assert parse_named("--fault", text, FAULTS) == made
+    assert parse_named("--fault", "outage:target=receiver,duration=null", FAULTS) == Fault(target="receiver")
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("outrage", "there is no fault 'outrage'; there are: outage"),
+        ("outage", "target is missing; add target=…"),
+        ("outage:target=moon", "target must be source or receiver, got 'moon'"),
+        ("outage:target=source,start=-1", "start must be >= 0 seconds, got -1"),
+        ("outage:target=source,start=soon", "start must be a number, got 'soon'"),
+        ("outage:target=source,duration=long", "duration must be a number or null, got 'long'"),
+        ("outage:target=source,attempts=1+x", "attempts must be a whole number, several joined by +, got '1+x'"),
+        ("outage:target=source,cut=yes", "cut must be true or false, got 'yes'"),
+        ("outage:target=source,name=x", "'name=x' is not key=value with a key of: target, start, duration, attempts,"),
+        ("outage:target", "'target' is not key=value"),
+        ("outage:start=1,start=2", "start is given twice"),
+    ],
+)
+def test_a_text_that_names_no_object_is_refused_with_what_it_must_be(text: str, complaint: str) -> None:
+    with pytest.raises(click.UsageError) as caught:
+        parse_named("--fault", text, FAULTS)
+    assert caught.value.format_message().startswith(f"--fault {text}: {complaint}")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="SIGINT to one process and pseudo-terminals are POSIX")
 def test_ctrl_c_gives_what_is_finished() -> None:
-    """The webhook is done in a second or two, polling every 0.2 s for a week is not."""
-    command = [
-        sys.executable,
-        "-m",
-        "labkit",
-        "compare",
-        "--approach",
-        "webhook",
-        "--approach",
-        "polling:interval=0.2",
-    ]
+    """It is sent when the progress bar, on a terminal, shows that the webhook is done; polling would take minutes."""
+    master, terminal = os.openpty()
+    arguments = ["compare", "--approach", "polling:interval=0.2", "--approach", "webhook"]
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        [sys.executable, "-m", "labkit", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=terminal,
+        env={**os.environ, "COLUMNS": "100", "LINES": "25", "TERM": "xterm"},
+        text=True,
+        start_new_session=True,
     )
-    time.sleep(12)
+    os.close(terminal)
+    progress = b""
+    while b"1/2" not in progress:
+        progress += os.read(master, 65_536)
     os.killpg(process.pid, signal.SIGINT)
-    out, err = process.communicate(timeout=30)
-    assert process.returncode == 130, err
+    out, _ = process.communicate(timeout=30)
+    os.close(master)
+    assert process.returncode == 130
     assert "1,707" in out
     assert "1 of 2 approaches were finished" in out
 
 
-@pytest.mark.skipif(os.name == "nt", reason="a pseudo-terminal is POSIX")
-@pytest.mark.parametrize("columns", [80, 100, 200])
-def test_the_table_fits_the_terminal_and_cuts_no_figure(columns: int) -> None:
-    """What there is no room for is left out whole, and that is said."""
-    import pty
+def test_what_was_finished_before_ctrl_c_comes_in_the_order_asked_for(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(
+        scenario: Scenario, approaches: Sequence[Approach], done: Callable[[Result], None], **options: object
+    ) -> None:
+        for approach in (approaches[2], approaches[0]):
+            done(run_virtual(scenario, approach))
+        raise KeyboardInterrupt
 
-    master, terminal = pty.openpty()
-    process = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "labkit",
-            "compare",
-            *DAY,
-            "--approach",
-            "polling:interval=600",
-            "--approach",
-            "webhook",
-        ],
-        stdout=terminal,
-        stderr=subprocess.DEVNULL,
-        env={**os.environ, "COLUMNS": str(columns), "TERM": "dumb"},
-    )
-    os.close(terminal)
-    out = b""
-    while True:
-        try:
-            chunk = os.read(master, 65_536)
-        except OSError:
-            break
-        if not chunk:
-            break
-        out += chunk
-    process.wait(timeout=60)
-    os.close(master)
-    table = [line for line in out.decode().splitlines() if line[:1] in "┏┃┡│└"]
+    monkeypatch.setattr("labkit.cli.compare.compare", interrupted)
+    chosen = [word for name in ("thin", "stream", "webhook") for word in ("--approach", name)]
+    status, out, _ = labkit(capsys, "compare", "--duration", "600", *chosen)
+    assert status == 130
+    assert "2 of 3 approaches were finished" in out
+    assert out.index("│ thin ") < out.index("│ webhook ")
+
+
+def on_terminal(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+    """Let standard output be a terminal of this size."""
+    for variable, value in {"TTY_COMPATIBLE": "1", "TERM": "dumb", "COLUMNS": str(columns), "LINES": "25"}.items():
+        monkeypatch.setenv(variable, value)
+
+
+def table_in(out: str) -> list[str]:
+    table = [line for line in out.splitlines() if line[:1] in "┏┃┡│└"]
     assert len(table) > 5
-    assert max(len(line) for line in table) <= columns
     assert "…" not in "".join(table)
-    assert ("A wider terminal" in out.decode()) == (columns < 200)
+    return table
+
+
+@pytest.mark.parametrize("columns", [80, 100, 200])
+def test_the_table_fits_the_terminal_and_cuts_no_figure(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    on_terminal(monkeypatch, columns)
+    _, out, _ = labkit(capsys, "compare", *DAY, "--approach", "polling:interval=600", "--approach", "webhook")
+    table = table_in(out)
+    assert max(len(line) for line in table) <= columns
+    row = compare(earthquakes(duration=43_200), [Polling(interval=600)])[0].row()
+    figures = [f"{row['requests']}", f"{row['empty_share']:.1%}", f"{row['requests_per_event']:.2f}",
+               f"{row['latency']['mean']:.3f}", f"{row['latency']['p95']:.3f}", "0"]  # fmt: skip
+    assert [cell.strip() for cell in table[4].split("│")] == ["", "polling interval=600", *figures, ""]
+    assert "More columns: --wide" in out
+
+
+def test_every_approach_with_errors_duplicates_and_a_long_label_fits_100_characters(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nine columns; the labels fold."""
+    on_terminal(monkeypatch, 100)
+    long = "polling:interval=600,types=earthquake.detected+explosion.detected,jitter=0.25,seed=5,conditional=true"
+    arguments = ["--duration", "86400", "--rate-limit", "30/3600", "--approach", "all", "--approach", long]
+    _, out, _ = labkit(capsys, "compare", *arguments)
+    table = table_in(out)
+    assert max(len(line) for line in table) <= 100
+    assert table[0].count("┳") == 8
+    assert "conditional_feed " in out
+
+
+def test_wide_shows_every_column_whatever_the_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_terminal(monkeypatch, 80)
+    _, out, _ = labkit(capsys, "compare", *DAY, "--approach", "webhook", "--wide")
+    table = table_in(out)
+    assert table[0].count("┳") == len(COLUMNS)
+    assert len({len(line) for line in table}) == 1
+    (row,) = compare(earthquakes(duration=600), [Webhook()]).rows()
+    keys = {f"{key}.{part}" for key in ("latency", "staleness") for part in row[key]}
+    assert {column.key for column in COLUMNS} == keys | set(row) - {
+        "approach",
+        "params",
+        "lens",
+        "latency",
+        "staleness",
+    }

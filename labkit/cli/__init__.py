@@ -1,4 +1,4 @@
-"""The command line: `labkit compare`, `labkit serve`, `labkit approaches`, `labkit doctor`."""
+"""The command line: one module per command, and what they share."""
 
 import sys
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ __all__ = ["cli", "main"]
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(labkit.__version__, prog_name="labkit")
 def cli() -> None:
-    """Measure what it costs to know that something happened, and how late you know."""
+    """Measure what it costs to learn that something happened, and how late you learn it."""
 
 
 for command in (compare_command, contest_command, assignment_command, serve_group, approaches_command, doctor_command):

@@ -1,4 +1,4 @@
-"""`labkit approaches` and `labkit doctor`: what there is."""
+"""`labkit approaches` and `labkit doctor`: what can be compared, and what is installed."""
 
 import platform
 from dataclasses import fields
@@ -26,7 +26,7 @@ def approaches_command() -> None:
 
 @click.command("doctor")
 def doctor_command() -> None:
-    """Say what this machine has: versions, the clock's resolution, and what is missing."""
+    """Show the installed versions, the clock's resolution, and what is missing."""
     import sqlite3
 
     from labkit.clock import resolution
@@ -41,7 +41,7 @@ def doctor_command() -> None:
         except metadata.PackageNotFoundError:
             extra = _EXTRAS.get(name, "")
             remedy = (
-                f"optional; in the checkout: pip install -e '.[{extra}]'" if extra else "needed: install labkit again"
+                f"optional: run pip install -e '.[{extra}]' in the checkout" if extra else "required: reinstall labkit"
             )
             missing.append(f"{name} ({remedy})")
     rows += [("SQLite", sqlite3.sqlite_version), ("clock's resolution", f"{resolution() * 1e9:,.0f} ns")]

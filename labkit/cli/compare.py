@@ -1,21 +1,23 @@
 """`labkit compare`: approaches over the same events, side by side."""
 
+import math
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import click
-import msgspec
 
 from labkit import arrivals, trace
 from labkit.approaches import APPROACHES, Approach, Polling, Webhook
 from labkit.arrivals import Arrivals
-from labkit.cli.limits import rate_limit_of, source_options
-from labkit.cli.output import Column, check_format, check_target, fitting, write_json
+from labkit.cli.named import parse_named
+from labkit.cli.output import check_format, check_target, print_table, write_json
+from labkit.cli.rate_limit import rate_limit_of, source_options
 from labkit.cli.terminal import terminal
 from labkit.experiment import Comparison, compare
 from labkit.lenses import LENSES, Lens
+from labkit.result import Result
 from labkit.scenario import Scenario
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ MADE = {
     "switching": arrivals.switching,
 }
 DEFAULT: tuple[Approach, ...] = (Polling(interval=10), Polling(interval=60), Polling(interval=300), Webhook())
-PLOT = "labkit-compare.png"
+PLOT = Path("out", "labkit-compare.png")
 
 
 @click.command("compare")
@@ -39,20 +41,20 @@ PLOT = "labkit-compare.png"
     default="earthquakes",
     metavar="NAME|FILE.csv",
     show_default=True,
-    help=f"What happens: earthquakes, {', '.join(MADE)}, or a CSV file of your own with a column of instants.",
+    help=f"The events: earthquakes, {', '.join(MADE)}, or a CSV file of your own with a column of instants.",
 )
 @click.option("--time-column", metavar="NAME", help="The column of instants in FILE.csv, if it is not found by itself.")
-@click.option("--min-magnitude", type=float, metavar="M", help="Only events of this magnitude and more.")
-@click.option("--rate", type=float, metavar="EVENTS_PER_HOUR", help="Mean rate of made events. [default: 10]")
+@click.option("--min-magnitude", type=float, metavar="M", help="Only events of magnitude M or more.")
+@click.option("--rate", type=float, metavar="EVENTS_PER_HOUR", help="Mean rate of generated events. [default: 10]")
 @click.option("--duration", type=float, metavar="SECONDS", help="Events end here. [default: a week, or FILE.csv's own]")
-@click.option("--delay", type=float, metavar="SECONDS", help="Of the network, each way. [default: 0.02; real: none]")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of all chance.")
+@click.option("--delay", type=float, metavar="SECONDS", help="Network delay, each way. [default: 0.02; real: none]")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of everything random.")
 @click.option(
     "--lens",
     type=click.Choice(list(LENSES)),
     default="virtual",
     show_default=True,
-    help="How time runs: simulated, or the machine's, on loopback sockets.",
+    help="Simulated time, or loopback sockets and the machine's own clock.",
 )
 @click.option("--speed", type=float, default=1.0, metavar="X", help="Real lens: divide every time by X.")
 @click.option(
@@ -60,219 +62,218 @@ PLOT = "labkit-compare.png"
     "chosen",
     multiple=True,
     metavar="NAME[:key=value,…]",
-    help="Can be given again; `all`: every one. [default: polling at 10, 60, 300 s, webhook; see labkit approaches]",
+    help="Repeatable; `all` is every approach. [default: polling every 10, 60 and 300 s, and webhook; see labkit"
+    " approaches]",
 )
 @source_options
+@click.option("--wide", is_flag=True, help="Show all columns, however wide the terminal is.")
 @click.option("--json", "json_path", metavar="PATH|-", help="Write scenario and results as JSON; - is standard output.")
-@click.option("--csv", "csv_folder", metavar="DIR", help="Write every exchange and every receipt, and the table.")
+@click.option("--csv", "csv_folder", metavar="DIR", help="Write the table, and every exchange and receipt, as CSV.")
 @click.option(
     "--plot", "plot_path", metavar="PATH", help=f"Where the figure goes: .png, .svg or .pdf. [default: {PLOT}]"
 )
 def compare_command(what: str, time_column: str | None, min_magnitude: float | None, rate: float | None,
                     duration: float | None, delay: float | None, seed: int, lens: str,
-                    speed: float, chosen: tuple[str, ...], rate_limit: str, poll_interval: float,
+                    speed: float, chosen: tuple[str, ...], rate_limit: str, poll_interval: float, wide: bool,
                     json_path: str | None, csv_folder: str | None, plot_path: str | None) -> None:  # fmt: skip
-    """Run approaches over the same events, side by side, and show what each cost and how late it was.
+    """Run approaches over the same events and show, side by side, what each costs and how late it is.
 
-    With no option: a real week of earthquakes, 20 ms each way, polled every 10, 60 and 300 s, and told by webhook.
+    Without options: a real week of earthquakes, 20 ms each way, polled every 10, 60 and 300 s, and notified by webhook.
     """
     to_stdout = json_path == "-"
-    drawn = plot_path if plot_path is not None or to_stdout else PLOT
     check_target("--json", None if to_stdout else json_path)
-    check_target("--plot", drawn)
     check_target("--csv", csv_folder, folder=True)
-    check_format(drawn)
-    approaches = tuple(approach for text in chosen for approach in _parsed(text, lens)) or DEFAULT
+    if plot_path is None and not to_stdout:
+        plot_path = str(PLOT)
+        check_target("--plot", str(PLOT.parent), folder=True)
+    else:
+        check_target("--plot", plot_path)
+        check_format(plot_path)
+    approaches = [approach for text in chosen for approach in _parsed(text, lens)] or DEFAULT
     if delay is None:
         delay = LENSES[lens].delay
     arrivals = _arrivals(what, time_column, min_magnitude, rate, duration, seed)
     scenario = Scenario(arrivals, delay, seed, rate_limit=rate_limit_of(rate_limit, poll_interval))
-    comparison = _with_progress(scenario, approaches, lens, speed, frames=csv_folder is not None)
-    console = terminal(stderr=to_stdout)
+    comparison = _compared(scenario, approaches, _lens(lens, speed), frames=csv_folder is not None)
+    rows, console = comparison.rows(), terminal(stderr=to_stdout)
     for note in scenario.arrivals.notes:
         console.print(f"Note: {note}", highlight=False, markup=False)
     if json_path is not None:
-        write_json(_document(comparison, lens), json_path)
+        write_json(_document(comparison, rows, lens), json_path)
     if csv_folder is not None:
         _write_csv(comparison, Path(csv_folder))
     if not to_stdout:
-        _print_table(comparison, lens, console)
-    if drawn:
+        console.print(f"{comparison.scenario.title()}, {lens} lens", style="bold", highlight=False, markup=False)
+        print_table(_table([result.label for result in comparison], rows, wide), console, wide)
+        _print_machines(comparison, console)
+        if not wide:
+            console.print("More columns: --wide, --json, --csv.", style="dim", highlight=False)
+    if plot_path:
         try:
-            comparison.plot().save(drawn)
+            if plot_path == str(PLOT):
+                PLOT.parent.mkdir(parents=True, exist_ok=True)
+            comparison.plot().save(plot_path)
         except OSError as error:
-            raise click.UsageError(f"--plot {drawn}: {error.strerror}: give another path") from None
-        console.print(f"Figure: {drawn}", highlight=False, markup=False, soft_wrap=True)
+            raise click.UsageError(f"--plot {plot_path}: {error.strerror}; use another path") from None
+        console.print(f"Figure: {plot_path}", highlight=False, markup=False, soft_wrap=True)
     if len(comparison) < len(approaches):
         console.print(f"Interrupted: {len(comparison)} of {len(approaches)} approaches were finished.", highlight=False)
         raise SystemExit(130)
 
 
 def _parsed(text: str, lens: str) -> list[Approach]:
-    """`all` is every approach that the lens can run, with its defaults."""
+    """The approach that `--approach` names; `all` is every approach that the lens can run, with its defaults."""
     if text == "all":
         return [approach() for approach in APPROACHES.values() if lens in approach.lenses]
-    return [parse_approach(text)]
-
-
-def parse_approach(text: str) -> Approach:
-    """An approach as the command line writes it.
-
-    >>> parse_approach("long_polling:wait=10")
-    LongPolling(wait=10.0, pause=0.0, limit=100)
-
-    Raises click.UsageError that names the word that is wrong.
-    """
-    name, _, settings = text.partition(":")
-    approach = APPROACHES.get(name)
-    if approach is None:
-        raise click.UsageError(f"--approach {text}: there is no approach {name!r}; there are: {', '.join(APPROACHES)}")
-    known = [field.name for field in fields(approach)]
-    values: dict[str, str | list[str]] = {}
-    for setting in settings.split(",") if settings else []:
-        key, equals, value = setting.partition("=")
-        if not equals or key not in known or key in values:
-            reason = (
-                "is given twice" if key in values else f"is not key=value with a key of: {', '.join(known) or 'none'}"
-            )
-            raise click.UsageError(f"--approach {text}: {setting!r} {reason}")
-        values[key] = [type for type in value.split("+") if type] if key == "types" else value
-    try:
-        made: Approach = msgspec.convert(values, approach, strict=False)
-    except msgspec.ValidationError as error:
-        raise click.UsageError(f"--approach {text}: {_complaint(approach, values, str(error))}") from None
-    return made
-
-
-def _complaint(approach: type[Approach], values: dict[str, str | list[str]], said: str) -> str:
-    """What is wrong with a setting: msgspec names its place, and the approach itself says the rest."""
-    key = said.rpartition("$.")[2].rstrip("`").partition("[")[0]
-    kind = get_type_hints(approach).get(key)
-    if key not in values or kind is None:
-        return said
-    names = {float: "a number", int: "a whole number", bool: "true or false"}
-    wanted = names.get(kind) or " or ".join(str(choice) for choice in get_args(kind))
-    return f"{key} must be {wanted}, got {values[key]!r}"
+    return [parse_named("--approach", text, APPROACHES)]
 
 
 def _arrivals(what: str, time_column: str | None, min_magnitude: float | None, rate: float | None,
               duration: float | None, seed: int) -> Arrivals:  # fmt: skip
-    """The arrivals that the options name; an option that does not go with them is an error."""
+    """The arrivals that the options describe; an option that does not apply to them is an error."""
     from_file = what not in MADE and what != "earthquakes"
-    if rate is not None and not 0 < rate < float("inf"):
+    if rate is not None and not 0 < rate < math.inf:
         raise click.UsageError(f"--rate must be > 0 events per hour, got {rate:g}")
     if rate is not None and what not in MADE:
-        raise click.UsageError(
-            f"--rate {rate:g}: a recorded trace has a rate of its own; it goes with {', '.join(MADE)}"
-        )
+        raise click.UsageError(f"--rate {rate:g}: a recorded trace has its own rate; --rate is for {', '.join(MADE)}")
     if min_magnitude is not None and what in MADE:
-        raise click.UsageError(f"--min-magnitude {min_magnitude:g}: {what} events have none; use --trace earthquakes")
+        raise click.UsageError(
+            f"--min-magnitude {min_magnitude:g}: {what} events have no magnitude; use --trace earthquakes"
+        )
     if time_column is not None and not from_file:
-        raise click.UsageError(f"--time-column {time_column}: it goes with --trace FILE.csv, not with {what}")
+        raise click.UsageError(f"--time-column {time_column}: it is for --trace FILE.csv, not for {what}")
     length = {} if duration is None else {"duration": duration}
     if from_file:
         if not what or (not what.lower().endswith(".csv") and not Path(what).exists()):
-            raise click.UsageError(
-                f"--trace {what}: there are earthquakes, {', '.join(MADE)}, or the path of a CSV file"
-            )
+            names = ", ".join(MADE)
+            raise click.UsageError(f"--trace must be earthquakes, {names} or the path of a CSV file, got {what!r}")
         return trace.from_csv(what, time_column=time_column, min_magnitude=min_magnitude, **length)
     if what == "earthquakes":
         return trace.earthquakes(min_magnitude=min_magnitude, **length)
     rates = {} if rate is None else {"per_hour": rate}
-    if what == "switching" and rate is not None:  # equal times quiet and busy, 60 times as many events when busy
+    if what == "switching" and rate is not None:  # half the time quiet, half busy at 60 times the rate
         rates = {"quiet_per_hour": 2 * rate / 61, "busy_per_hour": 120 * rate / 61}
     made: Arrivals = MADE[what](seed=seed, **rates, **length)  # type: ignore[operator]
     return made
 
 
-def _with_progress(
-    scenario: Scenario, approaches: Sequence[Approach], lens: str, speed: float, frames: bool
-) -> Comparison:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    console = terminal(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("approaches", total=len(approaches))
-        made = _lens(lens, speed)
-        return compare(scenario, approaches, lens=made, frames=frames, done=lambda result: progress.advance(task))
-
-
 def _lens(name: str, speed: float) -> Lens:
-    """A lens with its options. `LENSES[name]` refuses one that it does not have."""
+    """A lens with its options. `LENSES[name]` refuses an option that it does not have."""
     try:
         return LENSES[name](**({} if speed == 1 else {"speed": speed}))
     except TypeError:
-        raise click.UsageError(f"--speed {speed:g}: the {name} lens has none, it is as fast as it can be") from None
+        raise click.UsageError(f"--speed {speed:g}: the {name} lens has no speed; use --lens real") from None
 
 
-COLUMNS: tuple[Column, ...] = (
-    ("requests", 0, lambda row: f"{row['requests']:,}"),
-    ("empty", 0, lambda row: _figure(row["empty_share"], ".1%")),
-    ("errors", 0, lambda row: f"{row['error_requests']:,}"),
-    ("per\nevent", 0, lambda row: _figure(row["requests_per_event"], ",.2f")),
-    ("kB", 3, lambda row: f"{(row['bytes_out'] + row['bytes_in']) / 1000:,.0f}"),
-    ("latency, s\nmean", 0, lambda row: _figure(row["latency"]["mean"], ",.3f")),
-    ("\np50", 5, lambda row: _figure(row["latency"]["p50"], ",.3f")),
-    ("\np95", 1, lambda row: _figure(row["latency"]["p95"], ",.3f")),
-    ("\nmax", 4, lambda row: _figure(row["latency"]["max"], ",.3f")),
-    ("freshness", 2, lambda row: _figure(row["freshness"], ".2%")),
-    ("pending", 6, lambda row: f"{row['pending']:,}"),
-    ("lost", 0, lambda row: f"{row['lost']:,}"),
-    ("duplicates", 3, lambda row: f"{row['duplicates']:,}"),
-    ("recovered", 3, lambda row: f"{row['recovered']:,}"),
-    ("connected\nseconds", 5, lambda row: f"{row['connection_seconds']:,.0f}"),
+def _compared(scenario: Scenario, approaches: Sequence[Approach], lens: Lens, frames: bool) -> Comparison:
+    """Compare under a progress bar. Ctrl-C gives what is finished by then, in the order of `approaches`."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    console, finished = terminal(stderr=True), list[Result]()
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("approaches", total=len(approaches))
+
+        def done(result: Result) -> None:
+            finished.append(result)
+            progress.advance(task)
+
+        try:
+            return compare(scenario, approaches, lens=lens, frames=frames, done=done)
+        except KeyboardInterrupt:
+            if not finished:
+                raise
+    place = {approach: number for number, approach in enumerate(approaches)}
+    finished.sort(key=lambda result: place.get(result.approach, 0))  # `speed` changes them, but keeps their order
+    return Comparison(finished[0].scenario, tuple(finished))
+
+
+class Column(NamedTuple):
+    """A column of the table. `key` is that of `--json`; `form` is a format, or "s" for seconds."""
+
+    key: str
+    heading: str
+    form: str = ","
+    shown: Literal["always", "if any", "wide"] = "wide"
+
+
+COLUMNS = (
+    Column("events", "events"),
+    Column("received", "received"),
+    Column("pending", "pending"),
+    Column("setup_requests", "set-up\nrequests"),
+    Column("requests", "requests", ",", "always"),
+    Column("empty_requests", "empty\nrequests"),
+    Column("empty_share", "empty", ".1%", "always"),
+    Column("error_requests", "errors", ",", "if any"),
+    Column("requests_per_event", "per\nevent", ",.2f", "always"),
+    Column("bytes_out", "bytes\nout"),
+    Column("bytes_in", "bytes\nin"),
+    Column("latency.mean", "latency\nmean, s", "s", "always"),
+    Column("latency.p50", "\np50, s", "s"),
+    Column("latency.p95", "\np95, s", "s", "always"),
+    Column("latency.p99", "\np99, s", "s"),
+    Column("latency.max", "\nmax, s", "s"),
+    Column("freshness", "freshness", ".2%"),
+    Column("staleness.mean", "staleness\nmean, s", "s"),
+    Column("lost", "lost", ",", "always"),
+    Column("duplicates", "dupli-\ncates", ",", "if any"),
+    Column("recovered", "recovered"),
+    Column("connections", "connec-\ntions"),
+    Column("connection_seconds", "connected\nseconds", ",.0f"),
 )
-
-IF_ANY = {"errors": "error_requests", "recovered": "recovered"}
-"""Columns that are shown only where there is something in them."""
+"""All of a row. With its label, at most nine are shown without `--wide`, and these fit 100 characters."""
 
 
-def _print_table(comparison: Comparison, lens: str, console: "Console") -> None:
-    """The table, with as many columns as the terminal has room for."""
-    rows = [(result.label, row) for result, row in zip(comparison, comparison.rows(), strict=True)]
-    bare = {heading for heading, key in IF_ANY.items() if not any(row[key] for _, row in rows)}
-    widest = [column for column in COLUMNS if column[0] not in bare]
-    columns = fitting(widest, lambda columns: _table(rows, columns), console)
-    console.print(f"{comparison.scenario.title()}, {lens} lens", style="bold", highlight=False, markup=False)
-    console.print(_table(rows, columns))
+def _table(labels: Sequence[str], rows: Sequence[dict[str, Any]], wide: bool) -> "Table":
+    from rich.table import Table
+
+    table, cells = Table(), []
+    table.add_column("approach", overflow="fold")
+    for key, heading, form, shown in COLUMNS:
+        outer, _, inner = key.partition(".")
+        values = [row[outer][inner] if inner else row[outer] for row in rows]
+        if wide or shown == "always" or (shown == "if any" and any(values)):
+            table.add_column(heading, justify="right", no_wrap=True)
+            cells.append(_cells(values, form))
+    for line in zip(labels, *cells, strict=True):
+        table.add_row(*line)
+    return table
+
+
+def _cells(values: Sequence[float | None], form: str) -> list[str]:
+    """A column's figures. Seconds have so many decimals, 1 to 4, that the smallest has two significant digits.
+
+    >>> _cells([152.385, 0.02, None], "s"), _cells([152.385, 30.699], "s")
+    (['152.385', '0.020', '–'], ['152.4', '30.7'])
+    """
+    if form == "s":
+        least = min((abs(value) for value in values if value), default=1.0)
+        form = f",.{min(4, max(1, 1 - math.floor(math.log10(least))))}f"
+    return ["–" if value is None else format(value, form) for value in values]
+
+
+def _print_machines(comparison: Comparison, console: "Console") -> None:
+    """What a real run reports of the machine it ran on."""
     for result in comparison:
         if result.machine is not None:
             console.print(
-                f"{result.label}: the source's clock was {result.machine.clock_offset * 1e6:+.0f} µs off, give or take"
-                f" {result.machine.clock_offset_error * 1e6:.0f}; events were stored"
-                f" {result.machine.emit_lag_mean * 1e3:.1f} ms after their moment,"
-                f" {result.machine.emit_lag_max * 1e3:.1f} at the most",
+                f"{result.label}: the source's clock was {result.machine.clock_offset * 1e6:+.0f} ±"
+                f" {result.machine.clock_offset_error * 1e6:.0f} µs off; events were stored"
+                f" {result.machine.emit_lag_mean * 1e3:.1f} ms after they happened,"
+                f" {result.machine.emit_lag_max * 1e3:.1f} ms at most",
                 highlight=False,
                 markup=False,
                 soft_wrap=True,
             )
-    if len(columns) < len(widest):
-        console.print("A wider terminal shows more columns; --json and --csv have all of them.", highlight=False)
 
 
-def _table(rows: Sequence[tuple[str, dict[str, Any]]], columns: Sequence[Column]) -> "Table":
-    from rich.table import Table
-
-    table = Table()
-    table.add_column("approach", no_wrap=True)
-    for heading, _, _ in columns:
-        table.add_column(heading, justify="right", no_wrap=True)
-    for label, row in rows:
-        table.add_row(label, *(cell(row) for _, _, cell in columns))
-    return table
-
-
-def _figure(value: float | None, form: str) -> str:
-    return "–" if value is None else format(value, form)
-
-
-def _document(comparison: Comparison, lens: str) -> dict[str, Any]:
+def _document(comparison: Comparison, rows: Sequence[dict[str, Any]], lens: str) -> dict[str, Any]:
     return {
         "scenario": comparison.scenario.record() | {"lens": lens},
         "results": [
             row if result.machine is None else row | {"machine": asdict(result.machine)}
-            for result, row in zip(comparison, comparison.rows(), strict=True)
+            for result, row in zip(comparison, rows, strict=True)
         ],
         "seed": comparison.scenario.seed,
     }

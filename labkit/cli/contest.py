@@ -1,13 +1,13 @@
 """`labkit contest`: when would you poll next? A student's strategy, scored on traces that it has not seen."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from labkit.cli.output import Column, check_format, check_target, fitting, write_json
+from labkit.cli.output import check_format, check_target, print_table, write_json
 from labkit.cli.terminal import terminal
 from labkit.course import Contest, Disqualified, contest
 from labkit.course.judge import LIMIT
@@ -78,21 +78,18 @@ def _seed(text: str) -> int:
     return int(text)
 
 
-COLUMNS: tuple[Column, ...] = (
-    ("events", 3, lambda row: f"{row['events']:,}"),
-    ("polls", 2, lambda row: f"{row['polls']:,}"),
-    ("mean\nlatency, s", 1, lambda row: f"{row['mean_latency']:,.1f}"),
-    ("J", 0, lambda row: f"{row['cost']:,.0f}"),
-    ("J_opt", 0, lambda row: f"{row['optimal_cost']:,.0f}"),
+COLUMNS: tuple[tuple[str, Callable[[dict[str, Any]], str]], ...] = (
+    ("polls", lambda row: f"{row['polls']:,}"),
+    ("mean\nlatency, s", lambda row: f"{row['mean_latency']:,.1f}"),
+    ("J", lambda row: f"{row['cost']:,.0f}"),
+    ("J_opt", lambda row: f"{row['optimal_cost']:,.0f}"),
 )
 HEADINGS = {"yours": "J/J_opt\nyours", "fixed": "\nfixed", "aimd": "\naimd", "halve_double": "halve/\ndouble"}
 
 
 def _print_table(result: Contest, name: str, console: "Console") -> None:
-    """The table, with as many columns as the terminal has room for."""
-    columns = fitting(COLUMNS, lambda columns: _table(result, columns), console)
     console.print(f"{name}, seed {result.seed}", style="bold", highlight=False, markup=False)
-    console.print(_table(result, columns))
+    print_table(_table(result), console)
     own, fixed = result.score, result.scores["fixed"]
     verdict = "better than" if own < fixed else "worse than" if own > fixed else "as good as"
     console.print(
@@ -103,14 +100,14 @@ def _print_table(result: Contest, name: str, console: "Console") -> None:
     )
 
 
-def _table(result: Contest, columns: Sequence[Column]) -> "Table":
+def _table(result: Contest) -> "Table":
     from rich.table import Table
 
     rows = {(row["trace"], row["tau"], row["player"]): row for row in result.rows()}
     table = Table(show_footer=True)
-    table.add_column("trace", "score", no_wrap=True)
+    table.add_column("trace", "score")
     table.add_column("τ, s", justify="right", no_wrap=True)
-    for heading, _, _ in columns:
+    for heading, _ in COLUMNS:
         table.add_column(heading, justify="right", no_wrap=True)
     for player, heading in HEADINGS.items():
         table.add_column(heading, f"{result.scores[player]:.3f}", justify="right", no_wrap=True)
@@ -121,7 +118,7 @@ def _table(result: Contest, columns: Sequence[Column]) -> "Table":
                 table.add_section()
             previous = tau
             ratios = [f"{rows[trace, tau, other]['ratio']:.3f}" for other in HEADINGS]
-            table.add_row(trace, f"{tau:,g}", *(cell(row) for _, _, cell in columns), *ratios)
+            table.add_row(trace, f"{tau:,g}", *(cell(row) for _, cell in COLUMNS), *ratios)
     return table
 
 

@@ -1,10 +1,9 @@
-"""What a command makes, and where it goes: documents, tables, and the paths that it was given."""
+"""Where a command's results go: the paths that it was given, JSON documents and lines, tables."""
 
 import json
 import os
 import platform
 import sys
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,12 +16,12 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-Column = tuple[str, int, Callable[[dict[str, Any]], str]]
-"""Heading, how soon it is left out where the terminal is narrow (0: never; otherwise the largest first), the cell."""
+LABEL_WIDTH = 16
+"""Characters to which a table's first column may be narrowed: `conditional_feed` in one piece."""
 
 
 def check_target(option: str, path: str | None, folder: bool = False) -> None:
-    """Refuse a place that cannot be written to, before the work is done."""
+    """Refuse a path that cannot be written to, before the work is done."""
     if path is None:
         return
     target = Path(path).absolute()
@@ -30,21 +29,21 @@ def check_target(option: str, path: str | None, folder: bool = False) -> None:
     while folder and not home.exists():
         home = home.parent
     if not path or (target.is_dir() if not folder else target.exists() and not target.is_dir()):
-        raise click.UsageError(f"{option} {path!r}: give the path of a {'folder' if folder else 'file'}")
+        raise click.UsageError(f"{option} must be the path of a {'folder' if folder else 'file'}, got {path!r}")
     if not home.is_dir():
-        raise click.UsageError(f"{option} {path}: there is no folder {home}: make it first")
+        raise click.UsageError(f"{option} {path}: there is no folder {home}; create it first")
     if not os.access(home, os.W_OK):
-        raise click.UsageError(f"{option} {path}: {home} cannot be written to: give another path")
+        raise click.UsageError(f"{option} {path}: {home} is not writable; use another path")
 
 
 def check_format(path: str | None) -> None:
-    """Refuse a figure's path that says no format."""
+    """Refuse a figure's path whose ending is no format."""
     if path and Path(path).suffix.lower() not in FORMATS:
-        raise click.UsageError(f"--plot {path}: a figure's path ends in {', '.join(FORMATS)}")
+        raise click.UsageError(f"--plot must end in {', '.join(FORMATS)}, got {path}")
 
 
 def write_json(document: dict[str, Any], path: str) -> None:
-    """Write a document with what it was made by; to standard output where the path is "-"."""
+    """Write a document, with the versions that made it; to standard output if the path is "-"."""
     made_by = {
         "command": " ".join(["labkit", *sys.argv[1:]]),
         "labkit": labkit.__version__,
@@ -55,12 +54,20 @@ def write_json(document: dict[str, Any], path: str) -> None:
     sys.stdout.write(text) if path == "-" else Path(path).write_text(text, encoding="utf-8")
 
 
-def fitting(
-    columns: Sequence[Column], table: Callable[[Sequence[Column]], "Table"], console: "Console"
-) -> Sequence[Column]:
-    """As many of a table's columns as the terminal has room for."""
-    for patience in range(max(column[1] for column in columns), 0, -1):
-        if console.measure(table(columns), options=console.options.update(width=1000)).maximum <= console.width:
-            break
-        columns = [column for column in columns if column[1] != patience]
-    return columns
+def print_json_line(document: object) -> None:
+    """Print a document as one line, at once, for a pipe to `jq`."""
+    sys.stdout.write(json.dumps(document) + "\n")
+    sys.stdout.flush()
+
+
+def print_table(table: "Table", console: "Console", wide: bool = False) -> None:
+    """Print a table. Where it is wider than the terminal, its first column folds; a figure is never cut.
+
+    `wide`: as wide as it is, for a terminal that scrolls or for `less -S`.
+    """
+    label = table.columns[0]
+    label.width = None if wide else LABEL_WIDTH
+    natural = console.measure(table, options=console.options.update(width=1000)).maximum
+    console.width = max(console.width, natural)
+    label.width = None
+    console.print(table)

@@ -1,6 +1,5 @@
 """`labkit serve`: a source or a receiver on a real port, for hands-on work with curl."""
 
-import json
 import os
 import signal
 import stat
@@ -11,23 +10,24 @@ from typing import Any
 
 import click
 
-from labkit.cli.limits import rate_limit_of, source_options
+from labkit.cli.output import print_json_line
+from labkit.cli.rate_limit import rate_limit_of, source_options
 
 CLOSE_SECONDS = 4.0
-"""For which an end waits for what is under way; what is committed is safe on file without it."""
+"""How long shutdown waits for requests under way. What is committed is on disk already."""
 
 
 @click.group("serve")
 def serve_group() -> None:
-    """Serve an event source, or a webhook receiver, on 127.0.0.1.
+    """Serve an event source or a webhook receiver on 127.0.0.1.
 
-    The first line on standard output is one JSON object with its `url`. Ends on Ctrl-C or SIGTERM, and, where standard
-    input is a pipe, when that closes.
+    The first line on standard output is a JSON object with the server's `url`. It ends on Ctrl-C or SIGTERM and, if
+    standard input is a pipe, when that closes.
     """
 
 
 @serve_group.command("source")
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="[default: one that is free]")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="[default: a free one]")
 @click.option("--db", metavar="FILE", default=":memory:", help="Keep events and deliveries in a SQLite file.")
 @source_options
 def serve_source(port: int, db: str, rate_limit: str, poll_interval: float) -> None:
@@ -47,11 +47,11 @@ def serve_source(port: int, db: str, rate_limit: str, poll_interval: float) -> N
 
 
 @serve_group.command("receiver")
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="[default: one that is free]")
-@click.option("--secret", metavar="whsec_…", help="What the source signs with. [default: a new one, printed]")
-@click.option("--db", metavar="FILE", default=":memory:", help="Keep what was received in a SQLite file.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="[default: a free one]")
+@click.option("--secret", metavar="whsec_…", help="The source's signing secret. [default: a new one, printed]")
+@click.option("--db", metavar="FILE", default=":memory:", help="Keep received events in a SQLite file.")
 def serve_receiver(port: int, secret: str | None, db: str) -> None:
-    """A webhook receiver, POST /hook: it verifies, deduplicates, and prints a line for each event."""
+    """A webhook receiver, POST /hook: it verifies, deduplicates and prints each event as a line of JSON."""
     import random
 
     from labkit.approaches.webhook import receiver
@@ -62,11 +62,11 @@ def serve_receiver(port: int, secret: str | None, db: str) -> None:
 
     given = secret or new_secret(random.SystemRandom())
     key(given)
-    inbox, said = Inbox(db), Event()
+    inbox, ready = Inbox(db), Event()
 
     def receive(message: dict[str, Any], request: object) -> None:
-        said.wait()  # what comes while we start is told after the first line
-        _say(message)
+        ready.wait()  # no event is printed before the first line
+        print_json_line(message)
 
     server = serve(receiver([given], receive, RealClock(), inbox), port)
 
@@ -74,24 +74,19 @@ def serve_receiver(port: int, secret: str | None, db: str) -> None:
         server.stop()
         inbox.close()
 
-    _until_ended({"url": server.url, "hook": f"{server.url}/hook", "secret": given, "pid": os.getpid()}, close, said)
+    _until_ended({"url": server.url, "hook": f"{server.url}/hook", "secret": given, "pid": os.getpid()}, close, ready)
 
 
-def _say(document: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(document) + "\n")
-    sys.stdout.flush()
-
-
-def _until_ended(first_line: dict[str, Any], close: Callable[[], None], said: Event | None = None) -> None:
+def _until_ended(first_line: dict[str, Any], close: Callable[[], None], ready: Event | None = None) -> None:
     ended = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
-    _say(first_line)
-    if said:
-        said.set()
+    print_json_line(first_line)
+    if ready:
+        ready.set()
     if _is_pipe():
         Thread(target=_read_to_the_end, args=(ended,), daemon=True).start()
-    while not ended.wait(0.2):  # in pieces, so that Windows delivers signals
+    while not ended.wait(0.2):  # in short waits, so that Windows delivers signals
         pass
     closing = Thread(target=close, daemon=True)
     closing.start()
@@ -99,7 +94,7 @@ def _until_ended(first_line: dict[str, Any], close: Callable[[], None], said: Ev
 
 
 def _read_to_the_end(ended: Event) -> None:
-    while os.read(sys.stdin.fileno(), 65_536):  # without the buffer, whose lock the interpreter wants at its end
+    while os.read(sys.stdin.fileno(), 65_536):  # unbuffered: the interpreter needs the buffer's lock when it exits
         pass
     ended.set()
 

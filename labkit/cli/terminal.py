@@ -7,7 +7,7 @@ if TYPE_CHECKING:
 
 
 def terminal(stderr: bool = False) -> "Console":
-    """A terminal's own width; wide enough to cut nothing where the output is a file or a pipe."""
+    """A console as wide as the terminal, or wide enough to cut nothing if the output is a file or a pipe."""
     from rich.console import Console
 
     console = Console(stderr=stderr)

@@ -1,4 +1,4 @@
-"""The options that say what a source asks of those who ask it."""
+"""The options that set a source's rate limit, shared by `labkit compare` and `labkit serve source`."""
 
 import re
 from collections.abc import Callable
@@ -16,27 +16,28 @@ def source_options(command: Callable[..., Any]) -> Callable[..., Any]:
         type=float,
         default=0.0,
         metavar="SECONDS",
-        help="The source hints at this pause between two polls, X-Poll-Interval. [default: it does not]",
+        help="The source requests this pause between two polls (X-Poll-Interval). [default: none]",
     )(command)
     return click.option(
         "--rate-limit",
         default="",
         metavar="REQUESTS/SECONDS",
-        help="The source answers 429 beyond so many requests in so many seconds, such as 60/3600. [default: none]",
+        help="The source answers 429 to more than this many requests in this many seconds, e.g. 60/3600."
+        " [default: none]",
     )(command)
 
 
 def rate_limit_of(rate_limit: str, poll_interval: float) -> RateLimit:
-    """The options as RateLimit.
+    """The two options as a RateLimit.
 
     >>> rate_limit_of("60/3600", 0.0)
     RateLimit(requests=60, seconds=3600.0, poll_interval=0.0)
 
-    Raises click.UsageError that names the text.
+    Raises click.UsageError that shows the text.
     """
     if not rate_limit:
         return RateLimit(poll_interval=poll_interval)
     parts = re.fullmatch(r"([1-9]\d{0,8})/(\d{1,9}(?:\.\d{1,9})?)", rate_limit)
     if not parts or float(parts[2]) == 0:
-        raise click.UsageError(f"--rate-limit {rate_limit}: give REQUESTS/SECONDS, such as 60/3600")
+        raise click.UsageError(f"--rate-limit must be REQUESTS/SECONDS, such as 60/3600, got {rate_limit}")
     return RateLimit(int(parts[1]), float(parts[2]), poll_interval)

@@ -1,0 +1,72 @@
+"""Objects as the command line writes them: NAME[:key=value,…], where a registry maps NAME to a dataclass."""
+
+from collections.abc import Mapping
+from dataclasses import MISSING, fields
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+import click
+import msgspec
+
+T = TypeVar("T")
+
+
+def parse_named(option: str, text: str, registry: Mapping[str, type[T]]) -> T:
+    """The object that a text names. A tuple's items are joined by `+`: `types=door.opened+door.closed`.
+
+    >>> from labkit.approaches import APPROACHES
+    >>> parse_named("--approach", "long_polling:wait=10", APPROACHES)
+    LongPolling(wait=10.0, pause=0.0, limit=100)
+
+    Raises click.UsageError that shows the text, what is wrong with it and what is possible.
+    """
+    name, _, settings = text.partition(":")
+    if name not in registry:
+        noun = option.removeprefix("--")
+        raise click.UsageError(f"{option} {text}: there is no {noun} {name!r}; there are: {', '.join(registry)}")
+    made = registry[name]
+    hints = get_type_hints(made)
+    known = {field.name: hints[field.name] for field in fields(made)}  # type: ignore[arg-type]
+    values: dict[str, str | list[str]] = {}
+    for setting in settings.split(",") if settings else []:
+        key, equals, value = setting.partition("=")
+        if key in values:
+            raise click.UsageError(f"{option} {text}: {key} is given twice")
+        if not equals or key not in known:
+            keys = ", ".join(known) or "none"
+            raise click.UsageError(f"{option} {text}: {setting!r} is not key=value with a key of: {keys}")
+        values[key] = [item for item in value.split("+") if item] if _is_tuple(known[key]) else value
+    for field in fields(made):  # type: ignore[arg-type]
+        if field.default is MISSING and field.default_factory is MISSING and field.name not in values:
+            raise click.UsageError(f"{option} {text}: {field.name} is missing; add {field.name}=…")
+    try:
+        return msgspec.convert(values, made, strict=False)
+    except msgspec.ValidationError as error:
+        raise click.UsageError(f"{option} {text}: {_complaint(known, values, str(error))}") from None
+
+
+def _is_tuple(kind: Any) -> bool:
+    return any(get_origin(each) is tuple for each in (kind, *get_args(kind)))
+
+
+def _complaint(known: Mapping[str, Any], values: Mapping[str, str | list[str]], message: str) -> str:
+    """What is wrong with a setting. msgspec names its place; a message of the dataclass's own stands as it is."""
+    key = message.rpartition("$.")[2].rstrip("`").partition("[")[0]
+    if key not in values:
+        return message
+    value = values[key]
+    got = value if isinstance(value, str) else "+".join(value)
+    return f"{key} must be {_wanted(known[key])}, got {got!r}"
+
+
+_KINDS = {float: "a number", int: "a whole number", bool: "true or false", str: "a text", type(None): "null"}
+
+
+def _wanted(kind: Any) -> str:
+    """What a value of a type looks like on the command line.
+
+    >>> _wanted(float | None), _wanted(tuple[int, ...])
+    ('a number or null', 'a whole number, several joined by +')
+    """
+    if get_origin(kind) is tuple:
+        return f"{_wanted(get_args(kind)[0])}, several joined by +"
+    return _KINDS.get(kind) or " or ".join(map(_wanted, get_args(kind))) or str(kind)
