@@ -1,4 +1,4 @@
-# Each target makes .venv and installs what it needs by itself. On Windows: the pip lines of README.md.
+# Each target creates .venv and installs what it needs. On Windows: the pip lines of README.md.
 PYTHON ?= python3
 BIN := .venv/bin
 NPM := $(if $(shell command -v npm),tests/node_modules/.stamp)
@@ -6,7 +6,7 @@ PIP := PYTHONWARNINGS=ignore $(BIN)/pip --disable-pip-version-check install --qu
 
 .PHONY: compare lab test quick soak browser bench mutations notebooks wheelhouse clean
 
-compare: .venv/base.stamp      ## the main job: a real week of earthquakes, asked for and told (ARGS="…" to change it)
+compare: .venv/base.stamp      ## the main job: a real week of earthquakes, polled and by webhook (ARGS="…" for options)
 	$(BIN)/labkit compare $(ARGS)
 
 lab: .venv/lab.stamp           ## JupyterLab on the notebooks
@@ -24,7 +24,7 @@ quick: .venv/test.stamp        ## under a minute: lint, types, and the tests tha
 	$(BIN)/mypy
 	$(BIN)/pytest -q -n 2 -m "not slow" tests labkit
 
-soak: .venv/soak.stamp         ## the long rounds: many SIGKILLs at random moments, the exercises graded by nbgrader
+soak: .venv/soak.stamp         ## the long tests: many SIGKILLs at random moments, the exercises graded by nbgrader
 	LABKIT_SOAK=1 $(BIN)/pytest -q -n0 -m soak tests
 
 browser: .venv/browser.stamp   ## the walkthroughs in JupyterLab and a chromium; screenshots in out/screenshots
@@ -39,12 +39,12 @@ bench: .venv/test.stamp        ## speed and memory, as ratios against a floor in
 mutations: .venv/test.stamp    ## break the code on purpose: each mutation must turn its test red
 	$(BIN)/python tests/mutations.py
 
-notebooks: .venv/test.stamp    ## run the notebooks and store their outputs; then the page and the links made of them
+notebooks: .venv/test.stamp    ## run the notebooks and store their outputs; then generate the index and the links
 	$(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False \
 	    notebooks/[0-9]*.ipynb notebooks/exercises/*.ipynb
 	$(BIN)/python tools/contents.py
 
-wheelhouse: .venv/bin/python   ## dist/wheelhouse: all that a seat without network installs (notebooks/TEACHING.md)
+wheelhouse: .venv/bin/python   ## dist/wheelhouse: all packages, for computers without network (notebooks/TEACHING.md)
 	rm -rf dist/wheelhouse build
 	$(BIN)/pip --disable-pip-version-check wheel --quiet --wheel-dir dist/wheelhouse ".[lab,test]"
 
@@ -71,9 +71,9 @@ clean:
 	$(PIP) -e ".[soak]"
 	touch $@
 
-.venv/browser.stamp: .venv/test.stamp  # the browser itself is the machine's: apt-get install chromium
+.venv/browser.stamp: .venv/test.stamp  # it uses the system's browser: apt-get install chromium
 	$(PIP) -e ".[browser]"
 	touch $@
 
-tests/node_modules/.stamp: tests/package.json   # without it the tests of npm's clients skip, and say so
+tests/node_modules/.stamp: tests/package.json   # without npm the tests of its clients are skipped, and say so
 	npm install --prefix tests --no-package-lock --no-audit --no-fund --silent && touch $@ || true

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -20,6 +21,8 @@ from labkit.server.serve import serve
 
 pytestmark = pytest.mark.slow
 PATIENCE = 10.0
+PAGE = Path(__file__).parent.parent / "docs" / "serve.md"
+SHOWN = [json.loads(line) for line in re.findall(r'^{"(?:poll|id)".*', PAGE.read_text(encoding="utf-8"), re.MULTILINE)]
 
 
 def start(*arguments: object) -> "subprocess.Popen[str]":
@@ -85,10 +88,11 @@ def without_instants(lines: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def test_each_poll_and_each_event_is_a_line(source: Source) -> None:
-    """The events as they are on the wire, each once: the second poll asks on from its cursor."""
+    """The events as they are on the wire, each once: the second poll goes on from its cursor. As docs/serve.md shows."""
     events = source.emit(2)
     before = time.time()
     lines = polled(source.url, "--interval", 0.05, "--count", 2)
+    assert [list(line) for line in SHOWN] == [list(lines[0])] * 3 + [list(events[0])] + [list(lines[0])]
     assert without_instants(lines) == [
         {"poll": 1, "status": 200, "error": None, "events": 2, "pause": 0.05},
         *events,
