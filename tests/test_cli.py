@@ -17,9 +17,10 @@ import pytest
 from labkit import APPROACHES, Polling, Scenario, Webhook, compare, earthquakes
 from labkit.approaches import Approach
 from labkit.cli import main
-from labkit.cli.compare import COLUMNS
 from labkit.cli.named import parse_named
-from labkit.lenses.virtual import run_virtual
+from labkit.cli.table import COLUMNS
+from labkit.experiment import RunError
+from labkit.lenses import VirtualLens
 from labkit.result import Result
 
 DAY = ["--duration", "43200"]
@@ -130,18 +131,19 @@ def test_a_log_of_one_s_own_is_compared(capsys: pytest.CaptureFixture[str]) -> N
         (["--plot", "no/such/plot.png"], "no/such"),
         (["--plot", "plot.txt"], "--plot must end in .png, .svg, .pdf, got plot.txt"),
         (["--approach", "polling:fixed=foo"], "fixed must be delay or rate, got 'foo'"),
-        (["--approach", "polling:interval=0.001", "--duration", "6000"], "would poll 6,000,000 times"),
+        (["--approach", "polling:interval=0.001", "--duration", "6000"], "would send 6,000,000 requests in 6000 s, and 5,000,000 is the most"),
         (["--duration", "1e13"], "before the year 9000"),
         (["--seed", "-1"], "seed must be a whole number >= 0, got -1"),
         (["--csv", __file__], "--csv must be the path of a folder, got"),
         (["--json", "."], "--json must be the path of a file, got '.'"),
         (["--json", ""], "--json must be the path of a file, got ''"),
         (["--trace", ""], "CSV file, got ''"),
-        (["--speed", "2"], "speed is for the real lens"),
+        (["--speed", "2"], "--speed 2: the virtual lens has no speed; use --lens real"),
         (["--lens", "real", "--delay", "1"], "delay must be 0 in the real lens"),
-        (["--lens", "real", "--duration", "601"], "use --speed"),
+        (["--lens", "real", "--duration", "601"], "use speed 2 or more (--speed 2), or a shorter duration"),
         (["--bogus"], "--bogus"),
         (["--seed", "x"], "'x'"),
+        (["--fault", "outrage"], "--fault outrage: there is no fault 'outrage'; there are: nat, outage,"),
         (["--rate-limit", "60"], "--rate-limit must be REQUESTS/SECONDS, such as 60/3600, got 60"),
     ],
 )
@@ -257,22 +259,39 @@ def test_ctrl_c_gives_what_is_finished() -> None:
     assert "1 of 2 approaches were finished" in out
 
 
-def test_what_was_finished_before_ctrl_c_comes_in_the_order_asked_for(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("fails", [False, True])
+def test_what_is_finished_is_shown_after_ctrl_c_and_after_a_failure(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, fails: bool
 ) -> None:
-    def interrupted(
+    """In the order asked for, whatever finished first."""
+
+    def broken_off(
         scenario: Scenario, approaches: Sequence[Approach], done: Callable[[Result], None], **options: object
     ) -> None:
-        for approach in (approaches[2], approaches[0]):
-            done(run_virtual(scenario, approach))
-        raise KeyboardInterrupt
+        results = {number: VirtualLens().run(scenario, approaches[number]) for number in (2, 0)}
+        for result in results.values():
+            done(result)
+        if not fails:
+            raise KeyboardInterrupt
+        raise RunError({1: ((scenario, approaches[1]), RuntimeError("no luck"))}, results)
 
-    monkeypatch.setattr("labkit.cli.compare.compare", interrupted)
+    monkeypatch.setattr("labkit.cli.compare.compare", broken_off)
     chosen = [word for name in ("thin", "stream", "webhook") for word in ("--approach", name)]
     status, out, _ = labkit(capsys, "compare", "--duration", "600", *chosen)
-    assert status == 130
-    assert "2 of 3 approaches were finished" in out
+    assert status == (1 if fails else 130)
+    assert ("stream failed: RuntimeError: no luck" if fails else "2 of 3 approaches were finished") in out
     assert out.index("│ thin ") < out.index("│ webhook ")
+
+
+def test_a_fault_is_part_of_the_scenario(capsys: pytest.CaptureFixture[str]) -> None:
+    """Of each event the first attempt is answered 503, and the second comes 5 s later."""
+    fault = "status:kinds=delivery,attempts=1"
+    _, out, _ = labkit(capsys, "compare", *DAY, "--approach", "webhook", "--fault", fault, "--json", "-")
+    document = json.loads(out)
+    (row,) = document["results"]
+    assert document["scenario"]["faults"] == [{"name": "status", "kinds": ["delivery"], "attempts": [1]}]
+    assert (row["requests"], row["error_requests"]) == (2 * row["events"], row["events"])
+    assert row["latency"]["mean"] == pytest.approx(5.06)
 
 
 def on_terminal(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
@@ -325,12 +344,5 @@ def test_wide_shows_every_column_whatever_the_terminal(
     table = table_in(out)
     assert table[0].count("┳") == len(COLUMNS)
     assert len({len(line) for line in table}) == 1
-    (row,) = compare(earthquakes(duration=600), [Webhook()]).rows()
-    keys = {f"{key}.{part}" for key in ("latency", "staleness") for part in row[key]}
-    assert {column.key for column in COLUMNS} == keys | set(row) - {
-        "approach",
-        "params",
-        "lens",
-        "latency",
-        "staleness",
-    }
+    columns = compare(earthquakes(duration=600), [Webhook()]).table().columns
+    assert {column.key for column in COLUMNS} == set(columns) - {"approach", "lens"}

@@ -88,7 +88,7 @@ def without_instants(lines: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def test_each_poll_and_each_event_is_a_line(source: Source) -> None:
-    """The events as they are on the wire, each once: the second poll goes on from its cursor. As docs/serve.md shows."""
+    """The events as they are on the wire, each once: the second poll goes on from its cursor. See docs/serve.md."""
     events = source.emit(2)
     before = time.time()
     lines = polled(source.url, "--interval", 0.05, "--count", 2)

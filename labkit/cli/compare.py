@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any
 
 import click
 
@@ -14,15 +14,13 @@ from labkit.arrivals import Arrivals
 from labkit.cli.named import parse_named
 from labkit.cli.output import check_format, check_target, print_table, write_json
 from labkit.cli.rate_limit import rate_limit_of, source_options
+from labkit.cli.table import print_machines, table_of
 from labkit.cli.terminal import terminal
-from labkit.experiment import Comparison, compare
+from labkit.experiment import Comparison, RunError, compare
+from labkit.faults import FAULTS
 from labkit.lenses import LENSES, Lens
 from labkit.result import Result
 from labkit.scenario import Scenario
-
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
 
 MADE = {
     "poisson": arrivals.poisson,
@@ -65,6 +63,13 @@ PLOT = Path("out", "labkit-compare.png")
     help="Repeatable; `all` is every approach. [default: polling every 10, 60 and 300 s, and webhook; see labkit"
     " approaches]",
 )
+@click.option(
+    "--fault",
+    "faults",
+    multiple=True,
+    metavar="NAME[:key=value,…]",
+    help=f"What breaks, such as outage:start=3600,duration=1200; repeatable: {', '.join(FAULTS)}.",
+)
 @source_options
 @click.option("--wide", is_flag=True, help="Show all columns, however wide the terminal is.")
 @click.option("--json", "json_path", metavar="PATH|-", help="Write scenario and results as JSON; - is standard output.")
@@ -73,8 +78,8 @@ PLOT = Path("out", "labkit-compare.png")
     "--plot", "plot_path", metavar="PATH", help=f"Where the figure goes: .png, .svg or .pdf. [default: {PLOT}]"
 )
 def compare_command(what: str, time_column: str | None, min_magnitude: float | None, rate: float | None,
-                    duration: float | None, delay: float | None, seed: int, lens: str,
-                    speed: float, chosen: tuple[str, ...], rate_limit: str, poll_interval: float, wide: bool,
+                    duration: float | None, delay: float | None, seed: int, lens: str, speed: float,
+                    chosen: tuple[str, ...], faults: tuple[str, ...], rate_limit: str, poll_interval: float, wide: bool,
                     json_path: str | None, csv_folder: str | None, plot_path: str | None) -> None:  # fmt: skip
     """Run approaches over the same events and show, side by side, what each costs and how late it is.
 
@@ -93,8 +98,14 @@ def compare_command(what: str, time_column: str | None, min_magnitude: float | N
     if delay is None:
         delay = LENSES[lens].delay
     arrivals = _arrivals(what, time_column, min_magnitude, rate, duration, seed)
-    scenario = Scenario(arrivals, delay, seed, rate_limit=rate_limit_of(rate_limit, poll_interval))
-    comparison = _compared(scenario, approaches, _lens(lens, speed), frames=csv_folder is not None)
+    scenario = Scenario(
+        arrivals,
+        delay,
+        seed,
+        rate_limit=rate_limit_of(rate_limit, poll_interval),
+        faults=tuple(parse_named("--fault", text, FAULTS) for text in faults),
+    )
+    comparison, problems, status = _compared(scenario, approaches, _lens(lens, speed), frames=csv_folder is not None)
     rows, console = comparison.rows(), terminal(stderr=to_stdout)
     for note in scenario.arrivals.notes:
         console.print(f"Note: {note}", highlight=False, markup=False)
@@ -104,8 +115,8 @@ def compare_command(what: str, time_column: str | None, min_magnitude: float | N
         _write_csv(comparison, Path(csv_folder))
     if not to_stdout:
         console.print(f"{comparison.scenario.title()}, {lens} lens", style="bold", highlight=False, markup=False)
-        print_table(_table([result.label for result in comparison], rows, wide), console, wide)
-        _print_machines(comparison, console)
+        print_table(table_of([result.label for result in comparison], rows, wide), console, wide)
+        print_machines(comparison, console)
         if not wide:
             console.print("More columns: --wide, --json, --csv.", style="dim", highlight=False)
     if plot_path:
@@ -116,9 +127,10 @@ def compare_command(what: str, time_column: str | None, min_magnitude: float | N
         except OSError as error:
             raise click.UsageError(f"--plot {plot_path}: {error.strerror}; use another path") from None
         console.print(f"Figure: {plot_path}", highlight=False, markup=False, soft_wrap=True)
-    if len(comparison) < len(approaches):
-        console.print(f"Interrupted: {len(comparison)} of {len(approaches)} approaches were finished.", highlight=False)
-        raise SystemExit(130)
+    for problem in problems:
+        console.print(problem, highlight=False, markup=False, soft_wrap=True)
+    if status:
+        raise SystemExit(status)
 
 
 def _parsed(text: str, lens: str) -> list[Approach]:
@@ -165,8 +177,13 @@ def _lens(name: str, speed: float) -> Lens:
         raise click.UsageError(f"--speed {speed:g}: the {name} lens has no speed; use --lens real") from None
 
 
-def _compared(scenario: Scenario, approaches: Sequence[Approach], lens: Lens, frames: bool) -> Comparison:
-    """Compare under a progress bar. Ctrl-C gives what is finished by then, in the order of `approaches`."""
+def _compared(
+    scenario: Scenario, approaches: Sequence[Approach], lens: Lens, frames: bool
+) -> tuple[Comparison, list[str], int]:
+    """Compare under a progress bar; returns also what went wrong, and the exit status.
+
+    After Ctrl-C, and if runs failed, it has the results that are finished, in the order of `approaches`.
+    """
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     console, finished = terminal(stderr=True), list[Result]()
@@ -179,93 +196,22 @@ def _compared(scenario: Scenario, approaches: Sequence[Approach], lens: Lens, fr
             progress.advance(task)
 
         try:
-            return compare(scenario, approaches, lens=lens, frames=frames, done=done)
+            return compare(scenario, approaches, lens=lens, frames=frames, done=done), [], 0
         except KeyboardInterrupt:
             if not finished:
                 raise
+            problems, status = [f"Interrupted: {len(finished)} of {len(approaches)} approaches were finished."], 130
+        except RunError as error:
+            problems, status = [_failure(approach, reason) for (_, approach), reason in error.failures.values()], 1
+            if not finished:
+                raise click.ClickException("; ".join(problems)) from error
     place = {approach: number for number, approach in enumerate(approaches)}
     finished.sort(key=lambda result: place.get(result.approach, 0))  # `speed` changes them, but keeps their order
-    return Comparison(finished[0].scenario, tuple(finished))
+    return Comparison(finished[0].scenario, tuple(finished)), problems, status
 
 
-class Column(NamedTuple):
-    """A column of the table. `key` is that of `--json`; `form` is a format, or "s" for seconds."""
-
-    key: str
-    heading: str
-    form: str = ","
-    shown: Literal["always", "if any", "wide"] = "wide"
-
-
-COLUMNS = (
-    Column("events", "events"),
-    Column("received", "received"),
-    Column("pending", "pending"),
-    Column("setup_requests", "set-up\nrequests"),
-    Column("requests", "requests", ",", "always"),
-    Column("empty_requests", "empty\nrequests"),
-    Column("empty_share", "empty", ".1%", "always"),
-    Column("error_requests", "errors", ",", "if any"),
-    Column("requests_per_event", "per\nevent", ",.2f", "always"),
-    Column("bytes_out", "bytes\nout"),
-    Column("bytes_in", "bytes\nin"),
-    Column("latency.mean", "latency\nmean, s", "s", "always"),
-    Column("latency.p50", "\np50, s", "s"),
-    Column("latency.p95", "\np95, s", "s", "always"),
-    Column("latency.p99", "\np99, s", "s"),
-    Column("latency.max", "\nmax, s", "s"),
-    Column("freshness", "freshness", ".2%"),
-    Column("staleness.mean", "staleness\nmean, s", "s"),
-    Column("lost", "lost", ",", "always"),
-    Column("duplicates", "dupli-\ncates", ",", "if any"),
-    Column("recovered", "recovered"),
-    Column("connections", "connec-\ntions"),
-    Column("connection_seconds", "connected\nseconds", ",.0f"),
-)
-"""All of a row. With its label, at most nine are shown without `--wide`, and these fit 100 characters."""
-
-
-def _table(labels: Sequence[str], rows: Sequence[dict[str, Any]], wide: bool) -> "Table":
-    from rich.table import Table
-
-    table, cells = Table(), []
-    table.add_column("approach", overflow="fold")
-    for key, heading, form, shown in COLUMNS:
-        outer, _, inner = key.partition(".")
-        values = [row[outer][inner] if inner else row[outer] for row in rows]
-        if wide or shown == "always" or (shown == "if any" and any(values)):
-            table.add_column(heading, justify="right", no_wrap=True)
-            cells.append(_cells(values, form))
-    for line in zip(labels, *cells, strict=True):
-        table.add_row(*line)
-    return table
-
-
-def _cells(values: Sequence[float | None], form: str) -> list[str]:
-    """A column's figures. Seconds have so many decimals, 1 to 4, that the smallest has two significant digits.
-
-    >>> _cells([152.385, 0.02, None], "s"), _cells([152.385, 30.699], "s")
-    (['152.385', '0.020', '–'], ['152.4', '30.7'])
-    """
-    if form == "s":
-        least = min((abs(value) for value in values if value), default=1.0)
-        form = f",.{min(4, max(1, 1 - math.floor(math.log10(least))))}f"
-    return ["–" if value is None else format(value, form) for value in values]
-
-
-def _print_machines(comparison: Comparison, console: "Console") -> None:
-    """What a real run reports of the machine it ran on."""
-    for result in comparison:
-        if result.machine is not None:
-            console.print(
-                f"{result.label}: the source's clock was {result.machine.clock_offset * 1e6:+.0f} ±"
-                f" {result.machine.clock_offset_error * 1e6:.0f} µs off; events were stored"
-                f" {result.machine.emit_lag_mean * 1e3:.1f} ms after they happened,"
-                f" {result.machine.emit_lag_max * 1e3:.1f} ms at most",
-                highlight=False,
-                markup=False,
-                soft_wrap=True,
-            )
+def _failure(approach: Approach, reason: BaseException) -> str:
+    return f"{approach.label} failed: {type(reason).__name__}: {reason}"
 
 
 def _document(comparison: Comparison, rows: Sequence[dict[str, Any]], lens: str) -> dict[str, Any]:

@@ -1,0 +1,91 @@
+"""The table of `labkit compare`: its columns, and how their figures are written."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from labkit.experiment import Comparison, flat
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+
+class Column(NamedTuple):
+    """A column of the table. `key` is that of `Comparison.table()`; `form` is a format, or "s" for seconds."""
+
+    key: str
+    heading: str
+    form: str = ","
+    shown: Literal["always", "if any", "wide"] = "wide"
+
+
+COLUMNS = (
+    Column("events", "events"),
+    Column("received", "received"),
+    Column("pending", "pending"),
+    Column("setup_requests", "set-up\nrequests"),
+    Column("requests", "requests", ",", "always"),
+    Column("empty_requests", "empty\nrequests"),
+    Column("empty_share", "empty", ".1%", "always"),
+    Column("error_requests", "errors", ",", "if any"),
+    Column("requests_per_event", "per\nevent", ",.2f", "always"),
+    Column("bytes_out", "bytes\nout"),
+    Column("bytes_in", "bytes\nin"),
+    Column("latency_mean", "latency\nmean, s", "s", "always"),
+    Column("latency_p50", "\np50, s", "s"),
+    Column("latency_p95", "\np95, s", "s", "always"),
+    Column("latency_p99", "\np99, s", "s"),
+    Column("latency_max", "\nmax, s", "s"),
+    Column("freshness", "freshness", ".2%"),
+    Column("staleness_mean", "staleness\nmean, s", "s"),
+    Column("lost", "lost", ",", "always"),
+    Column("duplicates", "dupli-\ncates", ",", "if any"),
+    Column("recovered", "recovered"),
+    Column("connections", "connec-\ntions"),
+    Column("connection_seconds", "connected\nseconds", ",.0f"),
+)
+"""All of a row. With its label, at most nine are shown without `--wide`, and these fit 100 characters."""
+
+
+def table_of(labels: Sequence[str], rows: Sequence[Mapping[str, Any]], wide: bool) -> "Table":
+    """The table of a comparison's rows. A column that is shown if any has a figure other than 0."""
+    from rich.table import Table
+
+    table, cells = Table(), []
+    table.add_column("approach", overflow="fold")
+    for key, heading, form, shown in COLUMNS:
+        values = [row[key] for row in map(flat, rows)]
+        if wide or shown == "always" or (shown == "if any" and any(values)):
+            table.add_column(heading, justify="right", no_wrap=True)
+            cells.append(_cells(values, form))
+    for line in zip(labels, *cells, strict=True):
+        table.add_row(*line)
+    return table
+
+
+def _cells(values: Sequence[float | None], form: str) -> list[str]:
+    """A column's figures. Seconds have so many decimals, 1 to 4, that the smallest has two significant digits.
+
+    >>> _cells([152.385, 0.02, None], "s"), _cells([152.385, 30.699], "s")
+    (['152.385', '0.020', '–'], ['152.4', '30.7'])
+    """
+    if form == "s":
+        least = min((abs(value) for value in values if value), default=1.0)
+        form = f",.{min(4, max(1, 1 - math.floor(math.log10(least))))}f"
+    return ["–" if value is None else format(value, form) for value in values]
+
+
+def print_machines(comparison: Comparison, console: "Console") -> None:
+    """What a real run reports of the machine it ran on."""
+    for result in comparison:
+        if result.machine is not None:
+            console.print(
+                f"{result.label}: the source's clock was {result.machine.clock_offset * 1e6:+.0f} ±"
+                f" {result.machine.clock_offset_error * 1e6:.0f} µs off; events were stored"
+                f" {result.machine.emit_lag_mean * 1e3:.1f} ms after they happened,"
+                f" {result.machine.emit_lag_max * 1e3:.1f} ms at most",
+                highlight=False,
+                markup=False,
+                soft_wrap=True,
+            )
