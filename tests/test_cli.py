@@ -131,7 +131,7 @@ def test_a_log_of_one_s_own_is_compared(capsys: pytest.CaptureFixture[str]) -> N
         (["--plot", "no/such/plot.png"], "no/such"),
         (["--plot", "plot.txt"], "--plot must end in .png, .svg, .pdf, got plot.txt"),
         (["--approach", "polling:fixed=foo"], "fixed must be delay or rate, got 'foo'"),
-        (["--approach", "polling:interval=0.001", "--duration", "6000"], "would send 6,000,000 requests in 6000 s, and 5,000,000 is the most"),
+        (["--approach", "polling:interval=0.001", "--duration", "6000"], "would send 6,000,000 requests in 6000 s"),
         (["--duration", "1e13"], "before the year 9000"),
         (["--seed", "-1"], "seed must be a whole number >= 0, got -1"),
         (["--csv", __file__], "--csv must be the path of a folder, got"),
