@@ -28,7 +28,7 @@ for command in (compare_command, contest_command, assignment_command, serve_grou
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a command. A usage error is one line on standard error, and exit status 2."""
+    """Run a command. An error is one line on standard error: exit status 2 if the usage is wrong, otherwise 1."""
     try:
         cli.main(arguments, prog_name="labkit", standalone_mode=False)
     except click.Abort:
@@ -36,11 +36,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.ctx.get_help())
     except click.ClickException as error:
-        _complain(error.format_message())
+        _complain(error.format_message(), error.exit_code)
     except (ValueError, OSError) as error:
-        _complain(str(error))
+        _complain(str(error), click.UsageError.exit_code)
 
 
-def _complain(message: str) -> None:
+def _complain(message: str, status: int) -> None:
     click.echo(f"labkit: {' '.join(message.split())}", err=True)
-    sys.exit(2)
+    sys.exit(status)

@@ -201,17 +201,14 @@ def _compared(
             if not finished:
                 raise
             problems, status = [f"Interrupted: {len(finished)} of {len(approaches)} approaches were finished."], 130
-        except RunError as error:
-            problems, status = [_failure(approach, reason) for (_, approach), reason in error.failures.values()], 1
+        except RuntimeError as error:  # of the only run, or of several
+            runs = error.failures.values() if isinstance(error, RunError) else [((scenario, approaches[0]), error)]
+            problems, status = [f"{failed.label} failed: {reason}" for (_, failed), reason in runs], 1
             if not finished:
                 raise click.ClickException("; ".join(problems)) from error
     place = {approach: number for number, approach in enumerate(approaches)}
     finished.sort(key=lambda result: place.get(result.approach, 0))  # `speed` changes them, but keeps their order
     return Comparison(finished[0].scenario, tuple(finished)), problems, status
-
-
-def _failure(approach: Approach, reason: BaseException) -> str:
-    return f"{approach.label} failed: {type(reason).__name__}: {reason}"
 
 
 def _document(comparison: Comparison, rows: Sequence[dict[str, Any]], lens: str) -> dict[str, Any]:

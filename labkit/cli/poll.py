@@ -38,7 +38,7 @@ def poll_command(url: str, interval: float, count: int | None) -> None:
         try:
             polling.run(_Printer("consumer", url, clock, network, ledger, left=count))
         except (KeyError, TypeError, ValueError) as error:
-            raise click.ClickException(f"{url}: GET /events gave no page of events; is this a source?") from error
+            raise click.UsageError(f"{url}: GET /events gave no page of events; is this a source?") from error
 
 
 def _checked(url: str) -> str:
