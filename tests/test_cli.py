@@ -126,7 +126,7 @@ def test_a_log_of_one_s_own_is_compared(capsys: pytest.CaptureFixture[str]) -> N
             ["--trace", "earthquake"],
             "--trace must be earthquakes, poisson, bursty, daily, switching or the path of a CSV",
         ),
-        (["--lens", "imaginary"], "imaginary"),
+        (["--lens", "imaginary"], "--lens must be virtual or real, got 'imaginary'"),
         (["--json", "no/such/folder.json"], "no/such"),
         (["--plot", "no/such/plot.png"], "no/such"),
         (["--plot", "plot.txt"], "--plot must end in .png, .svg, .pdf, got plot.txt"),

@@ -49,8 +49,8 @@ PLOT = Path("out", "labkit-compare.png")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of everything random.")
 @click.option(
     "--lens",
-    type=click.Choice(list(LENSES)),
     default="virtual",
+    metavar="|".join(LENSES),
     show_default=True,
     help="Simulated time, or loopback sockets and the machine's own clock.",
 )
@@ -94,18 +94,17 @@ def compare_command(what: str, time_column: str | None, min_magnitude: float | N
     else:
         check_target("--plot", plot_path)
         check_format(plot_path)
+    made = _lens(lens, speed)
     approaches = [approach for text in chosen for approach in _parsed(text, lens)] or DEFAULT
-    if delay is None:
-        delay = LENSES[lens].delay
     arrivals = _arrivals(what, time_column, min_magnitude, rate, duration, seed)
     scenario = Scenario(
         arrivals,
-        delay,
+        made.delay if delay is None else delay,
         seed,
         rate_limit=rate_limit_of(rate_limit, poll_interval),
         faults=tuple(parse_named("--fault", text, FAULTS) for text in faults),
     )
-    comparison, problems, status = _compared(scenario, approaches, _lens(lens, speed), frames=csv_folder is not None)
+    comparison, problems, status = _compared(scenario, approaches, made, frames=csv_folder is not None)
     rows, console = comparison.rows(), terminal(stderr=to_stdout)
     for note in scenario.arrivals.notes:
         console.print(f"Note: {note}", highlight=False, markup=False)
@@ -171,6 +170,8 @@ def _arrivals(what: str, time_column: str | None, min_magnitude: float | None, r
 
 def _lens(name: str, speed: float) -> Lens:
     """A lens with its options. `LENSES[name]` refuses an option that it does not have."""
+    if name not in LENSES:
+        raise click.UsageError(f"--lens must be {' or '.join(LENSES)}, got {name!r}")
     try:
         return LENSES[name](**({} if speed == 1 else {"speed": speed}))
     except TypeError:
