@@ -14,7 +14,7 @@ from labkit.lenses import RealLens
 from labkit.network import CLIENT_HEADERS
 from labkit.network.sockets import SocketNetwork
 from labkit.result import Result
-from labkit.server.serve import serve
+from labkit.server import serve
 
 POSTS, ROUNDS = 300, 5
 SCENARIO = Scenario(poisson(per_hour=36_000, duration=8.0, seed=1), delay=0.0)

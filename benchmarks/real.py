@@ -20,7 +20,7 @@ from labkit.event import timestamp, to_json
 from labkit.ledger import Ledger
 from labkit.network.sockets import SocketNetwork
 from labkit.receiver.inbox import Inbox
-from labkit.server.serve import serve
+from labkit.server import serve
 from labkit.source import EventSource
 from labkit.source.database import Database
 

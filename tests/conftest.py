@@ -33,7 +33,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 
 LONG = {
     "test_arrivals", "test_between", "test_catalogue", "test_cli", "test_contest", "test_exercises", "test_knobs",
-    "test_plots", "test_readme", "test_real_lens", "test_serve", "test_theory_lens", "test_virtual_lens",
+    "test_notebook_cell", "test_plots", "test_readme", "test_real_lens", "test_theory_lens", "test_virtual_lens",
     "test_websocket",
 }  # fmt: skip
 """Rooms whose tests are slow as a whole: they run many approaches, kernels or processes."""

@@ -21,7 +21,7 @@ from flask import Flask, Response, request
 
 from labkit.clock import RealClock, monotonic
 from labkit.crash import VARIABLE
-from labkit.server.serve import Server, serve
+from labkit.server import Server, serve
 
 pytestmark = [
     pytest.mark.slow,
@@ -211,20 +211,20 @@ def test_a_crash_point_that_nobody_asked_for_is_none(town: Town) -> None:
 
 _DELIVERED_WHILE_STARTING = """
 import json, sys, threading, time, httpx
+from labkit import server
 from labkit.cli import main
 from labkit.signature import headers
 
 def serve_and_be_told(app, port):
-    server = real(app, port)
+    running = real(app, port)
     body = json.dumps({"id": "evt_1", "type": "a", "timestamp": "", "data": {}}).encode()
     signed = {"Content-Type": "application/json", **headers(sys.argv[1], "evt_1", int(time.time()), body)}
-    post = lambda: httpx.post(server.url + "/hook", content=body, headers=signed, trust_env=False)
+    post = lambda: httpx.post(running.url + "/hook", content=body, headers=signed, trust_env=False)
     threading.Thread(target=post, daemon=True).start()
     time.sleep(0.5)
-    return server
+    return running
 
-module = sys.modules["labkit.server.serve"]
-real, module.serve = module.serve, serve_and_be_told
+real, server.serve = server.serve, serve_and_be_told
 main(["serve", "receiver", "--secret", sys.argv[1]])
 """
 
@@ -441,7 +441,7 @@ def refused(*arguments: object) -> str:
 def test_a_port_in_use_is_refused_in_one_line(role: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        assert f"port {port} of 127.0.0.1 cannot be had" in refused(role, "--port", port)
+        assert f"port {port} of 127.0.0.1 is not available" in refused(role, "--port", port)
 
 
 @pytest.mark.parametrize("secret", ["hunter2-hunter2", "whsec_hunter2", "whsec_aHVudGVyMg=="])

@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from labkit.clock import monotonic
-from labkit.server.serve import serve
+from labkit.server import serve
 from labkit.source import EventSource
 from labkit.source.database import BUSY_SECONDS, Database
 from labkit.source.store import Store

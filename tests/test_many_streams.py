@@ -8,7 +8,7 @@ import pytest
 from open_streams import OpenStreams, allow_files, events
 
 from labkit.clock import RealClock, monotonic
-from labkit.server.serve import serve
+from labkit.server import serve
 from labkit.source import EventSource
 
 STREAMS, EVENTS = 1000, 8

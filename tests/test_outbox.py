@@ -24,7 +24,7 @@ from labkit.clock import RealClock, VirtualClock
 from labkit.ledger import Ledger
 from labkit.network.memory import MemoryNetwork
 from labkit.receiver.inbox import Inbox
-from labkit.server.serve import serve
+from labkit.server import serve
 from labkit.source import EventSource
 from labkit.source.database import Database
 from labkit.source.outbox import Delivery, Outbox

@@ -15,7 +15,7 @@ from labkit.ledger import Ledger
 from labkit.lenses import RealLens, VirtualLens
 from labkit.lenses.scaling import scaled
 from labkit.receiver.inbox import Inbox
-from labkit.server.serve import Server
+from labkit.server import Server
 
 SPEED = 300
 LENSES = {"virtual": VirtualLens(), "real": RealLens()}

@@ -32,7 +32,7 @@ def serve_group() -> None:
 @source_options
 def serve_source(port: int, db: str, rate_limit: str, poll_interval: float) -> None:
     """An event source: POST /events, GET /events, POST /subscriptions."""
-    from labkit.server.serve import serve
+    from labkit.server import serve
     from labkit.source import EventSource
     from labkit.source.database import Database
 
@@ -57,7 +57,7 @@ def serve_receiver(port: int, secret: str | None, db: str) -> None:
     from labkit.approaches.webhook import receiver
     from labkit.clock import RealClock
     from labkit.receiver.inbox import Inbox
-    from labkit.server.serve import serve
+    from labkit.server import serve
     from labkit.signature import key, new_secret
 
     given = secret or new_secret(random.SystemRandom())

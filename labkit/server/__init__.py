@@ -1,5 +1,6 @@
-"""Any WSGI app on a real loopback port: HTTP/1.1, strictly and within limits (PEP 3333)."""
+"""Serve any WSGI app on a loopback port: HTTP/1.1, strictly and within limits (PEP 3333, RFC 9112)."""
 
-from labkit.server.serve import LIMITS, RequestLimits, Server, serve
+from labkit.server.limits import RequestLimits
+from labkit.server.server import Server, serve
 
-__all__ = ["LIMITS", "RequestLimits", "Server", "serve"]
+__all__ = ["RequestLimits", "Server", "serve"]

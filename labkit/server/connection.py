@@ -1,0 +1,136 @@
+"""One client's connection: each request is read whole, the app is called, and its answer is sent."""
+
+import socket
+import traceback
+from hmac import compare_digest
+from http import HTTPStatus
+from io import BytesIO
+from urllib.parse import unquote_to_bytes
+from wsgiref.types import WSGIApplication, WSGIEnvironment
+
+from labkit.clock import monotonic
+from labkit.server.limits import RequestLimits
+from labkit.server.reader import Reader, RefusedError
+from labkit.server.request import Request
+from labkit.server.response import ClientLeftError, Response
+
+
+class Connection:
+    """Answers the requests of one connection; `base_environ` is what all environs have in common (SERVER_PORT, …)."""
+
+    def __init__(
+        self, client: socket.socket, app: WSGIApplication, base_environ: WSGIEnvironment, limits: RequestLimits
+    ) -> None:
+        self._client, self._app, self._base_environ, self._limits = client, app, base_environ, limits
+        self._reader, self._requests = Reader(client), 0
+
+    def run(self) -> None:
+        """Answer requests until the client or the server ends the connection."""
+        try:
+            self._client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            while self._exchange():
+                pass
+            self._client.shutdown(socket.SHUT_WR)
+            self._reader.deadline = monotonic() + self._limits.linger
+            while self._reader.receive():  # unread bytes would make the kernel reset the connection and drop the answer
+                pass
+        except (OSError, ClientLeftError):
+            pass
+
+    def _exchange(self) -> bool:
+        """Answer one request; True if another may follow."""
+        self._reader.deadline = monotonic() + self._limits.idle
+        try:
+            if not self._reader.peek():
+                return False
+        except TimeoutError:
+            return False
+        self._reader.deadline = monotonic() + self._limits.request
+        self._requests += 1
+        request = Request(self._reader, self._limits)
+        try:
+            request.read_head()
+            self._check(request)
+            request.read_body(self._send)
+        except RefusedError as refused:
+            return self._refuse(request, refused.status, refused.reason)
+        except TimeoutError:
+            return self._refuse(request, 408, f"the request must arrive within {self._limits.request} s")
+        self._client.settimeout(None)
+        return self._answer(request)
+
+    def _check(self, request: Request) -> None:
+        """Refuse what is not addressed to this server, and what another site's page sends."""
+        own_port, prefix = self._base_environ["SERVER_PORT"], self._base_environ["SCRIPT_NAME"]
+        host, path = request.fields.get("host", [""])[0].lower(), request.path
+        name, _, port = host.partition(":")
+        if name not in ("127.0.0.1", "localhost") or (port or "80") != own_port:
+            raise RefusedError(400, f"Host must be 127.0.0.1:{own_port}, got {host[:80]!r}")
+        if not path.startswith("/") or "#" in path + request.query:
+            raise RefusedError(400, f"the target must be a path, got {path[:80]!r}")
+        origin, site = request.fields.get("origin", []), request.fields.get("sec-fetch-site", [])
+        if not set(site) <= {"none", "same-origin"} or (origin and origin != [f"http://{host}"]):
+            raise RefusedError(403, "sent by a page of another site: type the URL into the address bar instead")
+        start, rest = path[: len(prefix)], path[len(prefix) :]
+        if not compare_digest(start, prefix) or rest[:1] not in ("", "/") or "%00" in path:
+            raise RefusedError(404, "not found")
+
+    def _environ(self, request: Request) -> WSGIEnvironment:
+        environ: WSGIEnvironment = {
+            **self._base_environ,
+            "REQUEST_METHOD": request.method,
+            "PATH_INFO": unquote_to_bytes(request.path[len(self._base_environ["SCRIPT_NAME"]) :]).decode("latin-1"),
+            "QUERY_STRING": request.query,
+            "CONTENT_TYPE": "".join(request.fields.get("content-type", [])),
+            "CONTENT_LENGTH": str(len(request.body)),
+            "SERVER_PROTOCOL": f"HTTP/{request.version}",
+            "REMOTE_PORT": str(self._client.getpeername()[1]),
+            "labkit.request": self._requests,  # the number of this request on its connection, from 1
+            "wsgi.input": BytesIO(request.body),
+            "werkzeug.socket": self._client,  # by which WebSocket libraries take the connection over
+        }
+        for name, values in request.fields.items():
+            if name not in ("content-length", "content-type", "transfer-encoding") and "_" not in name:
+                environ[f"HTTP_{name.upper().replace('-', '_')}"] = ",".join(values)
+        return environ
+
+    def _answer(self, request: Request) -> bool:
+        """Call the app and send each chunk as it is yielded; False if the connection must end with this answer."""
+        environ, response = (
+            self._environ(request),
+            Response(self._send, request.method, request.version, request.closes),
+        )
+        try:
+            chunks = self._app(environ, response.start)
+            try:
+                for chunk in chunks:
+                    if chunk:
+                        response.write(chunk)
+                        if response.bodiless:
+                            break
+                response.finish()
+            finally:
+                if hasattr(chunks, "close"):
+                    chunks.close()
+        except ClientLeftError:
+            return False
+        except BaseException:  # sys.exit() in a view included
+            self._base_environ["wsgi.errors"].write(traceback.format_exc())
+            return False if response.started else self._refuse(request, 500, "the app failed: see server.errors")
+        return not response.closes
+
+    def _refuse(self, request: Request, status: int, reason: str) -> bool:
+        """Answer with one line of plain text; False, since the connection ends with it."""
+        text = f"{reason}\n".encode()
+        response = Response(self._send, request.method, request.version, closes=True)
+        headers = [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(text)))]
+        response.start(f"{status} {HTTPStatus(status).phrase}", headers)
+        response.write(text)
+        return False
+
+    def _send(self, data: bytes) -> None:
+        try:
+            self._client.settimeout(self._limits.answer)
+            self._client.sendall(data)
+        except OSError:
+            raise ClientLeftError from None

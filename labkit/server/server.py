@@ -1,0 +1,176 @@
+"""Any WSGI app on a real loopback port: strict about HTTP, silent, and gone when the process ends."""
+
+import atexit
+import os
+import secrets
+import socket
+from collections.abc import Iterable
+from contextlib import suppress
+from io import StringIO
+from threading import Lock, Thread, current_thread
+from weakref import WeakSet
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+from labkit.clock import monotonic
+from labkit.server.connection import Connection
+from labkit.server.limits import RequestLimits
+from labkit.server.notebook_cell import stop_earlier_run
+
+DEFAULT_LIMITS = RequestLimits()
+JOIN_TIMEOUT = 0.5
+"""Seconds that `stop` waits for the app to return from the requests that are open."""
+
+
+class Server:
+    """A running server: its `url`, its `port`, the number of `requests` that reached the app so far, and `stop`.
+
+    In a `with` block it stops at the end of the block, otherwise at the end of the process.
+    """
+
+    def __init__(
+        self, app: WSGIApplication, port: int = 0, prefix: str = "", limits: RequestLimits = DEFAULT_LIMITS
+    ) -> None:
+        self.prefix, self.requests = prefix, 0
+        self._app, self._limits, self._log = app, limits, StringIO()
+        self._lock = Lock()
+        self._connections: dict[socket.socket, Thread] = {}
+        self._listener = socket.create_server(("127.0.0.1", port), backlog=1024)
+        self._listener.settimeout(0.05)  # so that `stop` is noticed on every system
+        self.port: int = self._listener.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}{prefix}"
+        self._base_environ: WSGIEnvironment = {
+            "SCRIPT_NAME": prefix,
+            "SERVER_NAME": "127.0.0.1",
+            "SERVER_PORT": str(self.port),
+            "REMOTE_ADDR": "127.0.0.1",
+            "wsgi.version": (1, 0),
+            "wsgi.url_scheme": "http",
+            "wsgi.errors": self._log,
+            "wsgi.multithread": True,
+            "wsgi.multiprocess": False,
+            "wsgi.run_once": False,
+        }
+        self._name = f"labkit serve {self.port}"  # of its threads; every user can see it, so without the secret path
+        self._running = True
+        self._accepting = Thread(target=self._accept, daemon=True, name=self._name)
+        self._accepting.start()
+        _running.add(self)
+        atexit.register(self.stop)
+
+    @property
+    def errors(self) -> str:
+        """The app's errors, with tracebacks. They are kept here, and neither sent to the client nor printed."""
+        return self._log.getvalue()
+
+    def stop(self) -> None:
+        """Free the port and end every connection; a request that the app is still answering ends at its next chunk.
+
+        Calling it again does nothing.
+        """
+        with self._lock:
+            if not self._running:
+                return
+            self._running = False
+        _running.discard(self)
+        atexit.unregister(self.stop)
+        self._accepting.join()
+        self._listener.close()
+        with self._lock:
+            open_connections = dict(self._connections)
+        for client in open_connections:
+            with suppress(OSError):  # the client closed it first
+                client.shutdown(socket.SHUT_RDWR)
+        deadline = monotonic() + JOIN_TIMEOUT
+        for thread in open_connections.values():
+            if thread is not current_thread():
+                thread.join(max(0.0, deadline - monotonic()))
+
+    def _accept(self) -> None:
+        while self._running:
+            with suppress(OSError):  # TimeoutError included
+                client, _ = self._listener.accept()
+                self._handle_connection(client)
+
+    def _handle_connection(self, client: socket.socket) -> None:
+        """Start a thread for a new connection."""
+        thread = Thread(target=self._run, args=(client,), daemon=True, name=self._name)
+        with self._lock:
+            self._connections[client] = thread
+        try:
+            thread.start()
+        except RuntimeError:  # the system has no more threads
+            self._forget(client)
+
+    def _run(self, client: socket.socket) -> None:
+        try:
+            Connection(client, self._call, self._base_environ, self._limits).run()
+        finally:
+            self._forget(client)
+
+    def _call(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        with self._lock:
+            self.requests += 1
+        return self._app(environ, start_response)
+
+    def _forget(self, client: socket.socket) -> None:
+        with self._lock:
+            self._connections.pop(client, None)
+        client.close()
+
+    def close_after_fork(self) -> None:
+        """In a forked child: close the child's copies of the sockets, unnoticed by the clients."""
+        self._running = False
+        self._listener.close()
+        for client in self._connections:
+            client.close()
+
+    def __enter__(self) -> "Server":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.stop()
+
+    def __repr__(self) -> str:
+        path = "/…" if self.prefix else ""
+        return f"<Server http://127.0.0.1:{self.port}{path} {'running' if self._running else 'stopped'}>"
+
+
+_running: WeakSet[Server] = WeakSet()
+
+
+def _after_fork() -> None:
+    for server in list(_running):
+        server.close_after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def serve(
+    app: WSGIApplication, port: int = 0, *, secret_path: bool | None = None, limits: RequestLimits = DEFAULT_LIMITS
+) -> Server:
+    """Serve a WSGI app on 127.0.0.1, by default on a port that the system chooses.
+
+    In a notebook, running a cell again replaces the servers that the cell started before. On a shared hub
+    (`JUPYTERHUB_USER` is set) every user can reach loopback ports, so the app is served below a random path;
+    `secret_path` overrides this.
+
+    >>> import flask, httpx
+    >>> with serve(flask.Flask("empty")) as server:
+    ...     httpx.get(f"{server.url}/").status_code, server.requests
+    (404, 1)
+    """
+    if not callable(app):
+        raise TypeError(f"app must be a WSGI app, such as Flask(__name__), got {app!r:.200}")
+    if not 0 <= port <= 65_535:
+        raise ValueError(f"port must be 0 to 65535, got {port}")
+    hidden = "JUPYTERHUB_USER" in os.environ if secret_path is None else secret_path
+    stopped_by_next_run = stop_earlier_run()
+    try:
+        server = Server(app, port, f"/{secrets.token_urlsafe(12)}" if hidden else "", limits)
+    except OSError as error:
+        reason = str(error.strerror).partition(" (while")[0]  # create_server adds the address
+        raise OSError(f"port {port} of 127.0.0.1 is not available ({reason}): leave it out to get a free one") from None
+    stopped_by_next_run.append(server.stop)
+    return server
