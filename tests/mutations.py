@@ -80,14 +80,14 @@ MUTATIONS = (
         "labkit/clock/virtual.py",
         "self._queue[0][0] < end",
         "self._queue[0][0] <= end",
-        "tests/test_clock.py::test_run_until_is_half_open",
+        "tests/test_virtual_clock.py::test_run_until_is_half_open",
     ),
     Mutation(
         "ties are last come, first served",
         "labkit/clock/virtual.py",
         "(due, task.rank, serial, task, task.ticket)",
         "(due, task.rank, -serial, task, task.ticket)",
-        "tests/test_clock.py::test_ties_are_first_come_first_served",
+        "tests/test_virtual_clock.py::test_ties_are_first_come_first_served",
     ),
     Mutation(
         "the standard error is doubled",

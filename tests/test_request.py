@@ -8,7 +8,7 @@ from wsgiref.validate import validator
 
 import httpx
 import pytest
-from raw_http import SHORT, TIMEOUT, connect, echo, head, parse, read_to_end, send, status
+from raw_http import SHORT, TIMEOUT, connect, echo, head, parse, pause, read_to_end, send, status
 
 from labkit.clock import monotonic
 from labkit.server import RequestLimits, serve
@@ -162,6 +162,16 @@ def test_the_limits_are_inclusive(server, http):
         assert [status(send(small, head(small, target=target + more))) for more in ("", "x")] == [200, 414]
         assert [status(send(small, head(small, "X: " + "x" * size))) for size in (37, 38)] == [200, 431]
         assert [status(send(small, head(small, *["X: x"] * number))) for number in (5, 6)] == [200, 431]
+
+
+def test_a_line_at_its_limit_may_arrive_in_two_pieces():
+    with serve(echo(), limits=RequestLimits(line=40)) as server, connect(server.port) as connection:
+        first, rest = head(server, target="/" + "x" * 25).split(b"\r\n", 1)
+        assert len(first) == 40
+        for piece in (first, b"\r", b"\n" + rest):
+            connection.sendall(piece)
+            pause(0.05)
+        assert status(connection.recv(65_536)) == 200
 
 
 def test_a_head_that_is_slow_to_match_is_refused_quickly(server):

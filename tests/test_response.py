@@ -27,7 +27,7 @@ def http():
 
 def test_the_answer_to_http_1_0_ends_with_the_connection():
     with serve(answering(chunks=[b"he", b"llo"])) as server:
-        raw = send(server, b"GET / HTTP/1.0\r\nHost: 127.0.0.1:%d\r\n\r\n" % server.port)
+        raw = send(server, b"GET / HTTP/1.0\r\nHost: 127.0.0.1:%d\r\n\r\n" % server.port, half_close=False)
     beginning, _, body = raw.partition(b"\r\n\r\n")
     assert (status(raw), body) == (200, b"hello")
     assert b"chunked" not in beginning

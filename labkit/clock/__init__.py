@@ -1,6 +1,13 @@
-"""Time, as everything in labkit is told it.
+"""Time for all of labkit: the same calls on a simulated clock and on the machine's.
 
-A clock gives `now`, `sleep`, `sleep_until`, `spawn` and `condition`; whoever is handed one does not care which it is.
+|                       | `VirtualClock`                     | `RealClock`                      |
+|-----------------------|------------------------------------|----------------------------------|
+| a task is             | a greenlet                         | a thread                         |
+| `sleep(60)`           | returns at once: the clock jumps   | takes 60 s                       |
+| due at one instant    | first come, first served           | in any order                     |
+| time is read from     | a count of whole nanoseconds       | `time.perf_counter()`            |
+| `epoch`               | given, such as the date of a trace | the machine's date, unless given |
+| a wait without an end | RuntimeError: deadlock             | waits for ever                   |
 """
 
 from collections.abc import Callable
@@ -23,7 +30,7 @@ __all__ = [
 
 
 class Condition(Protocol):
-    """Somewhere to wait until another task says that something has changed. Check and wait under `with condition:`."""
+    """A place to wait for another task's notification. Check and wait under `with condition:`."""
 
     def __enter__(self) -> Self: ...
     def __exit__(self, *error: object) -> None: ...
@@ -32,7 +39,7 @@ class Condition(Protocol):
 
 
 class Clock(Protocol):
-    """What client, source and receiver code sees of time. Instants are float seconds since t = 0."""
+    """What client, source and receiver code uses. Instants are float seconds since t = 0, durations float seconds."""
 
     epoch: float
     """The Unix time of t = 0."""

@@ -12,24 +12,23 @@ from greenlet import GreenletExit
 from labkit.clock.virtual import NANO
 
 monotonic = time.perf_counter
-"""Seconds that only rise; equal in every process of a machine."""
-JOIN_SECONDS = 5.0
-"""For which closing waits for a task that does not wait itself, such as a handler at work."""
-
+"""Seconds that never decrease, and are the same in every process of a machine."""
+JOIN_TIMEOUT = 5.0
+"""Seconds that `close` waits for a task that is busy, such as a request handler."""
 
 Stopped = GreenletExit
-"""Raised in a task where it waits when its clock is closed, on either clock. No `except Exception` stops it."""
+"""Raised where a task waits when its clock is closed, on either clock. `except Exception` does not catch it."""
 
 
 class RealClock:
-    """The machine's clock: a task is a thread, and waiting takes as long as it says.
+    """The machine's clock: a task is a thread, and waiting takes real time.
 
-    `origin` is the machine's `monotonic()` at t = 0; two processes that are given the same one share their t = 0.
+    `origin` is the machine's `monotonic()` at t = 0; two processes with the same `origin` share their t = 0.
     """
 
     def __init__(self, origin: float | None = None, epoch: float | None = None) -> None:
         self.origin = monotonic() if origin is None else origin
-        # to a millisecond, so that the timestamps of events are no longer than the events' own instants make them
+        # rounded to a millisecond, so that the timestamps of events have no more digits than the events' instants
         self.epoch = round(time.time() - self.now(), 3) if epoch is None else epoch
         self._closing = threading.Event()
         self._lock = threading.Lock()
@@ -42,7 +41,7 @@ class RealClock:
         return monotonic() - self.origin
 
     def unix_nanoseconds(self) -> int:
-        """The Unix time of now, for what is kept in a file."""
+        """The current Unix time, for what is stored in a file."""
         return round((self.epoch + self.now()) * NANO)
 
     @property
@@ -57,7 +56,10 @@ class RealClock:
         self.sleep(max(0.0, instant - self.now()))
 
     def spawn(self, function: Callable[..., object], *args: Any, after: float = 0.0, urgent: bool = False) -> object:
-        """Start `function(*args)` in a thread, `after` so many seconds. What it raises comes out of `run`."""
+        """Run `function(*args)` in a thread, `after` seconds from now. `run` raises what it raises.
+
+        `urgent` has no effect: threads of one instant run in any order.
+        """
         after = _wait(after)
 
         def work() -> None:
@@ -68,7 +70,7 @@ class RealClock:
             except Stopped:
                 pass
             except BaseException as error:
-                # what breaks because the run is over, such as a connection that was cut, is no error
+                # after `close` begins, a failure such as a connection that was cut is expected
                 if not self._closing.is_set() and self._error is None:
                     self._error = error
 
@@ -88,7 +90,10 @@ class RealClock:
         return condition
 
     def run(self, until: float | None = None, done: Callable[[], bool] | None = None) -> None:
-        """Let the tasks run until `until`, `done()`, or none is left. Raises what a task raised, with its traceback."""
+        """Let the tasks run until the instant `until`, until `done()`, or until all have ended.
+
+        Raises what a task raised, with its traceback.
+        """
         while True:
             self._raise()
             if done is not None and done():
@@ -102,10 +107,10 @@ class RealClock:
                 return
             time.sleep(left)
 
-    def close(self, patience: float = JOIN_SECONDS) -> None:
-        """End every task where it waits, and wait `patience` seconds for those that do not.
+    def close(self, timeout: float = JOIN_TIMEOUT) -> None:
+        """End every task where it waits, and wait `timeout` seconds for those that are busy.
 
-        Raises what a task had raised before.
+        Raises what a task raised before and `run` has not raised.
         """
         with self._lock:
             self._closing.set()
@@ -113,7 +118,7 @@ class RealClock:
         for condition in conditions:
             with condition:
                 condition.notify_all()
-        deadline = monotonic() + patience
+        deadline = monotonic() + timeout
         for thread in threads:
             if thread is not threading.current_thread():
                 thread.join(max(0.0, deadline - monotonic()))
@@ -134,10 +139,10 @@ class RealClock:
 
 
 class RealCondition:
-    """A condition on the machine's clock. Check and wait under `with condition:`, or a notice may slip between.
+    """A condition on the machine's clock. Check and wait under `with condition:`, or a notification may be missed.
 
-    A notice goes from one who waits to the next. When a thousand threads were woken at once, all of them asked for the
-    interpreter every 5 ms: the last of 1,000 streams had an event after 140 ms, now and then 800. It is 100 now.
+    Each task that is woken wakes the next one. When 1,000 threads were woken at once, all of them requested the
+    interpreter's lock every 5 ms: the last of 1,000 streams had an event after 140 ms, sometimes 800; now after 100 ms.
     """
 
     def __init__(self, clock: RealClock) -> None:
@@ -152,32 +157,32 @@ class RealCondition:
         self._lock.release()
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait for `notify_all`: True; or until `timeout` seconds have passed: False."""
+        """Wait for `notify_all` and return True, or for `timeout` seconds and return False."""
         seconds, waiting = None if timeout is None else _wait(timeout), self._waiting
         if not self._clock.closing:
             waiting.wait(seconds)
         notified = waiting is not self._waiting
         if notified:
-            waiting.notify()  # also if our time ran out meanwhile: the notice may have been with us
+            waiting.notify()  # even if this wait timed out: it may have been the one that was woken
         if self._clock.closing:
             raise Stopped
         return notified
 
     def notify_all(self) -> None:
-        """Wake everybody who waits now, and nobody who comes later."""
+        """Wake every task that waits now, and none that waits later."""
         waiting, self._waiting = self._waiting, threading.Condition(self._lock)
         waiting.notify()
 
 
 def _wait(seconds: float) -> float:
-    """A time to wait, no longer than the system can."""
+    """A time to wait, at most what the system allows."""
     if not seconds >= 0:
         raise ValueError(f"a time to wait must be >= 0 seconds, got {seconds}")
     return min(seconds, threading.TIMEOUT_MAX)
 
 
 def resolution() -> float:
-    """The smallest step that the machine's clock was seen to take, in seconds."""
+    """The smallest step of the machine's clock among 1,000, in seconds."""
     steps = []
     for _ in range(1000):
         start = time.perf_counter_ns()

@@ -1,4 +1,4 @@
-"""Simulated time, and cooperative tasks: a heap of what is due, and a clock that jumps to it."""
+"""Simulated time and cooperative tasks: a heap of wake-ups, and a clock that jumps to the next one."""
 
 import heapq
 from collections.abc import Callable
@@ -12,7 +12,7 @@ NANO = 1_000_000_000
 
 
 class _Task(greenlet):
-    """A cooperative task; `ticket` numbers its pauses, so that a wake-up meant for an earlier one is ignored."""
+    """A cooperative task. `ticket` numbers its waits, so that a wake-up meant for an earlier wait is ignored."""
 
     ticket = 0
     rank = 1
@@ -20,15 +20,16 @@ class _Task(greenlet):
 
 
 class VirtualClock:
-    """A simulated clock: when every task is waiting, it jumps to the next thing due.
+    """A simulated clock: when every task is waiting, it jumps to the next wake-up.
 
-    Tasks are plain blocking functions. Things due at one instant happen first come, first served; a task spawned
-    as `urgent` goes before the others of its instant. Inside, time is a whole number of nanoseconds, so nothing drifts.
+    Tasks are plain blocking functions. Wake-ups of one instant happen in the order in which they were scheduled, those
+    of `urgent` tasks first. Time is a whole number of nanoseconds inside: 60,240 sleeps of 10.04 s end at 604,809.6 s
+    exactly.
 
     >>> clock, log = VirtualClock(), []
-    >>> def tick(name, every):
+    >>> def tick(name, interval):
     ...     while True:
-    ...         clock.sleep(every)
+    ...         clock.sleep(interval)
     ...         log.append((name, clock.now()))
     >>> _ = clock.spawn(tick, "a", 2), clock.spawn(tick, "b", 3)
     >>> clock.run(until=6); log
@@ -37,11 +38,11 @@ class VirtualClock:
 
     def __init__(self, start: float = 0.0, epoch: float = 0.0) -> None:
         self.epoch = epoch
-        self.nanoseconds = nanoseconds(start)  # now, as a whole number
+        self.nanoseconds = nanoseconds(start)  # the current instant
         self._queue: list[tuple[int, int, int, _Task, int]] = []
         self._serial = count()
         self._main = getcurrent()
-        self._visitor = _Task()  # stands in the queue for the main program, when that waits
+        self._main_task = _Task()  # the main program's place in the queue when it waits
         self._tasks: dict[_Task, None] = {}
         self._idle: list[_Task] = []
         self._closing = False
@@ -50,36 +51,36 @@ class VirtualClock:
         """Seconds since t = 0; negative during set-up."""
         return self.nanoseconds / NANO
 
+    def unix_nanoseconds(self) -> int:
+        """The current Unix time, for what is stored in a file."""
+        return nanoseconds(self.epoch) + self.nanoseconds
+
     def sleep(self, seconds: float) -> None:
-        """Wait, while the other tasks go on. Called by the main program, it runs them for so long."""
-        self._wake(self._current(), self._ahead(seconds))
-        self._pause()
+        """Wait while the other tasks run. Called by the main program, it runs them meanwhile."""
+        self._schedule(self._current(), self._due_in(seconds))
+        self._wait()
 
     def sleep_until(self, instant: float) -> None:
-        """Wait until an instant; one that has passed means: let the others of this instant go first."""
-        self._wake(self._current(), max(self.nanoseconds, nanoseconds(instant)))
-        self._pause()
+        """Wait until an instant. If it has passed, wait only for the others that are due now."""
+        self._schedule(self._current(), max(self.nanoseconds, nanoseconds(instant)))
+        self._wait()
 
     def spawn(self, function: Callable[..., object], *args: Any, after: float = 0.0, urgent: bool = False) -> object:
-        """Start `function(*args)` as a task, `after` so many seconds. What it raises comes out of `run`."""
-        due = self._ahead(after)
+        """Run `function(*args)` as a task, `after` seconds from now. `run` raises what it raises."""
+        due = self._due_in(after)
         task = self._idle.pop() if self._idle else _Task(self._work, self._main)
-        task.gr_context = None  # empty, as a thread's is
+        task.gr_context = None  # an empty context, as in a new thread
         task.rank = 0 if urgent else 1
         task.job = function, args
         self._tasks[task] = None
-        self._wake(task, due)
+        self._schedule(task, due)
         return task
 
     def condition(self) -> "VirtualCondition":
         return VirtualCondition(self)
 
-    def unix_nanoseconds(self) -> int:
-        """The Unix time of now, exactly: for what is kept in a file."""
-        return nanoseconds(self.epoch) + self.nanoseconds
-
     def run(self, until: float | None = None, done: Callable[[], bool] | None = None) -> None:
-        """Let the tasks run until `until` (half-open: what is due then stays), `done()`, or nothing is due any more.
+        """Let the tasks run until the instant `until` (half-open), until `done()`, or until nothing is due.
 
         Raises what a task raised, with its traceback.
         """
@@ -96,9 +97,9 @@ class VirtualClock:
             self.nanoseconds = end
 
     def close(self) -> None:
-        """End every task where it waits, oldest first; their `finally` blocks run, and may not wait.
+        """End every task where it waits, oldest first. Their `finally` blocks run, and must not wait.
 
-        Raises the first exception that one of these raised, once all have ended.
+        Raises the first exception of such a block, after all tasks have ended.
         """
         self._must_be_main()
         self._closing = True
@@ -123,7 +124,7 @@ class VirtualClock:
         self.close()
 
     def _work(self, serial: int) -> None:
-        """A task's life: a job, and then another, since a greenlet takes longer to make than to switch to."""
+        """Do one job after another, since making a greenlet takes about 13 µs and switching to it 1 µs."""
         task = self._current()
         while True:
             function, args = task.job
@@ -140,42 +141,42 @@ class VirtualClock:
                 return
 
     def _step(self) -> int:
-        """Do the next thing due, and return its serial."""
+        """Take the next wake-up from the queue, and return its serial."""
         due, _, serial, task, ticket = heapq.heappop(self._queue)
         if task.ticket == ticket:
             self.nanoseconds = due
             task.ticket += 1
-            if task is not self._visitor:
+            if task is not self._main_task:
                 task.switch(serial)
         return serial
 
-    def _pause(self) -> int:
-        """Give way until a wake-up of this task, and return its serial; the main program runs the others meanwhile."""
+    def _wait(self) -> int:
+        """Wait for a wake-up of this task, and return its serial. The main program runs the others meanwhile."""
         if getcurrent() is not self._main:
             if self._closing:
                 raise GreenletExit
             woken: int = self._main.switch()
             return woken
         self._must_be_open()
-        ticket = self._visitor.ticket
+        ticket = self._main_task.ticket
         try:
             while self._queue:
                 serial = self._step()
-                if self._visitor.ticket != ticket:
+                if self._main_task.ticket != ticket:
                     return serial
         except BaseException:
-            self._visitor.ticket += 1  # this wait is over: what would have ended it must not end the next
+            self._main_task.ticket += 1  # this wait is over: its wake-up must not end the next one
             raise
-        raise RuntimeError("deadlock: the main program waits, and no task is due that could wake it")
+        raise RuntimeError("deadlock: the main program waits, and nothing is due that could wake it")
 
-    def _ahead(self, seconds: float) -> int:
-        """The instant so many seconds from now."""
+    def _due_in(self, seconds: float) -> int:
+        """The instant that is `seconds` from now, in nanoseconds."""
         if not seconds >= 0:
             raise ValueError(f"a time to wait must be >= 0 seconds, got {seconds}")
         return self.nanoseconds + nanoseconds(seconds)
 
-    def _wake(self, task: _Task, due: int) -> int:
-        """Put a wake-up in the queue, and return its serial; the first one due counts, the others then do not."""
+    def _schedule(self, task: _Task, due: int) -> int:
+        """Schedule a wake-up, and return its serial. Of several for one wait, the first one ends it."""
         serial = next(self._serial)
         heapq.heappush(self._queue, (due, task.rank, serial, task, task.ticket))
         return serial
@@ -185,7 +186,7 @@ class VirtualClock:
         if isinstance(current, _Task):
             return current
         self._must_be_main()
-        return self._visitor
+        return self._main_task
 
     def _must_be_open(self) -> None:
         if self._closing:
@@ -199,7 +200,7 @@ class VirtualClock:
 
 
 class VirtualCondition:
-    """A condition on a virtual clock. Nothing else runs between a task's check and its wait, so there is no lock."""
+    """A condition on a virtual clock. No other task runs between a check and the wait after it, so it needs no lock."""
 
     def __init__(self, clock: VirtualClock) -> None:
         self._clock = clock
@@ -212,24 +213,24 @@ class VirtualCondition:
         """Nothing to unlock."""
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait for `notify_all`: True; or until `timeout` seconds have passed: False."""
+        """Wait for `notify_all` and return True, or for `timeout` seconds and return False."""
         clock = self._clock
         task = clock._current()
-        expired = None if timeout is None else clock._wake(task, clock._ahead(timeout))
+        expired = None if timeout is None else clock._schedule(task, clock._due_in(timeout))
         self._waiting[task] = None
         try:
-            return clock._pause() != expired
+            return clock._wait() != expired
         finally:
             del self._waiting[task]
 
     def notify_all(self, after: float = 0.0) -> None:
-        """Wake every waiting task, `after` so many seconds, in the order in which they came.
+        """Wake every task that waits now, `after` seconds from now, in the order in which they began to wait.
 
-        Who has stopped waiting by then, because of a timeout, is not told.
+        A task whose wait has timed out by then is not woken.
         """
-        due = self._clock._ahead(after)
+        due = self._clock._due_in(after)
         for task in self._waiting:
-            self._clock._wake(task, due)
+            self._clock._schedule(task, due)
 
 
 def nanoseconds(seconds: float) -> int:
