@@ -1,7 +1,7 @@
-"""What a student sees of labkit, in their language: one catalogue (gettext), whose source is English.
+"""Translations: all that a student reads goes through `gettext`, with the English text as its key.
 
-Titles, labels, captions and sentences of pictures, and what the exercises' checks and the contest's judge say, go
-through `gettext`. Errors stay English, as Python's own do, and so does the command line.
+That is: titles, labels, captions and sentences of plots, and the verdicts of the exercises' checks and of the contest.
+Error messages stay English, as Python's own do, and so does the command line.
 """
 
 import gettext as translations
@@ -14,7 +14,7 @@ _chosen: translations.NullTranslations = translations.NullTranslations()
 
 
 def language(code: str = "en", folder: Path = FOLDER) -> None:
-    """Choose the language of what is shown from now on. ValueError, with those there are, if it has no catalogue."""
+    """Choose the language from now on. Raises ValueError, with the languages that exist, if it has no catalogue."""
     global _chosen
     if code == "en":
         _chosen = translations.NullTranslations()
@@ -22,12 +22,12 @@ def language(code: str = "en", folder: Path = FOLDER) -> None:
     try:
         _chosen = translations.translation("labkit", folder, [code])
     except FileNotFoundError:
-        there = ", ".join(["en", *sorted(each.parts[-3] for each in folder.glob("*/LC_MESSAGES/labkit.mo"))])
-        raise ValueError(f"there is no catalogue for {code!r}; there are: {there}") from None
+        existing = ", ".join(["en", *sorted(each.parts[-3] for each in folder.glob("*/LC_MESSAGES/labkit.mo"))])
+        raise ValueError(f"language must be one of {existing}, got {code!r}") from None
 
 
 def gettext(text: str, /, **values: object) -> str:
-    """A text in the chosen language, its values put in by name.
+    """A text in the chosen language, with its values filled in by name.
 
     >>> gettext("{found} of {events}", found=3, events=7)
     '3 of 7'
@@ -36,12 +36,12 @@ def gettext(text: str, /, **values: object) -> str:
 
 
 def ngettext(one: str, many: str, number: float, /, **values: object) -> str:
-    """The same for a number of things, in the form that the language has for so many.
+    """The same, in the form (singular, plural, …) that the language has for `number`.
 
     >>> ngettext("{number} event", "{number} events", 2, number=2)
     '2 events'
     """
-    whole = int(number) if number % 1 == 0 else 2  # 1.5 events are several
+    whole = int(number) if number % 1 == 0 else 2  # 1.5 takes the plural form
     return _chosen.ngettext(one, many, whole).format(**values)
 
 

@@ -1,4 +1,4 @@
-"""Places at which a test may have the process killed: off unless the environment asks for one by name."""
+"""Crash points: a test names one in the environment, and the process is killed there. Otherwise they do nothing."""
 
 import os
 import signal
@@ -7,6 +7,6 @@ VARIABLE = "LABKIT_CRASH_AT"
 
 
 def crash_point(name: str) -> None:
-    """Kill this process here, as `kill -9` would, if the environment says `LABKIT_CRASH_AT=name`."""
+    """Kill this process here, as `kill -9` does, if the environment has `LABKIT_CRASH_AT=name`."""
     if os.environ.get(VARIABLE) == name:
         os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))

@@ -1,8 +1,8 @@
 """Standard Webhooks 1.0.0, scheme `v1`: sign a message with HMAC-SHA256, and verify one.
 
-Signed are the bytes `id.timestamp.body`, exactly as they are sent: a body that was parsed and serialised
-again is another body. An id holds no dot, because id `msg_1.5`, timestamp 7, body `x` and id `msg_1`,
-timestamp 5, body `7.x` would be the same bytes, and one signature would serve for both.
+The signed content is the bytes `id.timestamp.body`, with the body exactly as it is sent: after parsing and serialising
+it again the signature no longer fits. An id must not contain a dot: otherwise id `msg_1.5`, timestamp 7, body `x` and
+id `msg_1`, timestamp 5, body `7.x` would have the same signature.
 """
 
 import base64
@@ -22,17 +22,17 @@ _LONGEST_HEADER = 4096
 
 
 class SignatureError(ValueError):
-    """Why a secret, an id, a timestamp or a signature was refused. Never shows a secret."""
+    """Says why a secret, an id, a timestamp or a signature is refused. It never shows a secret."""
 
 
 class _Headers(Protocol):
-    """A dict, Flask's headers or httpx's: what they have in common."""
+    """What a dict, Flask's headers and httpx's headers have in common."""
 
     def items(self) -> Iterable[tuple[str, str]]: ...
 
 
 def new_secret(rng: Random) -> str:
-    """Draw a secret: `whsec_` and the base64 of 24 bytes. Only a `random.SystemRandom` is hard to guess.
+    """Make a secret: `whsec_` and the base64 of 24 random bytes. Use `random.SystemRandom` where it must be secret.
 
     >>> len(new_secret(Random(1)))
     38
@@ -42,7 +42,7 @@ def new_secret(rng: Random) -> str:
 
 # https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md#signature-scheme
 def key(secret: str) -> bytes:
-    """Decode a secret to the 24 to 64 bytes that sign; the text itself is not the key.
+    """Decode a secret to its 24 to 64 bytes, which are the key; the text itself is not.
 
     >>> len(key("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"))
     24
@@ -62,7 +62,7 @@ def key(secret: str) -> bytes:
 
 
 def sign(secret: str, message_id: str, timestamp: int, body: bytes) -> str:
-    """Sign `id.timestamp.body`; `timestamp` is the attempt's Unix time in whole seconds, not the event's.
+    """Sign `id.timestamp.body`. `timestamp` is the Unix time of the attempt, not of the event, in whole seconds.
 
     >>> secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
     >>> sign(secret, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, b'{"test": 2432232314}')
@@ -73,9 +73,9 @@ def sign(secret: str, message_id: str, timestamp: int, body: bytes) -> str:
 
 # https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md#webhook-headers-sending-metadata-to-consumers
 def headers(secrets: str | Sequence[str], message_id: str, timestamp: int, body: bytes) -> dict[str, str]:
-    """Write the three headers of a delivery, with one signature for each secret.
+    """The three headers of a delivery, with one signature for each secret.
 
-    Two secrets while a key is being rotated: a receiver that knows either of them accepts the message.
+    Pass two secrets while a key is rotated: a receiver that knows one of them accepts the message.
 
     >>> list(headers(new_secret(Random(1)), "evt_1", 1614265330, b"{}"))
     ['webhook-id', 'webhook-timestamp', 'webhook-signature']
@@ -96,14 +96,11 @@ def verify(
     now: float,
     tolerance: float = 300,
 ) -> str:
-    """Return the id of a message that one of the secrets signed within `tolerance` of `now`, or raise.
+    """Return the id of a message that was signed with one of the secrets, at most `tolerance` seconds from `now`.
 
-    The id is what the receiver needs next, to deduplicate, and must not be read from anywhere else. The
-    body is not returned: it is the bytes that were passed in. `now` is Unix time and is not rounded: a
-    message is good until it is exactly 300 s old (or ahead), and refused at 300.5 s. A replay within
-    that time verifies again; only deduplication stops it.
-
-    Raises SignatureError, and nothing else, whatever the headers say.
+    Use this id to deduplicate, and no other. `now` is Unix time, not rounded: a message is accepted until it is exactly
+    300 s old (or ahead), and refused at 300.5 s. A replay within that time is verified again; only deduplication stops
+    it. Every other message raises SignatureError, and no other exception, whatever the headers contain.
 
     >>> secret = new_secret(Random(1))
     >>> verify(secret, headers(secret, "evt_1", 1000, b"{}"), b"{}", now=1300)
@@ -116,7 +113,7 @@ def verify(
     timestamp = _header(headers, "webhook-timestamp")
     listed = _header(headers, "webhook-signature")
     content = _content(message_id, timestamp, body)
-    if not abs(now - int(timestamp)) <= tolerance:  # in this form a NaN is refused too
+    if not abs(now - int(timestamp)) <= tolerance:  # written so that NaN is refused too
         raise SignatureError(f"webhook-timestamp must be within {tolerance:g} s of now, {now}, got {timestamp}")
     candidates = listed.split(" ", _MOST_SIGNATURES)
     if len(candidates) > _MOST_SIGNATURES or len(listed) > _LONGEST_HEADER:
@@ -124,10 +121,10 @@ def verify(
             f"webhook-signature must hold at most {_MOST_SIGNATURES} signatures in {_LONGEST_HEADER} "
             f"characters, got {reprlib.repr(listed)} of {len(listed)} characters"
         )
-    # Other versions, as v1a, are ignored; so is what is not base64: it equals no signature.
+    # Other versions, such as v1a, are ignored, and so is invalid base64: it equals no signature.
     given = [_unbase64(text[3:]) or b"" for text in candidates if text.startswith("v1,")]
     expected = [_hmac(key(secret), content) for secret in _several(secrets)]
-    # All pairs are compared before any is looked at: the time taken does not tell which one matched.
+    # All pairs are compared before any result is used, so the time taken does not tell which one matched.
     matches = [hmac.compare_digest(ours, theirs) for ours in expected for theirs in given]
     if not any(matches):
         raise SignatureError(
@@ -138,7 +135,7 @@ def verify(
 
 
 def _header(headers: _Headers, name: str) -> str:
-    """Find a header whatever its case; a second one would leave open which was meant."""
+    """A header by its name in any case. Two of them are refused, since either may be the intended one."""
     values = [value for field, value in headers.items() if field.lower() == name]
     if len(values) != 1:
         raise SignatureError(f"{name} must be given once, got {len(values)} of them")
@@ -146,7 +143,7 @@ def _header(headers: _Headers, name: str) -> str:
 
 
 def _content(message_id: str, timestamp: str, body: bytes) -> bytes:
-    """Build the bytes that are signed: both ends pass here, so both refuse the same ids and timestamps."""
+    """The bytes to sign. Both `sign` and `verify` use it, so both refuse the same ids and timestamps."""
     if not _ID.fullmatch(message_id):
         raise SignatureError(f"webhook-id must be 1 to 64 of A-Z, a-z, 0-9, _ and -, got {reprlib.repr(message_id)}")
     if not _TIMESTAMP.fullmatch(timestamp):
@@ -170,7 +167,7 @@ def _base64(data: bytes) -> str:
 
 
 def _unbase64(text: str) -> bytes | None:
-    """Decode base64 in its one canonical form: Python's own strictness differs between its versions."""
+    """Decode canonical base64, else None. How strict Python's own decoder is depends on its version."""
     try:
         data = base64.b64decode(text)
     except ValueError:
