@@ -103,11 +103,11 @@ class Server:
 
     def _run(self, client: socket.socket) -> None:
         try:
-            Connection(client, self._call, self._base_environ, self._limits).run()
+            Connection(client, self.call_app, self._base_environ, self._limits).run()
         finally:
             self._forget(client)
 
-    def _call(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    def call_app(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         with self._lock:
             self.requests += 1
         return self._app(environ, start_response)
