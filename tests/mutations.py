@@ -187,6 +187,27 @@ MUTATIONS = (
         '"latency": received_at - np.array([self.sent_at[receipt.exchange] for receipt in rows]),',
         "tests/test_result.py::test_missing_is_what_has_not_arrived_by_the_horizon_and_lost_what_never_does",
     ),
+    Mutation(
+        "a bare LF is an empty line",
+        "labkit/server/reader.py",
+        r'if not line.endswith(b"\r\n"):',
+        r'if not line.endswith(b"\r\n") and line != b"\n":',
+        "tests/test_request.py::test_a_bad_request_is_answered_with_its_status_and_never_reaches_the_app",
+    ),
+    Mutation(
+        "every request is the first of its connection",
+        "labkit/server/connection.py",
+        "self._requests += 1",
+        "self._requests = 1",
+        "tests/test_connection.py::test_the_app_sees_the_number_of_each_request_on_its_connection",
+    ),
+    Mutation(
+        "a forked child holds its parent's port",
+        "labkit/server/server.py",
+        "server.close_after_fork()",
+        "pass",
+        "tests/test_server.py::test_a_forked_child_does_not_hold_its_parents_port",
+    ),
 )
 
 

@@ -213,7 +213,6 @@ def app(environ, start_response):
 parent, server = os.getpid(), serve(app)
 child = os.fork()
 if not child:
-    server.stop()
     with serve(app) as own:
         os.write(1, f"{own.port}\\n".encode())  # in one write, since two processes use this pipe
         time.sleep(60)
