@@ -59,7 +59,8 @@ def test_pipelined_requests_are_answered_in_order(server):
     raw = head(server, "Content-Length: 1", target="/1") + b"a"
     raw += head(server, "Transfer-Encoding: chunked", target="/2") + b"1\r\nb\r\n0\r\n\r\n"
     raw += head(server, method="HEAD", target="/3") + head(server, "Connection: close", target="/4")
-    answers = parse(send(server, raw + head(server, target="/5")), "POST", "POST", "HEAD", "POST")
+    raw += head(server, target="/5")
+    answers = parse(send(server, raw, half_close=False), "POST", "POST", "HEAD", "POST")
     bodies = [json.loads(body) if body else None for _, _, body in answers]
     assert [body and (body["path"], body["body"]) for body in bodies] == [("1", "a"), ("2", "b"), None, ("4", "")]
     assert [b"connection" in headers for _, headers, _ in answers] == [False, False, False, True]
