@@ -48,6 +48,13 @@ def test_the_server_adds_only_server_date_and_where_needed_transfer_encoding():
     assert lines[0][:6] == [*start, b"Transfer-Encoding: chunked", b"", b"5"]
 
 
+def test_an_app_may_set_server_and_date_itself():
+    own = [("server", "mine"), ("DATE", "today"), ("Content-Length", "5")]
+    with serve(answering(headers=own)) as server:
+        sent = send(server, head(server)).split(b"\r\n")
+    assert sent == [b"HTTP/1.1 200 OK", b"server: mine", b"DATE: today", b"Content-Length: 5", b"", b"hello"]
+
+
 @pytest.mark.parametrize(
     ("code", "method"), [("204 No Content", "GET"), ("304 Not Modified", "GET"), ("200 OK", "HEAD")]
 )
