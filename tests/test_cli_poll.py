@@ -17,7 +17,7 @@ import pytest
 from flask import Flask
 
 from labkit.cli import main
-from labkit.server.serve import serve
+from labkit.server import serve
 
 pytestmark = pytest.mark.slow
 PATIENCE = 10.0

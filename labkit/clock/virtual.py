@@ -3,7 +3,6 @@
 import heapq
 from collections.abc import Callable
 from itertools import count
-from types import TracebackType
 from typing import Any, Self
 
 from greenlet import GreenletExit, getcurrent, greenlet
@@ -118,9 +117,7 @@ class VirtualClock:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def _work(self, serial: int) -> None:
