@@ -1,6 +1,6 @@
 """What a student sees of labkit, in their language: one catalogue (gettext), whose source is English.
 
-Titles, labels, captions and sentences of pictures, and what the exercises' checks and the contest's judge say, go
+Titles, labels, captions and sentences of pictures, and what the exercises' checks and the contest say, go
 through `gettext`. Errors stay English, as Python's own do, and so does the command line.
 """
 
