@@ -15,7 +15,6 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from threading import Event, Lock, Thread
-from types import TracebackType
 from typing import IO, Any, NoReturn, Protocol, Self, TypeVar
 
 LONGEST_LINE = 1 << 20
@@ -25,10 +24,6 @@ KEPT_BYTES = 20_000
 JOIN_SECONDS = 1.0
 """For which the status or the pipes of a process that has ended are waited for: one of its children may hold them."""
 PARENT_CHECK_SECONDS = 0.2
-if sys.platform == "win32":
-    CREATION_FLAGS = subprocess.CREATE_NEW_PROCESS_GROUP  # what a new session is elsewhere
-else:
-    CREATION_FLAGS = 0
 
 T = TypeVar("T")
 
@@ -81,20 +76,19 @@ class ChildProcess:
         codec: Codec,
         name: str = "the child process",
         stop_seconds: float = 0.0,
-        environment: Mapping[str, str] | None = None,
+        env: Mapping[str, str] | None = None,
     ) -> None:
         """Start `python *arguments`. When closed, it has `stop_seconds` to end by itself before it is killed."""
-        self.name = name
-        self._codec, self._stop_seconds = codec, stop_seconds
+        self._codec, self._name, self._stop_seconds = codec, name, stop_seconds
         self._lock, self._kept = Lock(), bytearray()
         self._process = subprocess.Popen(
             [sys.executable, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env={**os.environ, **(environment or {})},
+            env=env,
             start_new_session=True,
-            creationflags=CREATION_FLAGS,
+            creationflags=0x200 if os.name == "nt" else 0,  # a new process group, for the same on Windows
         )
         assert self._process.stdin and self._process.stdout and self._process.stderr
         self._stdin, self._stdout = self._process.stdin, self._process.stdout
@@ -121,7 +115,7 @@ class ChildProcess:
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(JOIN_SECONDS)
                 self._reader.join(JOIN_SECONDS)
-            raise ProcessEndedError(self.name, self._process.poll(), self.errors()) from None
+            raise ProcessEndedError(self._name, self._process.poll(), self.errors()) from None
 
     def ended(self) -> bool:
         return self._process.poll() is not None
@@ -164,9 +158,7 @@ class ChildProcess:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
 

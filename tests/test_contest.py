@@ -227,10 +227,10 @@ def test_remembering_the_earthquakes_does_not_help() -> None:
     ("delay", "message"),
     [
         (float("nan"), r"must return a finite number of seconds, got nan"),
-        (float("inf"), r"finite number of seconds, got inf \(to stop polling, return 1e9\)"),
+        (float("inf"), r"finite number of seconds, got inf \(to stop: 1e9\)"),
         (10**400, r"finite number of seconds, got inf"),
-        (0, r"must return >= 0.001 seconds, got 0"),
-        (-2.5, r">= 0.001 seconds, got -2.5"),
+        (0, r"must return >= 0.001 s, got 0"),
+        (-2.5, r">= 0.001 s, got -2.5"),
         ("60", r"a number of seconds, got '60' \(str\)"),
         (True, r"a number of seconds, got True \(bool\)"),
         (0.1, rf"polled {MOST_POLLS:,} times by 5,000 s of 7,200 s, the most on one trace: return longer delays"),
@@ -264,7 +264,7 @@ BAD = {
         "def nextdelay(history): return 60",
         r"strategy.py, while loading it: there is no next_delay in the file; it has nextdelay: rename it",
     ),
-    "nothing": ("def wait(history): return 60", r"no next_delay in the file; its functions are: wait"),
+    "nothing": ("def wait(history): return 60", r"no next_delay in the file, only the functions wait"),
     "a number": ("next_delay = 60", r"next_delay must be a function, got 60"),
     "parameters": (
         "def next_delay(history, memory): return 60",

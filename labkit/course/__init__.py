@@ -5,17 +5,6 @@ from labkit.course.optimum import optimum
 from labkit.course.scoring import Outcome, simulate
 from labkit.course.strategy import Disqualified
 from labkit.course.strategy_process import Poll
-from labkit.course.traces import TAUS, ContestTrace, traces
+from labkit.course.traces import ContestTrace, traces
 
-__all__ = [
-    "TAUS",
-    "Contest",
-    "ContestTrace",
-    "Disqualified",
-    "Outcome",
-    "Poll",
-    "contest",
-    "optimum",
-    "simulate",
-    "traces",
-]
+__all__ = ["Contest", "ContestTrace", "Disqualified", "Outcome", "Poll", "contest", "optimum", "simulate", "traces"]

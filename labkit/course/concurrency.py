@@ -3,11 +3,10 @@
 Run as a script, this is one of the processes. It answers the arguments of each call with what its threads raised.
 """
 
-import importlib.util
 import os
 import sqlite3
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
@@ -45,8 +44,10 @@ def call_concurrently(
             for call in [None, *calls]:  # None is answered when the file is loaded, so that all start together
                 for child in children:
                     child.send(call)
-                for child in children:
-                    _raise_first(child.receive())
+                for error in [error for child in children for error in child.receive()]:
+                    if error.startswith("NotImplementedError"):
+                        raise NotImplementedError
+                    raise RuntimeError(error)
 
         try:
             with_deadline(limit, make_calls)
@@ -55,15 +56,8 @@ def call_concurrently(
             raise RuntimeError(gettext(text, limit=f"{limit:g}")) from None
 
 
-def _raise_first(errors: Sequence[str]) -> None:
-    for error in errors:
-        if error.startswith("NotImplementedError"):
-            raise NotImplementedError
-        raise RuntimeError(error)
-
-
 class SlowConnection(sqlite3.Connection):
-    """A database that answers a SELECT late, `delays` having one: other calls can change what it has read."""
+    """A database that answers a SELECT late while `delays` has one, so that other calls change what it has read."""
 
     delays: ClassVar[list[float]] = []
 
@@ -77,21 +71,25 @@ class SlowConnection(sqlite3.Connection):
 
 def main(parent: int, path: Path, name: str, threads: int) -> None:
     """Answer the parent's calls until it ends."""
-    function: Callable[..., object] | None = None
+    names: dict[str, Any] = {"__name__": path.stem}
     sqlite3.connect = partial(sqlite3.connect, factory=SlowConnection)  # type: ignore[assignment]
 
     def answer(call: Sequence[Any] | None) -> list[str]:
-        nonlocal function
         errors: list[str] = []
-        if call is None:
+        barrier = Barrier(1 if call is None else threads)
+
+        def run() -> None:
+            barrier.wait()
             try:
-                function = _load(path, name)
+                if call is None:
+                    exec(compile(path.read_bytes(), str(path), "exec"), names)
+                else:
+                    names[name](*call)
             except BaseException as error:
-                errors.append(_describe(error))
-            return errors
-        assert function is not None
-        SlowConnection.delays, barrier = [SELECT_DELAY], Barrier(threads)
-        callers = [Thread(target=_call, args=(function, call, barrier, errors)) for _ in range(threads)]
+                errors.append(f"{type(error).__name__}: {error}".rstrip(": "))
+
+        SlowConnection.delays = [SELECT_DELAY]
+        callers = [Thread(target=run) for _ in range(barrier.parties)]
         for thread in callers:
             thread.start()
         for thread in callers:
@@ -99,28 +97,6 @@ def main(parent: int, path: Path, name: str, threads: int) -> None:
         return errors
 
     answer_parent(answer, JSON_LINES, parent)
-
-
-def _call(function: Callable[..., object], arguments: Sequence[Any], barrier: Barrier, errors: list[str]) -> None:
-    barrier.wait()
-    try:
-        function(*arguments)
-    except BaseException as error:
-        errors.append(_describe(error))
-
-
-def _describe(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}".rstrip(": ")
-
-
-def _load(path: Path, name: str) -> Callable[..., object]:
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    function: Callable[..., object] = getattr(module, name)
-    return function
 
 
 if __name__ == "__main__":

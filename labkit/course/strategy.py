@@ -1,8 +1,8 @@
 """Runs a student's strategy on the traces of a contest. The traces stay here; the strategy has a process of its own."""
 
+import os
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,56 +29,46 @@ class Disqualified(Exception):  # noqa: N818  (a result, not a failure of the co
         """The beginning of what it had printed by then."""
 
 
-@dataclass
-class Progress:
-    """How far a strategy has come."""
-
-    trace: ContestTrace | None = None
-    number: int = 0
-    polls: int = 0
-    at: float = 0.0
-    sent_at: float = 0.0
-    """`monotonic()` when the last message was sent to it."""
-
-    def __str__(self) -> str:
-        if self.trace is None or self.polls == 0:
-            return gettext("while loading it")
-        trace = {"number": self.number, "trace": self.trace.name, "tau": f"{self.trace.tau:g}"}
-        poll = {"polls": f"{self.polls:,}", "at": f"{self.at:,.0f}"}
-        return gettext("on trace {number} ({trace}, τ = {tau} s), after poll {polls} at {at} s", **trace, **poll)
-
-
 class Strategy(ChildProcess):
     """A strategy's process. It receives τ and the strategy's own polls, and nothing else of a trace."""
 
     def __init__(self, path: Path, limit: float) -> None:
         arguments = ["-P", "-u", strategy_process.__file__, str(path), str(limit + 5)]
-        environment = {"PYTHONHASHSEED": "0", "PYTHONIOENCODING": "utf-8:backslashreplace"}
-        super().__init__(arguments, JSON_LINES, environment=environment)
-        self.progress, self._sent = Progress(sent_at=monotonic()), 0
+        env = {**os.environ, "PYTHONHASHSEED": "0", "PYTHONIOENCODING": "utf-8:backslashreplace"}
+        super().__init__(arguments, JSON_LINES, env=env)
+        self._trace: ContestTrace | None = None
+        self._number, self._polls, self._at = 0, 0, 0.0
+        self._sent, self.sent_at = 0, monotonic()
+        """Messages, and the machine's time at the last one."""
 
-    @property
     def printed(self) -> str:
         return self.errors()[:KEPT]
 
+    def progress(self) -> str:
+        """How far it has come, in words."""
+        if self._trace is None or self._polls == 0:
+            return gettext("while loading it")
+        trace = {"number": self._number, "trace": self._trace.name, "tau": f"{self._trace.tau:g}"}
+        poll = {"polls": f"{self._polls:,}", "at": f"{self._at:,.0f}"}
+        return gettext("on trace {number} ({trace}, τ = {tau} s), after poll {polls} at {at} s", **trace, **poll)
+
     def begin(self, number: int, trace: ContestTrace) -> Callable[[Poll], object]:
         """Begin a trace. Returns the function to call with each poll."""
-        self.progress = Progress(trace, number)
+        self._number, self._trace, self._polls = number, trace, 0
         self._exchange({"tau": trace.tau})
         return self.next_delay
 
     def next_delay(self, poll: Poll) -> object:
         """The seconds to the next poll, unchecked: the student's process may have forged them."""
-        self.progress.polls, self.progress.at = self.progress.polls + 1, poll.at
+        self._polls, self._at = self._polls + 1, poll.at
         return self._exchange({"at": poll.at, "occurred": poll.occurred}).get("delay")
 
     def _exchange(self, message: dict[str, Any]) -> dict[str, Any]:
         """Send a message and return its answer. Raises StrategyError for an error, and for what is no answer to it."""
-        self.progress.sent_at = monotonic()
-        self._sent += 1
-        got: object = None
+        self._sent, self.sent_at = self._sent + 1, monotonic()
+        answer: dict[str, Any] = {}
         try:
-            got = answer = self.ask({"number": self._sent, **message})
+            answer = self.ask({"number": self._sent, **message})
             number, error = answer["number"], _reported_error(answer)
         except ProcessEndedError as end:
             if end.status is None:
@@ -87,12 +77,12 @@ class Strategy(ChildProcess):
             raise StrategyError(text, status=end.status) from None
         except (ValueError, LookupError, TypeError, AttributeError) as wrong:
             text = "it wrote to the pipe for answers ({got}): do not write to files that you have not opened"
-            raise StrategyError(text, got=f"{wrong if got is None else got!s:.80}") from None
+            raise StrategyError(text, got=f"{answer or wrong!s:.80}") from None
         if number != self._sent:
             raise StrategyError("more than one process answers: remove the code that starts another one (fork)")
         if error:
             raise StrategyError("{error}", error=error)
-        return answer  # type: ignore[no-any-return]
+        return answer
 
 
 def _reported_error(answer: dict[str, Any]) -> str:
@@ -121,13 +111,13 @@ def run_strategy(path: Path, traces: Sequence[ContestTrace], limit: float = LIMI
         except StrategyError as error:
             reason = gettext(error.text, **error.values)
         except TimeoutError:
-            waited = monotonic() - strategy.progress.sent_at
+            waited = monotonic() - strategy.sent_at
             text = "the {limit} s for all traces are over: make next_delay faster"
             if waited > limit / 2:
                 text = "the {limit} s for all traces are over, the last {waited} s without an answer: an endless loop?"
             reason = gettext(text, limit=f"{limit:g}", waited=f"{waited:.0f}")
-        progress = str(strategy.progress)
+        progress = strategy.progress()
     if reason:
-        words = {"file": path.name, "progress": progress, "reason": reason}
-        raise Disqualified(gettext("{file}, {progress}: {reason}", **words), strategy.printed)
-    return outcomes, strategy.printed
+        text = gettext("{file}, {progress}: {reason}", file=path.name, progress=progress, reason=reason)
+        raise Disqualified(text, strategy.printed())
+    return outcomes, strategy.printed()

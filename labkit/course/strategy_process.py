@@ -86,11 +86,9 @@ def checked_delay(value: object) -> float:
     except OverflowError:
         delay = math.inf
     if not math.isfinite(delay):
-        text = "next_delay must return a finite number of seconds, got {got} (to stop polling, return 1e9)"
-        raise StrategyError(text, got=delay)
+        raise StrategyError("next_delay must return a finite number of seconds, got {got} (to stop: 1e9)", got=delay)
     if delay < SHORTEST_DELAY:
-        text = "next_delay must return >= {least} seconds, got {got}"
-        raise StrategyError(text, least=SHORTEST_DELAY, got=f"{delay:g}")
+        raise StrategyError("next_delay must return >= {least} s, got {got}", least=SHORTEST_DELAY, got=f"{delay:g}")
     return delay
 
 
@@ -107,8 +105,7 @@ def load(path: Path) -> object:
     if near := get_close_matches("next_delay", others, 1):
         raise StrategyError("there is no next_delay in the file; it has {near}: rename it", near=near[0])
     if others:
-        text = "there is no next_delay in the file; its functions are: {others}"
-        raise StrategyError(text, others=", ".join(others))
+        raise StrategyError("there is no next_delay in the file, only the functions {others}", others=", ".join(others))
     raise StrategyError("there is no next_delay in the file, and no other function")
 
 
