@@ -1,4 +1,4 @@
-"""The exercises: the solutions pass, untouched copies and lazy answers do not, and nothing leaks to the students."""
+"""The exercises: solutions pass, untouched copies and lazy answers do not, and students' copies show no solution."""
 
 import contextlib
 import io
@@ -18,8 +18,7 @@ import pytest
 from labkit.cli import main
 from labkit.course.assignment import exercises, student_copy, write_assignment
 from labkit.course.check import Incorrect, NotAttempted, cell_file, check, check_at_most, checking
-from labkit.course.concurrency import at_once
-from labkit.course.contest import Contest
+from labkit.course.concurrency import call_concurrently
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = {name[:2]: json.loads(text) for name, text in exercises().items()}
@@ -101,9 +100,12 @@ def test_the_teachers_page_has_each_walkthrough_s_points() -> None:
 
 @pytest.mark.parametrize("walkthrough", NOTEBOOKS)
 def test_the_solutions_pass_every_check(walkthrough: str) -> None:
-    said = verdicts(NOTEBOOKS[walkthrough])
-    assert list(said) == role(NOTEBOOKS[walkthrough], "grade")
-    assert all(verdict.startswith("correct: ") for verdict in said.values()), said
+    """By the stored outputs: nbval runs these notebooks, with the solutions, and compares what each check prints."""
+    for cell in NOTEBOOKS[walkthrough]["cells"]:
+        if cell["id"] in role(NOTEBOOKS[walkthrough], "grade"):
+            (output,) = cell["outputs"]
+            assert re.fullmatch(r"correct: \w+\n", "".join(output["text"]))
+            assert "tags" not in cell["metadata"]
 
 
 # The students' copies
@@ -244,18 +246,18 @@ BY_HEART = """import math
 from importlib import import_module
 from os import environ
 
-lab = import_module("lab" "kit.course")  # hidden from who reads the cell's names
-optimum, traces = lab.optimum, lab.traces
-KNOWN = [
-    (one.tau, [at / 1e9 for at in one.events],
-     [at / 1e9 for at in optimum(one.events, one.horizon, round(one.tau * 1e9))])
-    for one in traces(int(environ.get("LABKIT_SEED", 0)))
-]
+lab = import_module("lab" "kit.course")  # hidden from `on_its_own`
+if not hasattr(lab, "known"):  # the file runs anew for each trace
+    lab.known = [
+        (one.tau, [at / 1e9 for at in one.events],
+         [at / 1e9 for at in lab.optimum(one.events, one.horizon, round(one.tau * 1e9))])
+        for one in lab.traces(int(environ.get("LABKIT_SEED", 0)))
+    ]
 
 def next_delay(history, tau):
-    now, seen = history[-1].at, [at for poll in history for at in poll.occurred]
-    for its_tau, events, polls in KNOWN:
-        if its_tau == tau and events[:len(seen)] == seen and (events[len(seen):] or [now + 1])[0] > now:
+    now, seen = history[-1].at, [at for poll in history[:100] for at in poll.occurred]
+    for its_tau, events, polls in lab.known:
+        if its_tau == tau and events[:len(seen)] == seen and (len(history) > 100 or events[len(seen)] > now):
             later = [at for at in polls if at > now]
             return max(later[0] - now, 0.001) if later else 1e6
     return math.sqrt(2 * tau * 285)"""
@@ -332,7 +334,7 @@ LAZY = [
     lazy("page", "a page more each time", "the bytes sent is",
          "seen = int(cursor or 0); return events[max(0, seen - limit + 1):][:limit], str(min(len(events), seen + 1))"),
     lazy("delay", "one interval for all", "your score with seed 0 is", "return math.sqrt(2 * tau * 285)"),
-    lazy("delay", "the judge's frames", "your score with seed 0 is", FRAMES),
+    lazy("delay", "the caller's frames", "your score with seed 0 is", FRAMES),
     lazy("delay", "the practice traces by heart", "your score on other traces is", BY_HEART, check="contest-check"),
     lazy("delay", "the lab's own", "the cell of next_delay uses labkit", "import labkit.course.rules as r; return 60"),
     lazy("choose", "always the webhook", r"per_hour=90.* is 'webhook' \(str\), expected 'polling'",
@@ -363,32 +365,31 @@ def test_a_lazy_way_is_found_out(
     assert re.search(message, verdict), verdict
 
 
-SABOTAGE = [
-    "c.check = c.check_at_most = lambda *a, **k: None",
-    "c.checking = lambda name: nullcontext()",
-    "c.on_its_own = lambda *a: None",
-    "c.scores = lambda *a, **k: {'yours': 1, 'fixed': 2}",
-    "k.Contest.scores = {'yours': 1, 'fixed': 2}",
-]
+SABOTAGE = {  # the exercise, its check, an answer that is refused, and what would let it pass
+    "check": ("trips", "trips-check", "return 7", "lambda *a, **k: None"),
+    "check_at_most": ("page", "page-check", "return events, ''", "lambda *a, **k: None"),
+    "checking": ("trips", "trips-check", "return 7", "lambda name: __import__('contextlib').suppress(AssertionError)"),
+    "on_its_own": ("trips", "trips-check", "import labkit\n    SOLUTION", "lambda *a: None"),
+    "scores": ("delay", "contest-check", "return None", "lambda *a, **k: {'yours': 1, 'fixed': 2}"),
+}
 
 
-@pytest.mark.parametrize("line", SABOTAGE)
-@pytest.mark.parametrize(("walkthrough", "name", "check"), [("00", "trips", "trips"), ("04", "delay", "contest")])
-def test_an_answer_that_turns_the_checks_off_is_not_correct(
-    walkthrough: str, name: str, check: str, line: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Contest, "scores", Contest.scores)  # as it was, after the test
-    notebook, wrong = NOTEBOOKS[walkthrough], ANSWERS[name].format("return 1000")
-    off = "import labkit.course.check as c, labkit.course.contest as k\nfrom contextlib import nullcontext\n" + line
-    for answer in (f"{off}\n{wrong}", f"{wrong}\n{off}"):
-        (verdict,) = verdicts(answered(notebook, {f"{name}-answer": answer}), only=(f"{check}-check",)).values()
-        assert not verdict.startswith("correct")
+@pytest.mark.parametrize("name", SABOTAGE)
+def test_an_answer_that_replaces_a_check_is_incorrect(name: str) -> None:
+    """The replacement hides its import from `on_its_own`. Without the lock on the module each of them passes."""
+    exercise, check, filling, replacement = SABOTAGE[name]
+    notebook = next(each for each in NOTEBOOKS.values() if f"{exercise}-answer" in code(each))
+    solution = regions(code(notebook)[f"{exercise}-answer"], "SOLUTION")[1].strip()
+    answer = ANSWERS[exercise].format(filling.replace("SOLUTION", solution))
+    answer += f"\n__import__('sys').modules['labkit.course.check'].{name} = {replacement}"
+    (verdict,) = verdicts(answered(notebook, {f"{exercise}-answer": answer}), only=(check,)).values()
+    assert verdict.startswith("incorrect: "), verdict
 
 
 @pytest.mark.parametrize("name", ["check", "check_at_most", "checking", "on_its_own", "scores"])
 def test_the_checks_cannot_be_replaced(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(AttributeError, match=f"leave the checks as they are: {name} cannot be replaced"):
-        monkeypatch.setattr(f"labkit.course.check.{name}", lambda *asked, **more: None)
+    with pytest.raises(AttributeError, match=f"the checks cannot be replaced: leave {name} as it is"):
+        monkeypatch.setattr(f"labkit.course.check.{name}", lambda *arguments, **named: None)
 
 
 def test_the_last_check_s_seed_is_the_teacher_s_and_out_of_the_answer_s_reach(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -431,7 +432,7 @@ def test_not_attempted_incorrect_and_correct_are_three_things(capsys: pytest.Cap
         return missing  # type: ignore[name-defined]  # noqa: F821
 
     assert says(nothing).startswith("not attempted: answer still raises NotImplementedError")
-    assert says(nameless, "missing").startswith("not attempted: there is no missing yet: its cell was not run, is ")
+    assert says(nameless, "missing").startswith("not attempted: there is no missing yet. Its cell was not run, is ")
     assert says(nameless).startswith("incorrect: answer raised NameError: name 'missing' is not defined, in line ")
     assert capsys.readouterr().out == ""
     with checking("answer"):
@@ -528,19 +529,19 @@ def test_what_a_call_raises_in_another_process_is_raised_here(tmp_path: Path) ->
     answer = tmp_path / "answer.py"
     answer.write_text("print('loud')\ndef take(x):\n    print('loud')\n    raise ValueError(f'no {x}')\n")
     with pytest.raises(RuntimeError, match="ValueError: no 7"):
-        at_once(answer, "take", [[7]])
-    with pytest.raises(RuntimeError, match="AttributeError: .* has no attribute 'give'"):
-        at_once(answer, "give", [[7]])
+        call_concurrently(answer, "take", [[7]], processes=1)
+    with pytest.raises(RuntimeError, match="KeyError: 'give'"):
+        call_concurrently(answer, "give", [[7]], processes=1)
     answer.write_text("def take(x):\n    raise NotImplementedError()\n")
     with pytest.raises(NotImplementedError):
-        at_once(answer, "take", [[7]])
+        call_concurrently(answer, "take", [[7]], processes=1)
 
 
 def test_calls_that_wait_for_each_other_are_ended(tmp_path: Path) -> None:
     answer = tmp_path / "answer.py"
     answer.write_text("from threading import Lock\nlock = Lock()\ndef take(x):\n    lock.acquire()\n")
     with pytest.raises(RuntimeError, match="the 1 s for all calls are over"):
-        at_once(answer, "take", [[7]], limit=1)
+        call_concurrently(answer, "take", [[7]], limit=1)
 
 
 # The command
@@ -571,7 +572,7 @@ def test_assignment_can_write_those_of_one_walkthrough(tmp_path: Path, capsys: p
     assert sorted(path.name[:2] for path in tmp_path.iterdir()) == ["01", "03"]
     status, out, err = labkit(capsys, "assignment", str(tmp_path), "--only", "77")
     assert (status, out) == (2, "")
-    assert err.startswith("labkit: no exercises begin with '77'; there are: 00_start_here_exercises.ipynb, ")
+    assert err.startswith("labkit: no exercises start with '77'; there are: 00_start_here_exercises.ipynb, ")
 
 
 def test_assignment_keeps_what_is_there_and_writes_the_rest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -580,7 +581,7 @@ def test_assignment_keeps_what_is_there_and_writes_the_rest(tmp_path: Path, caps
     status, out, err = labkit(capsys, "assignment", str(tmp_path))
     assert status == 0
     assert [Path(line).name[:2] for line in out.splitlines()] == [n for n in NOTEBOOKS if n != "01"]
-    assert err == f"labkit: {answers} was there, perhaps with somebody's answers, and is kept\n"
+    assert err == f"labkit: {answers} exists, may contain answers, and was kept\n"
     assert answers.read_text() == "a night's work"
     assert len(list(tmp_path.iterdir())) == len(NOTEBOOKS)
 
@@ -594,7 +595,7 @@ def test_assignment_overwrites_no_answers_unless_told_to(
     answers.write_text("a night's work")
     status, out, err = labkit(capsys, "assignment", str(tmp_path), *only)
     assert (status, out) == (2, "")
-    assert err.startswith("labkit: there already, perhaps with somebody's answers (--force overwrites them): ")
+    assert err.startswith("labkit: these exist and may contain answers (--force overwrites them): ")
     assert str(answers) in err
     assert len(err.splitlines()) == 1
     assert answers.read_text() == "a night's work"

@@ -547,7 +547,7 @@ TELL = """if True:
         answer = ask(self, name, *arguments)
         if name == "start":
             helpers = start_helpers()
-            print(self._process.pid, answer, self._folder, *helpers, flush=True)
+            print(self._process.pid, answer, self.folder, *helpers, flush=True)
         return answer
     real.SourceProcess.ask = told
     run = lambda: RealLens().run(Scenario(poisson(3600, 60), delay=0.0), Polling(0.1))

@@ -1,4 +1,4 @@
-"""`labkit assignment`: the exercises, as they are handed out."""
+"""`labkit assignment`: writes the exercises to hand out."""
 
 from pathlib import Path
 
@@ -12,15 +12,15 @@ from labkit.course.assignment import write_assignment
 @click.option(
     "--only", multiple=True, metavar="NN", help="Only the exercises of this walkthrough, such as 01. Repeatable."
 )
-@click.option("--force", is_flag=True, help="Overwrite copies that are there, and the answers in them.")
+@click.option("--force", is_flag=True, help="Overwrite existing copies, and the answers in them.")
 def assignment_command(directory: Path, only: tuple[str, ...], force: bool) -> None:
-    """Write the course's exercises to DIR as a student gets them: without solutions and hidden tests.
+    """Write the students' copies of the exercises to DIR: without solutions and hidden tests.
 
-    Each is a notebook that needs labkit and nothing else; nbgrader can grade it. docs/for-teachers.md says how. What is
-    there already is kept.
+    Each is a notebook that needs only labkit. nbgrader can grade it; docs/for-teachers.md says how. Existing files are
+    kept.
     """
     written, kept = write_assignment(directory, only, force)
     for path in written:
         click.echo(path)
     for path in kept:
-        click.echo(f"labkit: {path} was there, perhaps with somebody's answers, and is kept", err=True)
+        click.echo(f"labkit: {path} exists, may contain answers, and was kept", err=True)

@@ -1,4 +1,4 @@
-"""`labkit contest`: when would you poll next? A student's strategy, scored on traces that it has not seen."""
+"""`labkit contest`: when would you poll next? Scores a student's strategy on traces that it has not seen."""
 
 import sys
 from collections.abc import Callable
@@ -10,14 +10,14 @@ import click
 from labkit.cli.output import check_format, check_target, print_table, write_json
 from labkit.cli.terminal import terminal
 from labkit.course import Contest, Disqualified, contest
-from labkit.course.judge import LIMIT
+from labkit.course.strategy import LIMIT
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
 SHOWN = 10
-"""Lines of what a strategy prints that are shown."""
+"""Lines of the strategy's output that are shown."""
 
 
 @click.command("contest")
@@ -27,39 +27,40 @@ SHOWN = 10
     default="0",
     show_default=True,
     metavar="N|-",
-    help="Of the traces; - reads it from a line of standard input, where no strategy can see it.",
+    help="Seed of the traces; - reads it from standard input, where the strategy cannot see it.",
 )
 @click.option(
-    "--limit", type=click.FloatRange(1, 3600), default=LIMIT, show_default=True, help="Seconds that the strategy has."
+    "--limit", type=click.FloatRange(1, 3600), default=LIMIT, show_default=True, help="Seconds for all traces together."
 )
 @click.option("--json", "json_path", metavar="PATH|-", help="Write scores and outcomes as JSON; - is standard output.")
-@click.option("--plot", "plot_path", metavar="PATH", help="Draw polls against lateness, .png, .svg or .pdf.")
+@click.option("--plot", "plot_path", metavar="PATH", help="Draw polls against latency, .png, .svg or .pdf.")
 def contest_command(strategy: str, seed: str, limit: float, json_path: str | None, plot_path: str | None) -> None:
-    """Score a file with `next_delay(history)`: the seconds until the next poll, given what the polls so far brought.
+    """Score a file with `next_delay(history)`: the seconds until the next poll, given what the polls so far returned.
 
-    J = polls + total latency / τ on 15 traces, against the least that anybody could have who knew the events. Seed 0 is
-    for practice; a teacher scores with another. Exit status 1: the strategy has no score, and the last line says why.
+    The score compares J = polls + total latency / τ on 15 traces with the lowest J that is possible for somebody who
+    knows the events. Seed 0 is for practice; a teacher scores with another one. If the strategy has no score, the exit
+    status is 1 and the last line says why.
     """
     to_stdout = json_path == "-"
     check_target("--json", None if to_stdout else json_path)
     check_target("--plot", plot_path)
     check_format(plot_path)
-    drawn_from = _seed(seed)
+    number = _seed(seed)
     console = terminal(stderr=to_stdout)
     result, reason = None, None
     try:
-        with console.status(f"{Path(strategy).name} is at work", spinner="line"):
-            result = contest(strategy, drawn_from, limit)
+        with console.status(f"running {Path(strategy).name}", spinner="line"):
+            result = contest(strategy, number, limit)
         printed = result.printed
     except Disqualified as error:
         reason, printed = str(error), error.printed
     if json_path is not None:
-        write_json(_document(strategy, drawn_from, result, reason), json_path)
+        write_json(_document(strategy, number, result, reason), json_path)
     if result is not None and not to_stdout:
         _print_table(result, Path(strategy).name, console)
     if printed:
         lines = printed.splitlines()
-        more = "; the beginning" if len(lines) > SHOWN else ""
+        more = f" (the first {SHOWN} lines)" if len(lines) > SHOWN else ""
         console.print(f"{Path(strategy).name} printed{more}:", highlight=False, markup=False)
         console.print("\n".join(f"    {line}" for line in lines[:SHOWN]), highlight=False, markup=False, style="dim")
     if result is None:
@@ -91,10 +92,10 @@ def _print_table(result: Contest, name: str, console: "Console") -> None:
     console.print(f"{name}, seed {result.seed}", style="bold", highlight=False, markup=False)
     print_table(_table(result), console)
     own, fixed = result.score, result.scores["fixed"]
-    verdict = "better than" if own < fixed else "worse than" if own > fixed else "as good as"
+    compared = "better than" if own < fixed else "worse than" if own > fixed else "as good as"
     console.print(
-        f"Score {own:.3f}, {verdict} the fixed interval √(2τ/λ), which is told λ ({fixed:.3f});"
-        " the optimum knows the events, and has 1.",
+        f"Score {own:.3f}, {compared} the fixed interval √(2τ/λ), which knows λ ({fixed:.3f})."
+        " The optimum knows the events and has 1.",
         highlight=False,
         markup=False,
     )
@@ -103,17 +104,17 @@ def _print_table(result: Contest, name: str, console: "Console") -> None:
 def _table(result: Contest) -> "Table":
     from rich.table import Table
 
-    rows = {(row["trace"], row["tau"], row["player"]): row for row in result.rows()}
+    rows = {(row["trace"], row["tau"], row["strategy"]): row for row in result.rows()}
     table = Table(show_footer=True)
     table.add_column("trace", "score")
     table.add_column("τ, s", justify="right", no_wrap=True)
     for heading, _ in COLUMNS:
         table.add_column(heading, justify="right", no_wrap=True)
-    for player, heading in HEADINGS.items():
-        table.add_column(heading, f"{result.scores[player]:.3f}", justify="right", no_wrap=True)
+    for strategy, heading in HEADINGS.items():
+        table.add_column(heading, f"{result.scores[strategy]:.3f}", justify="right", no_wrap=True)
     previous = None
-    for (trace, tau, player), row in rows.items():
-        if player == "yours":
+    for (trace, tau, strategy), row in rows.items():
+        if strategy == "yours":
             if previous not in (None, tau):
                 table.add_section()
             previous = tau

@@ -1,4 +1,4 @@
-"""The exercises as a student gets them: without solutions, hidden tests and outputs."""
+"""Makes the students' copies of the exercises: without solutions, hidden tests and outputs."""
 
 import json
 import re
@@ -13,7 +13,7 @@ STUB = "# YOUR CODE HERE\nraise NotImplementedError()"
 
 
 def exercises() -> dict[str, str]:
-    """The course's exercises, solutions included: name of the file -> its JSON, in the order of the walkthroughs."""
+    """The exercises with solutions, from file name to JSON, in the order of the walkthroughs."""
     try:
         folder = files("labkit.course.exercises")
     except ModuleNotFoundError:  # a checkout that is not installed
@@ -23,20 +23,20 @@ def exercises() -> dict[str, str]:
 
 
 def write_assignment(directory: Path, only: Collection[str] = (), force: bool = False) -> tuple[list[Path], list[Path]]:
-    """Write the students' copies of the exercises, or only of those whose names begin so.
+    """Write the students' copies of the exercises, or only of those whose file names start with one of `only`.
 
-    Returns the paths of those that were written, and of those that were there and are kept, unless `force` overwrites
-    them. Raises FileExistsError if all were there.
+    Returns the paths that were written, and those that existed and are kept; `force` overwrites them. Raises
+    FileExistsError if all existed.
     """
     chosen = {name: text for name, text in exercises().items() if not only or name.startswith(tuple(only))}
-    for beginning in only:
-        if not any(name.startswith(beginning) for name in chosen):
-            raise ValueError(f"no exercises begin with {beginning!r}; there are: {', '.join(exercises())}")
+    for start in only:
+        if not any(name.startswith(start) for name in chosen):
+            raise ValueError(f"no exercises start with {start!r}; there are: {', '.join(exercises())}")
     paths = {directory / name: text for name, text in chosen.items()}
     kept = [path for path in paths if path.exists() and not force]
     if len(kept) == len(paths):
-        there = ", ".join(map(str, kept))
-        raise FileExistsError(f"there already, perhaps with somebody's answers (--force overwrites them): {there}")
+        names = ", ".join(map(str, kept))
+        raise FileExistsError(f"these exist and may contain answers (--force overwrites them): {names}")
     directory.mkdir(parents=True, exist_ok=True)
     written = [path for path in paths if path not in kept]
     for path in written:
@@ -46,15 +46,15 @@ def write_assignment(directory: Path, only: Collection[str] = (), force: bool = 
 
 
 def student_copy(notebook: dict[str, Any]) -> dict[str, Any]:
-    """A notebook as nbgrader's `generate_assignment` gives it out: answers and hidden tests cut, outputs cleared.
+    """A notebook as nbgrader's `generate_assignment` makes it: without answers, hidden tests and outputs.
 
-    The cells keep their ids and nbgrader's metadata, so that what comes back can be graded by the whole notebook.
+    The cells keep their ids and nbgrader's metadata, so that the original can grade what comes back.
     """
     return {**notebook, "cells": [_student_cell(cell) for cell in notebook["cells"]]}
 
 
 def without_solution(source: str) -> str:
-    r"""Each region between the marks becomes a stub that raises NotImplementedError.
+    r"""Replace each region between the marks by a stub that raises NotImplementedError.
 
     >>> print(without_solution("def answer():\n    ### BEGIN SOLUTION\n    return 42\n    ### END SOLUTION"))
     def answer():
@@ -65,7 +65,7 @@ def without_solution(source: str) -> str:
 
 
 def without_hidden_tests(source: str) -> str:
-    r"""What stands between the marks is cut, marks included.
+    r"""Remove each region between the marks, and the marks.
 
     >>> without_hidden_tests("check(1)\n### BEGIN HIDDEN TESTS\ncheck(2)\n### END HIDDEN TESTS")
     'check(1)'

@@ -1,4 +1,4 @@
-"""What the check of an exercise says: not attempted, incorrect and why, or correct."""
+"""The checks of the exercises. A check says: not attempted, incorrect and why, or correct."""
 
 import linecache
 import sys
@@ -16,19 +16,19 @@ from types import CodeType, ModuleType
 import labkit
 from labkit.catalogue import gettext
 from labkit.course.contest import contest
-from labkit.course.judge import Disqualified
+from labkit.course.strategy import Disqualified
 
 OURS = (sys.prefix, sys.base_prefix, str(Path(__file__).parent.parent))
-"""Where files are that no student wrote."""
+"""Folders of files that no student wrote."""
 LAB = {"labkit", "theory", *labkit.__all__}
-"""What an answer that is its author's own does without."""
+"""Names that an answer may not use: it must do its own work."""
 
 
-class Verdict(AssertionError):  # noqa: N818  (on an answer: the check has not failed)
+class Verdict(AssertionError):  # noqa: N818  (about an answer: the check itself has not failed)
     """Why an answer is not correct."""
 
     def _render_traceback_(self) -> list[str]:
-        """What a notebook shows: the sentence is enough."""
+        """What a notebook shows: the sentence, without a traceback."""
         return [str(self)]
 
 
@@ -42,7 +42,7 @@ class Incorrect(Verdict):
 
 @contextmanager
 def checking(name: str) -> Iterator[None]:
-    """Whatever happens in the block becomes a verdict on the answer `name`: an exception, or a line, "correct".
+    """Turn what happens in the block into a verdict on the answer `name`: an exception, or a printed line, "correct".
 
     >>> with checking("interval"):
     ...     check("interval", 60, 60)
@@ -51,22 +51,22 @@ def checking(name: str) -> Iterator[None]:
     try:
         yield
     except NotImplementedError:
-        said = "not attempted: {name} still raises NotImplementedError; write yours, and run it"
-        raise NotAttempted(gettext(said, name=name)) from None
+        text = "not attempted: {name} still raises NotImplementedError. Write your answer and run its cell"
+        raise NotAttempted(gettext(text, name=name)) from None
     except NameError as error:
         if error.name == name:
-            said = "not attempted: there is no {name} yet: its cell was not run, is empty, or had an error"
-            raise NotAttempted(gettext(said, name=name)) from None
-        raise _fault(name, error) from error
+            text = "not attempted: there is no {name} yet. Its cell was not run, is empty, or raised an error"
+            raise NotAttempted(gettext(text, name=name)) from None
+        raise _raised(name, error) from error
     except Verdict as verdict:
         raise verdict from None
     except (Exception, SystemExit) as error:
-        raise _fault(name, error) from error
+        raise _raised(name, error) from error
     print(gettext("correct: {name}", name=name))
 
 
 def check(name: str, value: object, expected: object, *, within: float = 0.0, hint: str = "") -> None:
-    """Raise Incorrect unless the value is the one that was expected; a number may be off by a share, `within`.
+    """Raise Incorrect unless the value is as expected. A number may differ by the share `within`.
 
     >>> check("the interval", 61, 60, within=0.05)
     >>> check("the interval", "60", 60, hint="a number, without quotes")
@@ -76,12 +76,12 @@ def check(name: str, value: object, expected: object, *, within: float = 0.0, hi
     """
     if _equal(value, expected, within):
         return
-    tolerance = gettext(", give or take {share:g} of it", share=within) if within else ""
+    tolerance = f" ± {100 * within:g} %" if within else ""
     raise _incorrect(name, value, f"{_shown(expected)}{tolerance}", hint)
 
 
 def check_at_most(name: str, value: object, most: float, *, hint: str = "") -> None:
-    """Raise Incorrect unless the value is a number, and no larger.
+    """Raise Incorrect unless the value is a number <= `most`.
 
     >>> check_at_most("the number of requests", 9000, 60)
     Traceback (most recent call last):
@@ -93,19 +93,19 @@ def check_at_most(name: str, value: object, most: float, *, hint: str = "") -> N
 
 
 def on_its_own(function: object, *given: str) -> None:
-    """Raise Incorrect if the cell in which a function stands uses the lab, or what was given to measure with.
+    """Raise Incorrect if the cell that defines the function uses labkit, or one of the names in `given`.
 
-    It reads the cell's names, and so does not see what is hidden from it (`__import__("lab" + "kit")`).
+    It reads the names in the cell's code, and so does not find a hidden import (`__import__("lab" + "kit")`).
     """
     code, source = _cell(function)
     if used := _names(compile(source, code.co_filename, "exec")) & {*LAB, *given}:
-        said = "incorrect: the cell of {name} uses {used}. Work it out without, and try things out in another cell"
-        raise Incorrect(gettext(said, name=code.co_name, used=", ".join(sorted(used))))
+        text = "incorrect: the cell of {name} uses {used}. Write it without; to try things out, use another cell"
+        raise Incorrect(gettext(text, name=code.co_name, used=", ".join(sorted(used))))
 
 
 @contextmanager
 def cell_file(function: object) -> Iterator[Path]:
-    """The cell in which a function stands, as a file: for another process, which sees nothing of the notebook."""
+    """The cell that defines a function, as a file for another process, which sees nothing of the notebook."""
     _, source = _cell(function)
     with TemporaryDirectory(prefix="labkit-") as folder:
         path = Path(folder) / "answer.py"
@@ -114,7 +114,7 @@ def cell_file(function: object) -> Iterator[Path]:
 
 
 def scores(function: object, seed: int) -> dict[str, float]:
-    """What the cell of a `next_delay` scores in a contest, and what the baselines do; it is judged as a file is."""
+    """The contest's scores of the cell that defines a `next_delay`, which runs as a file does, and of the baselines."""
     with cell_file(function) as path:
         try:
             return contest(path, seed).scores
@@ -125,7 +125,7 @@ def scores(function: object, seed: int) -> dict[str, float]:
 
 
 def _cell(function: object) -> tuple[CodeType, str]:
-    """A function's code, and the text of the cell in which it stands."""
+    """A function's code, and the source of the cell that defines it."""
     inner = unwrap(function) if callable(function) else function
     if not isfunction(inner):
         got, kind = _shown(function), type(function).__name__
@@ -134,7 +134,7 @@ def _cell(function: object) -> tuple[CodeType, str]:
 
 
 def _names(code: CodeType) -> set[str]:
-    """What a cell imports, makes, and looks for outside of its functions."""
+    """The names that a cell imports, assigns, and looks up globally."""
     steps = [step for step in get_instructions(code) if step.opname.endswith(("_NAME", "_GLOBAL"))]
     inner = [_names(each) for each in code.co_consts if isinstance(each, CodeType)]
     return {str(step.argval).split(".")[0] for step in steps}.union(*inner)
@@ -146,8 +146,8 @@ def _incorrect(name: str, value: object, expected: str, hint: str) -> Incorrect:
     return Incorrect(gettext("incorrect: {name} is {value} ({type}), expected {expected}", **got) + advice)
 
 
-def _fault(name: str, error: BaseException) -> Incorrect:
-    """An exception out of the answer: what it says, and the last line of the answer's cell on the way to it."""
+def _raised(name: str, error: BaseException) -> Incorrect:
+    """The verdict on an exception: its text, and the last line of the answer's cell in its traceback."""
     frames = [frame for frame in extract_tb(error.__traceback__) if not frame.filename.startswith(OURS)]
     for frame, _ in walk_tb(error.__traceback__):
         if isfunction(answer := frame.f_globals.get(name)):
@@ -155,7 +155,7 @@ def _fault(name: str, error: BaseException) -> Incorrect:
             break
     where = gettext(", in line {number}, `{line}`", number=frames[-1].lineno, line=frames[-1].line) if frames else ""
     raised = f"{type(error).__name__}: {error}".rstrip(": ")
-    notes = "".join(f"; {note}" for note in getattr(error, "__notes__", ()))
+    notes = "".join(f"; {note}" for note in vars(error).get("__notes__", ()))
     return Incorrect(gettext("incorrect: {name} raised {error}", name=name, error=raised) + where + notes)
 
 
@@ -164,7 +164,7 @@ def _equal(value: object, expected: object, within: float) -> bool:
         if _number(expected):
             return _number(value) and isclose(value, expected, rel_tol=within)  # type: ignore[arg-type]
         return type(value) is type(expected) and bool(value == expected)
-    except Exception:  # an array that is neither equal nor not, a whole number that no float can hold
+    except Exception:  # an array has no truth value; an int may be too large for a float
         return False
 
 
@@ -177,16 +177,16 @@ def _shown(value: object) -> str:
         return f"{value:,.6g}"
     try:
         text = f"{value:,}" if _number(value) and isinstance(value, int) else repr(value)
-    except Exception:  # a number of 5,000 digits, an object that cannot say what it is
-        text = "something that cannot be shown"
+    except Exception:  # an int of 5,000 digits, a __repr__ that raises
+        text = "a value that cannot be shown"
     return text if len(text) <= 200 else f"{text[:200]}…"
 
 
 class _Locked(ModuleType):
-    """This module, in which no answer can put checks of its own."""
+    """This module, so that an answer cannot replace the checks."""
 
     def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError(f"leave the checks as they are: {name} cannot be replaced")
+        raise AttributeError(f"the checks cannot be replaced: leave {name} as it is")
 
 
 sys.modules[__name__].__class__ = _Locked

@@ -1,30 +1,29 @@
-"""One function, called by several threads of several processes at once, as deliveries and retries call a receiver.
+"""Calls one function from several threads of several processes at the same time, as webhooks call a receiver.
 
-Run as a script, this is one of the processes: it answers each line of arguments by a line of what its threads raised.
+Run as a script, this is one of the processes. It answers the arguments of each call with what its threads raised.
 """
 
-import importlib.util
-import json
+import os
 import sqlite3
-import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
-from threading import Barrier, Thread, Timer
+from threading import Barrier, Thread
 from typing import Any, ClassVar
 
 from labkit.catalogue import gettext
 from labkit.clock import RealClock
+from labkit.process import JSON_LINES, ChildProcess, ProcessEndedError, answer_parent, with_deadline
 
 LIMIT = 20.0
 """Seconds that all calls together may take."""
-LATE = 0.010
-"""Seconds by which a database answers late, once a call and process: enough for the other process to catch up."""
+SELECT_DELAY = 0.010
+"""Seconds by which one SELECT per call and process is delayed: enough for the other process to catch up."""
 
 
-def at_once(
+def call_concurrently(
     path: Path,
     name: str,
     calls: Sequence[Sequence[object]],
@@ -32,100 +31,73 @@ def at_once(
     threads: int = 4,
     limit: float = LIMIT,
 ) -> None:
-    """Make each call `processes` × `threads` times at the same moment, and when all are through, the next.
+    """Make each call `processes` × `threads` times at the same moment; when all have returned, make the next.
 
-    The function is the one of that name in the file at `path`. If one raises NotImplementedError, so does this;
-    RuntimeError for whatever else it raises, with its name and words, and if `limit` seconds are over.
+    The function has this name in the file at `path`. Raises NotImplementedError if it does, and RuntimeError for any
+    other exception, with its name and text, and when `limit` seconds are over.
     """
-    command = [sys.executable, "-P", "-u", __file__, str(path), name, str(threads)]
+    arguments = ["-P", __file__, str(os.getpid()), str(path), name, str(threads)]
     with ExitStack() as stack:
-        started = [
-            stack.enter_context(
-                subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-            )
-            for _ in range(processes)
-        ]
-        for one in started:
-            last = Timer(limit, one.kill)
-            last.start()
-            stack.callback(last.cancel)
-            stack.callback(one.kill)
-        for call in [None, *calls]:  # the first is no call: who answers it has loaded the file
-            for one in started:
-                assert one.stdin is not None
-                one.stdin.write(json.dumps(call).encode() + b"\n")
-                one.stdin.flush()
-            for one in started:
-                assert one.stdout is not None
-                _raise(one.stdout.readline(), limit)
+        children = [stack.enter_context(ChildProcess(arguments, JSON_LINES)) for _ in range(processes)]
+
+        def make_calls() -> None:
+            for call in [None, *calls]:  # None is answered when the file is loaded, so that all start together
+                for child in children:
+                    child.send(call)
+                for error in [error for child in children for error in child.receive()]:
+                    if error.startswith("NotImplementedError"):
+                        raise NotImplementedError
+                    raise RuntimeError(error)
+
+        try:
+            with_deadline(limit, make_calls)
+        except (ProcessEndedError, TimeoutError):
+            text = "its process ended, or the {limit} s for all calls are over: do the calls wait for each other?"
+            raise RuntimeError(gettext(text, limit=f"{limit:g}")) from None
 
 
-def _raise(line: bytes, limit: float) -> None:
-    if not line:
-        said = "its process ended, or the {limit} s for all calls are over: do they wait for each other?"
-        raise RuntimeError(gettext(said, limit=f"{limit:g}"))
-    for fault in json.loads(line):
-        if fault.startswith("NotImplementedError"):
-            raise NotImplementedError
-        raise RuntimeError(fault)
+class SlowConnection(sqlite3.Connection):
+    """A database that answers a SELECT late while `delays` has one, so that other calls change what it has read."""
 
-
-class Overtaken(sqlite3.Connection):
-    """A database whose first answer to a SELECT comes late: others have time to change what was seen."""
-
-    pauses: ClassVar[list[float]] = []
+    delays: ClassVar[list[float]] = []
 
     def execute(self, *arguments: Any) -> sqlite3.Cursor:
         cursor = super().execute(*arguments)
         if str(arguments[0]).lstrip().upper().startswith("SELECT"):
             with suppress(IndexError):
-                RealClock().sleep(self.pauses.pop())
+                RealClock().sleep(self.delays.pop())
         return cursor
 
 
-def main(path: Path, name: str, threads: int) -> None:
-    """Answer until nobody asks any more."""
-    function: Callable[..., object] | None = None
-    answers, sys.stdout = sys.stdout, sys.stderr
-    sqlite3.connect = partial(sqlite3.connect, factory=Overtaken)  # type: ignore[assignment]
-    for line in sys.stdin:
-        faults: list[str] = []
-        if function is None:
+def main(parent: int, path: Path, name: str, threads: int) -> None:
+    """Answer the parent's calls until it ends."""
+    names: dict[str, Any] = {"__name__": path.stem}
+    sqlite3.connect = partial(sqlite3.connect, factory=SlowConnection)  # type: ignore[assignment]
+
+    def answer(call: Sequence[Any] | None) -> list[str]:
+        errors: list[str] = []
+        barrier = Barrier(1 if call is None else threads)
+
+        def run() -> None:
+            barrier.wait()
             try:
-                function = _load(path, name)
+                if call is None:
+                    exec(compile(path.read_bytes(), str(path), "exec"), names)
+                else:
+                    names[name](*call)
             except BaseException as error:
-                faults.append(_words(error))
-        else:
-            Overtaken.pauses, together = [LATE], Barrier(threads)
-            crowd = [Thread(target=_call, args=(function, json.loads(line), together, faults)) for _ in range(threads)]
-            for thread in crowd:
-                thread.start()
-            for thread in crowd:
-                thread.join()
-        print(json.dumps(faults), file=answers, flush=True)
+                errors.append(f"{type(error).__name__}: {error}".rstrip(": "))
 
+        SlowConnection.delays = [SELECT_DELAY]
+        callers = [Thread(target=run) for _ in range(barrier.parties)]
+        for thread in callers:
+            thread.start()
+        for thread in callers:
+            thread.join()
+        return errors
 
-def _call(function: Callable[..., object], arguments: Sequence[Any], together: Barrier, faults: list[str]) -> None:
-    together.wait()
-    try:
-        function(*arguments)
-    except BaseException as error:
-        faults.append(_words(error))
-
-
-def _words(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}".rstrip(": ")
-
-
-def _load(path: Path, name: str) -> Callable[..., object]:
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    function: Callable[..., object] = getattr(module, name)
-    return function
+    answer_parent(answer, JSON_LINES, parent)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))
+    main(int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], int(sys.argv[4]))

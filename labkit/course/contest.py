@@ -1,4 +1,4 @@
-"""The contest: a strategy's cost on every trace, beside the optimum's and beside what everybody tries first."""
+"""The contest: a strategy's cost on every trace, beside those of three simple rules and of the optimum."""
 
 import math
 from collections.abc import Callable
@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from labkit.clock import NANO
 from labkit.course import rules
-from labkit.course.judge import LIMIT, judged
 from labkit.course.optimum import optimum
-from labkit.course.scoring import Outcome, outcome, play
-from labkit.course.strategy_process import caller
-from labkit.course.traces import Trace, traces
+from labkit.course.scoring import Outcome, outcome, simulate
+from labkit.course.strategy import LIMIT, run_strategy
+from labkit.course.strategy_process import poll_handler
+from labkit.course.traces import ContestTrace, traces
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, repr=False)
 class Contest:
-    """What each player's polls cost on each trace. Players: the strategy first, then the baselines, and `optimal`."""
+    """The outcome of each strategy on each trace: "yours" first, then the three rules, and "optimal"."""
 
     seed: int
     outcomes: tuple[Outcome, ...]
@@ -31,30 +31,30 @@ class Contest:
     """The beginning of what the strategy printed."""
 
     def __repr__(self) -> str:
-        return f"<Contest {', '.join(f'{player} {score:.3f}' for player, score in self.scores.items())}>"
+        return f"<Contest {', '.join(f'{strategy} {score:.3f}' for strategy, score in self.scores.items())}>"
 
     @property
     def scores(self) -> dict[str, float]:
-        """For each player the geometric mean of J / J_optimal over all traces: 1 is perfect, lower is better.
+        """For each strategy the geometric mean of J / J_optimal over all traces: 1 is perfect, lower is better.
 
-        Half as dear again on one trace and twice as dear on another: √(1.5 · 2) = 1.73.
+        Ratios of 1.5 on one trace and 2 on another: √(1.5 · 2) = 1.73.
         """
         ratios: dict[str, list[float]] = {}
         for row in self.rows():
-            ratios.setdefault(row["player"], []).append(math.log(row["ratio"]))
-        return {player: math.exp(math.fsum(logs) / len(logs)) for player, logs in ratios.items()}
+            ratios.setdefault(row["strategy"], []).append(math.log(row["ratio"]))
+        return {strategy: math.exp(math.fsum(logs) / len(logs)) for strategy, logs in ratios.items()}
 
     @property
     def score(self) -> float:
-        """The strategy's."""
+        """The score of "yours"."""
         return next(iter(self.scores.values()))
 
     def rows(self) -> list[dict[str, Any]]:
-        """One row a player and trace, as plain values: what `--json` writes under `outcomes`."""
-        best = {one.trace: one.cost for one in self.outcomes if one.player == "optimal"}
+        """One row per strategy and trace, as plain values: what `--json` writes under `outcomes`."""
+        best = {one.trace: one.cost for one in self.outcomes if one.strategy == "optimal"}
         return [
             {
-                "player": one.player,
+                "strategy": one.strategy,
                 "trace": one.trace.name,
                 "tau": one.trace.tau,
                 "events": len(one.trace.events),
@@ -70,13 +70,13 @@ class Contest:
         ]
 
     def table(self) -> "pd.DataFrame":
-        """`rows` as a DataFrame; `mean_latency` and `tau` in seconds."""
+        """`rows` as a DataFrame; `tau`, `duration` and `mean_latency` are in seconds."""
         import pandas as pd
 
         return pd.DataFrame(self.rows())
 
     def plot(self) -> "Figure":
-        """Polls an hour against mean latency, a panel a kind of trace, a point a player and τ."""
+        """Polls per hour against mean latency: one panel per kind of trace, one point per strategy and τ."""
         from labkit.plots.contest import contest
 
         return contest(self.table())
@@ -85,32 +85,31 @@ class Contest:
 def contest(strategy: Callable[..., object] | str | PathLike[str], seed: int = 0, limit: float = LIMIT) -> Contest:
     """Score a strategy: the path of a file with `next_delay(history)`, or the function itself.
 
-    A file runs in a process of its own, which sees what its polls brought and nothing else, for `limit` seconds at the
-    most. A function runs here: nothing guards it or ends it, and what it raises comes out. A second parameter of
-    next_delay named `tau` is given τ. Raises Disqualified where a strategy has no score.
+    A file runs in its own process for at most `limit` seconds, and sees only what its polls returned. A function runs
+    in this process: nothing isolates or stops it, and its exceptions come out. If next_delay has a second parameter
+    named `tau`, it receives τ. Raises Disqualified if the strategy in a file has no score.
     """
     drawn = traces(seed)
     if callable(strategy):
-        own, printed = [_played_here(strategy, trace) for trace in drawn], ""
+        own, printed = [_run_here(strategy, trace) for trace in drawn], ""
     else:
         path = Path(strategy)
         if path.suffix != ".py" or not path.is_file():
-            raise ValueError(f"a strategy is a file that ends in .py, or a function; got {str(path)!r}")
-        own, printed = judged(path.absolute(), drawn, limit)
+            raise ValueError(f"a strategy must be a function, or a file that ends in .py, got {str(path)!r}")
+        own, printed = run_strategy(path.absolute(), drawn, limit)
     return Contest(seed, (*own, *(one for trace in drawn for one in baselines(trace))), printed)
 
 
-def _played_here(function: Callable[..., object], trace: Trace) -> Outcome:
+def _run_here(function: Callable[..., object], trace: ContestTrace) -> Outcome:
     try:
-        return play(trace, caller(function, trace.tau))
+        return simulate(trace, poll_handler(function, trace.tau))
     except Exception as error:
         error.add_note(f"on the trace {trace.name}, τ = {trace.tau:g} s")
         raise
 
 
-def baselines(trace: Trace) -> list[Outcome]:
-    """The same trace played by the three rules, and by who knew it beforehand."""
-    tau = trace.tau
-    asks = {"fixed": rules.fixed(trace), "aimd": rules.aimd, "halve_double": rules.halve_double}
-    played = [play(trace, caller(rule, tau), player) for player, rule in asks.items()]
-    return [*played, outcome(trace, optimum(trace.events, trace.horizon, round(tau * NANO)), "optimal")]
+def baselines(trace: ContestTrace) -> list[Outcome]:
+    """The outcomes of the three rules and of the optimum on a trace."""
+    baseline = {"fixed": rules.fixed(trace), "aimd": rules.aimd, "halve_double": rules.halve_double}
+    outcomes = [simulate(trace, poll_handler(rule, trace.tau), name) for name, rule in baseline.items()]
+    return [*outcomes, outcome(trace, optimum(trace.events, trace.horizon, round(trace.tau * NANO)), "optimal")]

@@ -1,22 +1,23 @@
-"""The best that anybody could do who knew the events beforehand."""
+"""The lowest cost that is possible, for somebody who knows the events beforehand."""
 
 from collections import deque
 from collections.abc import Sequence
 
 
 def optimum(events: Sequence[int], horizon: int, tau: int) -> list[int]:
-    """The instants of polls that make polls · τ + total latency least; all times are whole nanoseconds.
+    """The instants of polls that minimise polls · τ + total latency. All times are whole nanoseconds.
 
-    Who knows the events polls at the very instant of one, and receives it and all before it back to the poll before.
-    So the polls cut the ordered events into groups. Let least(j) be the least cost of the first j events, the last
-    poll being at event j, and S(j) the sum of their instants:
+    An optimal poll is at the instant of an event, and receives all events since the poll before. So the polls divide
+    the ordered events into groups. Let least(j) be the least cost of the first j events if the last poll is at
+    event j, and S(j) the sum of their instants:
 
         least(j) = min over i < j of  least(i) + τ + (j - i) · at(j) - (S(j) - S(i))
 
-    The last group may be left unpolled, and then waits until the horizon. For each i what is minimised is a straight
-    line in at(j), of slope -i, so the lower hull of the lines so far answers each j: n steps, not n².
+    The last group may be left without a poll, and then waits until the horizon. For each i the minimised term is a
+    straight line in at(j) with slope -i, so the lower hull of the lines so far gives each minimum: n steps, not n².
 
-    Events at 0, 10 and 100 s: a poll at 10 s saves a poll and costs 10 s. With τ = 5 s it pays to ask at each.
+    Events at 0, 10 and 100 s: one poll at 10 s for the first two saves a poll and costs 10 s. At τ = 5 s a poll for
+    each event is cheaper.
 
     >>> optimum([0, 10, 100], horizon=200, tau=20), optimum([0, 10, 100], horizon=200, tau=5)
     ([10, 100], [0, 10, 100])
@@ -29,7 +30,7 @@ def optimum(events: Sequence[int], horizon: int, tau: int) -> list[int]:
     hull = deque([0])
 
     def above(left: int, middle: int, right: int) -> bool:
-        """Whether the line in the middle, by slope, is nowhere below both others."""
+        """Whether the line with the middle slope is nowhere below both others."""
         return (base[middle] - base[left]) * (right - left) >= (base[right] - base[left]) * (middle - left)
 
     for j, at in enumerate(events, start=1):

@@ -1,16 +1,16 @@
-"""Rules to be held against, written as a student writes one: what has been seen, in; seconds to the next poll, out."""
+"""The rules that a strategy is compared with, written as a student would write one."""
 
 import math
 from collections.abc import Callable, Sequence
 
 from labkit.course.strategy_process import Poll
-from labkit.course.traces import Trace
+from labkit.course.traces import ContestTrace
 
 
-def fixed(trace: Trace) -> Callable[[Sequence[Poll], float], float]:
-    """The fixed interval √(2τ/λ), best where events come one by one. It is told the trace's own rate: you are not.
+def fixed(trace: ContestTrace) -> Callable[[Sequence[Poll], float], float]:
+    """The fixed interval √(2τ/λ), the best one on a Poisson stream. It knows the trace's rate λ; a strategy does not.
 
-    >>> fixed(Trace.of("door", tau=60, horizon=3600, events=range(0, 3600, 120)))([], 60)
+    >>> fixed(ContestTrace.of("door", tau=60, horizon=3600, events=range(0, 3600, 120)))([], 60)
     120.0
     """
     interval = math.sqrt(2 * trace.tau / trace.rate)
@@ -18,15 +18,15 @@ def fixed(trace: Trace) -> Callable[[Sequence[Poll], float], float]:
 
 
 def aimd(history: Sequence[Poll], tau: float) -> float:
-    """τ longer after a poll that found nothing, half as long after one that found something; never under 1 s.
+    """Add τ to the delay after an empty poll, halve it after a hit, and keep it >= 1 s: `labkit.Aimd` with add = τ.
 
-    It settles near √(2τ/λ) (`labkit.Aimd` with add = τ) without being told λ.
+    It settles near √(2τ/λ) without knowing λ.
     """
     last = history[-1].at - history[-2].at if len(history) > 1 else tau
     return max(last / 2, 1.0) if history[-1].occurred else last + tau
 
 
 def halve_double(history: Sequence[Poll], tau: float) -> float:
-    """Twice as long after nothing, half as long after something, from 1 s to an hour; τ is not asked about."""
+    """Double the delay after an empty poll and halve it after a hit, between 1 s and an hour, whatever τ is."""
     last = history[-1].at - history[-2].at if len(history) > 1 else 60.0
     return min(max(last / 2 if history[-1].occurred else last * 2, 1.0), 3600.0)

@@ -1,8 +1,8 @@
-"""A strategy in a process of its own. Run as a script: it needs the standard library and the student's file.
+"""The child's side of a strategy: runs a student's file in a process of its own.
 
-The judge says on standard input when a round begins and what each poll brought, a line of JSON each, with a number; it
-never says what is still to come. Each line is answered by one, with that number: what next_delay returned, or what is
-wrong.
+It runs as a script and needs only the standard library and the student's file. Importing labkit would take longer than
+the rest of the start. The parent sends one line of JSON when a trace begins and one for each poll, with a number. The
+answer to each has the same number, and holds what next_delay returned or what is wrong.
 """
 
 import inspect
@@ -21,18 +21,18 @@ from pathlib import Path
 from threading import Timer
 from types import ModuleType
 
-SHORTEST = 0.001
+SHORTEST_DELAY = 0.001
 MEMORY = 4 << 30
-"""Bytes of address space that a strategy may have, where the system can say so."""
+"""Bytes of address space that a strategy may use, where the system has such a limit."""
 
 
-class Fault(ValueError):  # noqa: N818  (of a strategy)
-    """What is wrong with a strategy: a text of `labkit.catalogue`, which is not to be had here, and values by name.
+class StrategyError(ValueError):
+    """What is wrong with a strategy: a text, which the parent translates by `labkit.catalogue`, and its values by name.
 
-    >>> raise Fault("got {number}", number=7)
+    >>> raise StrategyError("got {number}", number=7)
     Traceback (most recent call last):
     ...
-    labkit.course.strategy_process.Fault: got 7
+    labkit.course.strategy_process.StrategyError: got 7
     """
 
     def __init__(self, text: str, **values: object) -> None:
@@ -42,115 +42,114 @@ class Fault(ValueError):  # noqa: N818  (of a strategy)
 
 @dataclass(frozen=True, slots=True)
 class Poll:
-    """A poll that was made: `at` seconds from the start it brought events, which had occurred at these instants."""
+    """A poll: `at` seconds after the start it returned events that had occurred at the instants in `occurred`."""
 
     at: float
     occurred: tuple[float, ...]
 
 
-def caller(function: object, tau: float) -> Callable[[Poll], object]:
-    """Who remembers the polls, and asks `next_delay(history)`, or `next_delay(history, tau)` if it has that name."""
+def poll_handler(function: object, tau: float) -> Callable[[Poll], object]:
+    """Turn `next_delay(history)` or `next_delay(history, tau)` into a function of the newest poll alone."""
     if not callable(function):
-        raise Fault("next_delay must be a function, got {got}", got=f"{function!r:.80}")
+        raise StrategyError("next_delay must be a function, got {got}", got=f"{function!r:.80}")
     history: list[Poll] = []
     named = {"tau": tau} if "tau" in inspect.signature(function).parameters else {}
     try:
         inspect.signature(function).bind(history, **named)
     except TypeError as error:
-        raise Fault("next_delay must take (history) or (history, tau): {error}", error=str(error)) from None
+        raise StrategyError("next_delay must take (history) or (history, tau): {error}", error=str(error)) from None
 
-    def ask(poll: Poll) -> object:
+    def handle(poll: Poll) -> object:
         history.append(poll)
         return function(history.copy(), **named)
 
-    return ask
+    return handle
 
 
-def seconds(value: object) -> float:
-    """The delay that was returned, as a number of seconds.
+def checked_delay(value: object) -> float:
+    """The returned delay in seconds, as a float.
 
-    >>> seconds(60)
+    >>> checked_delay(60)
     60.0
-    >>> seconds("60")
+    >>> checked_delay("60")
     Traceback (most recent call last):
     ...
-    labkit.course.strategy_process.Fault: next_delay must return a number of seconds, got '60' (str)
+    labkit.course.strategy_process.StrategyError: next_delay must return a number of seconds, got '60' (str)
     """
     if value is None:
-        raise Fault("next_delay must return a number of seconds, got None: does each way through it end in a return?")
+        raise StrategyError("next_delay must return a number of seconds, got None: does every branch end in a return?")
     if not isinstance(value, Real) or isinstance(value, bool):
         got = {"got": f"{value!r:.80}", "type": type(value).__name__}
-        raise Fault("next_delay must return a number of seconds, got {got} ({type})", **got)
+        raise StrategyError("next_delay must return a number of seconds, got {got} ({type})", **got)
     try:
         delay = float(value)
     except OverflowError:
         delay = math.inf
     if not math.isfinite(delay):
-        raise Fault("next_delay must return a finite number of seconds, got {got} (to stop asking: 1e9)", got=delay)
-    if delay < SHORTEST:
-        raise Fault("next_delay must return {least} seconds or more, got {got}", least=SHORTEST, got=f"{delay:g}")
+        raise StrategyError("next_delay must return a finite number of seconds, got {got} (to stop: 1e9)", got=delay)
+    if delay < SHORTEST_DELAY:
+        raise StrategyError("next_delay must return >= {least} s, got {got}", least=SHORTEST_DELAY, got=f"{delay:g}")
     return delay
 
 
 def load(path: Path) -> object:
-    """The next_delay of a file, which is run anew: what a round left in its variables is gone."""
+    """The next_delay of a file. The file is run again for each trace, so its variables start anew."""
     module = ModuleType("strategy")
     module.__file__ = str(path)
     sys.modules["strategy"] = module
-    random.seed(0)  # a strategy that draws lots draws the same ones again
+    random.seed(0)  # a strategy that uses random numbers gets the same ones each time
     exec(compile(path.read_bytes(), str(path), "exec"), module.__dict__)
     if "next_delay" in vars(module):
         return vars(module)["next_delay"]
     others = [name for name, value in vars(module).items() if inspect.isfunction(value)]
     if near := get_close_matches("next_delay", others, 1):
-        raise Fault("there is no next_delay in the file; it has {near}: rename it", near=near[0])
+        raise StrategyError("there is no next_delay in the file; it has {near}: rename it", near=near[0])
     if others:
-        raise Fault("there is no next_delay in the file; its functions are: {others}", others=", ".join(others))
-    raise Fault("there is no next_delay in the file, and no other function")
+        raise StrategyError("there is no next_delay in the file, only the functions {others}", others=", ".join(others))
+    raise StrategyError("there is no next_delay in the file, and no other function")
 
 
-def fault(error: BaseException, path: Path) -> dict[str, object]:
-    """What went wrong, and the line of the student's file: its number, and what it says."""
+def report(error: BaseException, path: Path) -> dict[str, object]:
+    """An answer that says what went wrong, and on which line of the student's file."""
     lines = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
     if isinstance(error, SyntaxError) and error.filename == str(path):
         words = f"{type(error).__name__}: {error.msg}"
-        error, lines = Fault("line {number}: {error}", number=error.lineno, error=words), []
+        error, lines = StrategyError("line {number}: {error}", number=error.lineno, error=words), []
     elif isinstance(error, SystemExit):
-        error = Fault("it called exit: leave that out, the judge ends the process")
-    elif not isinstance(error, Fault):
-        error = Fault("{error}", error=f"{type(error).__name__}: {error}".rstrip(": "))
+        error = StrategyError("it called exit: remove that call, the process ends without it")
+    elif not isinstance(error, StrategyError):
+        error = StrategyError("{error}", error=f"{type(error).__name__}: {error}".rstrip(": "))
     where = {"number": lines[-1].lineno, "line": lines[-1].line} if lines else None
-    return {"fault": error.text, "values": error.values, "where": where}
+    return {"error": error.text, "values": error.values, "where": where}
 
 
 def main(path: Path, limit: float) -> None:
-    """Answer the judge until it has gone. What the student prints goes elsewhere than the answers."""
-    lines, answers = os.fdopen(os.dup(0), encoding="utf-8"), os.fdopen(os.dup(1), "w", encoding="utf-8")
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
+    """Answer the parent until it closes the pipe. What the student prints goes to standard error."""
+    messages, answers = os.fdopen(os.dup(0), encoding="utf-8"), os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(2, 1)
-    last = Timer(limit, os._exit, (1,))  # the judge kills us sooner, unless it was killed itself
-    last.daemon = True
-    last.start()
+    timer = Timer(limit, os._exit, (1,))  # if the parent was killed; otherwise it kills us sooner
+    timer.daemon = True
+    timer.start()
     with suppress(ImportError, ValueError, OSError):
         import resource
 
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     sys.path.insert(0, str(path.parent))
-    ask: Callable[[Poll], object] | None = None
-    for line in lines:
-        given = json.loads(line)
+    handle: Callable[[Poll], object] | None = None
+    for line in messages:
+        message = json.loads(line)
         answer: dict[str, object] = {}
         try:
-            if ask is None or "tau" in given:
-                ask = caller(load(path), given["tau"])
+            if handle is None or "tau" in message:
+                handle = poll_handler(load(path), message["tau"])
             else:
-                answer = {"delay": seconds(ask(Poll(given["at"], tuple(given["occurred"]))))}
-        except BaseException as error:  # SystemExit and KeyboardInterrupt too: the judge hears of everything
-            answer = fault(error, path)
-        answers.write(json.dumps({"number": given["number"], **answer}) + "\n")
+                answer = {"delay": checked_delay(handle(Poll(message["at"], tuple(message["occurred"]))))}
+        except BaseException as error:  # SystemExit and KeyboardInterrupt too: the parent reports them
+            answer = report(error, path)
+        answers.write(json.dumps({"number": message["number"], **answer}) + "\n")
         answers.flush()
-    os._exit(0)  # no thread of the student's is waited for
+    os._exit(0)  # without waiting for the student's threads
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The traces of a contest: drawn from a seed, and each played once, so that nobody can know what comes."""
+"""The traces of a contest, drawn from a seed. Each is used once, so a strategy cannot know what comes."""
 
 import math
 import random
@@ -10,17 +10,17 @@ from labkit.arrivals import WEEK
 from labkit.clock import NANO
 
 TAUS = (60.0, 600.0, 6000.0)
-"""What a poll is worth, in seconds of lateness of one event."""
+"""What a poll costs, in seconds of latency of one event."""
 JITTER = 10.0
-"""Mean gaps by which an earthquake is moved, at most, either way. Who knew the week, its shift and its scale would
-still gain at 3, where polls at the largest τ are as far apart; at 10 they lose to a fixed interval."""
+"""The most mean gaps by which an earthquake is moved, either way. Knowing the week, its shift and its scale would still
+help at 3, which is the distance of polls at the largest τ. At 10 it is worse than a fixed interval."""
 
 
 @dataclass(frozen=True)
-class Trace:
-    """Events in order of time, in whole nanoseconds from t = 0 and before the horizon; and τ, what a poll is worth.
+class ContestTrace:
+    """Events in order of time, in whole nanoseconds from t = 0 to the horizon, and τ, what a poll costs, in seconds.
 
-    >>> Trace.of("door", tau=60, horizon=3600, events=[1.5, 20]).events
+    >>> ContestTrace.of("door", tau=60, horizon=3600, events=[1.5, 20]).events
     (1500000000, 20000000000)
     """
 
@@ -30,8 +30,8 @@ class Trace:
     events: tuple[int, ...]
 
     @classmethod
-    def of(cls, name: str, tau: float, horizon: float, events: Sequence[float]) -> "Trace":
-        """The same from seconds."""
+    def of(cls, name: str, tau: float, horizon: float, events: Sequence[float]) -> "ContestTrace":
+        """From seconds."""
         return cls(name, tau, round(horizon * NANO), tuple(sorted(round(at * NANO) for at in events)))
 
     @property
@@ -40,12 +40,12 @@ class Trace:
         return len(self.events) / self.horizon * NANO
 
 
-def traces(seed: int = 0) -> list[Trace]:
-    """Five kinds of trace for each τ: 15, every one another draw, so that one teaches nothing about the next.
+def traces(seed: int = 0) -> list[ContestTrace]:
+    """Five kinds of trace for each τ. Each of the 15 is a draw of its own, so none says anything about another.
 
-    Made ones last a week, at 4 to 40 events an hour. The earthquakes are shifted (round the end of their week),
-    shortened to between half a week and a whole one, and each is moved by up to ten mean gaps, about an hour: of the
-    recorded week its slow rise and fall are left, and no instant that somebody could remember.
+    Generated traces last a week, with 4 to 40 events per hour. The earthquakes are shifted (cyclically), shortened to
+    between half a week and a week, and each is moved by up to ten mean gaps, about an hour. What is left of the
+    recorded week is its slow rise and fall, and no instant that could be remembered.
 
     >>> [(trace.name, len(trace.events)) for trace in traces(seed=0)[:2]]
     [('poisson', 6156), ('bursty', 3660)]
@@ -57,12 +57,12 @@ def traces(seed: int = 0) -> list[Trace]:
     for tau in TAUS:
         for name, draw in kinds.items():
             events, horizon = draw(random.Random(f"{seed}/{name}/{tau:g}"))
-            drawn.append(Trace.of(name, tau, horizon, events))
+            drawn.append(ContestTrace.of(name, tau, horizon, events))
     return drawn
 
 
 def _between(chance: random.Random, least: float, most: float) -> float:
-    """A number whose logarithm is uniform; rounded, so that it is the same on every machine."""
+    """A log-uniform number, rounded so that it is equal on every machine."""
     return round(math.exp(chance.uniform(math.log(least), math.log(most))), 3)
 
 
@@ -90,7 +90,7 @@ def _daily(chance: random.Random) -> _Drawn:
 
 def _switching(chance: random.Random) -> _Drawn:
     rate, dwell = _between(chance, 4, 40), _between(chance, 1, 12) * 3600
-    quiet, busy = 2 * rate / 61, 120 * rate / 61  # equal times quiet and busy, 60 times as many events when busy
+    quiet, busy = 2 * rate / 61, 120 * rate / 61  # half of the time each, a ratio of 60, and this mean rate
     return _instants(arrivals.switching(quiet, busy, dwell, seed=chance.getrandbits(32)))
 
 

@@ -3,14 +3,9 @@
 import math
 import os
 import pickle
-import subprocess
-import sys
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory, TemporaryFile
-from threading import Lock
-from types import TracebackType
+from tempfile import TemporaryDirectory
 from typing import Any, Self
 
 from labkit.approaches import Approach, Consumer
@@ -21,6 +16,7 @@ from labkit.lenses.lifecycle import conditions_of, is_settled, not_settled, subs
 from labkit.lenses.scaling import scaled
 from labkit.lenses.source_server import SourceConfig, SourceReport
 from labkit.network.sockets import SocketNetwork
+from labkit.process import ChildProcess
 from labkit.result import Machine, Result
 from labkit.scenario import Scenario
 from labkit.source.database import Synchronous
@@ -146,68 +142,26 @@ def clock_offset(ours: Callable[[], float], theirs: Callable[[], float], times: 
     return offset, shortest / 2
 
 
-class SourceProcess:
+class SourceProcess(ChildProcess):
     """The source's process. Nothing of it is left after the `with` block, or once this process has died."""
 
     def __init__(self, folder: str) -> None:
-        self._folder = folder
-        """Which it removes if this process has died."""
+        """`folder` is removed if this process dies."""
+        self.folder = folder
+        arguments = ["-m", "labkit.lenses.source_server", str(os.getpid()), folder]
+        super().__init__(arguments, pickle, "the source's process", STOP_SECONDS)
 
     def __enter__(self) -> Self:
-        self._errors, self._lock = TemporaryFile(), Lock()
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "labkit.lenses.source_server", str(os.getpid()), self._folder],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            start_new_session=True,  # so that Ctrl-C is for us alone
-            creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),  # the same on Windows
-        )
         try:
-            self._answer()
-        except BaseException as error:
-            self.__exit__(type(error), error, None)
+            self.ask("ready")  # it has imported everything, so that set-up need not wait for it
+        except BaseException:
+            self.close()
             raise
         return self
 
-    def ended(self) -> bool:
-        return self._process.poll() is not None
-
-    def ask(self, name: str, *arguments: Any) -> Any:
-        """Send a command and return its answer; raises what the command raised there."""
-        stdin = self._process.stdin
-        assert stdin is not None
-        with self._lock:
-            with suppress(OSError):  # it has ended: _answer says so
-                pickle.dump((name, arguments), stdin)
-                stdin.flush()
-            return self._answer()
-
-    def _answer(self) -> Any:
-        process = self._process
-        assert process.stdout is not None
-        try:
-            answer = pickle.load(process.stdout)
-        except (EOFError, OSError, pickle.UnpicklingError):
-            self._errors.seek(0)
-            said = self._errors.read()[-2000:].decode(errors="replace")
-            raise RuntimeError(f"the source's process ended with status {process.wait(STOP_SECONDS)}\n{said}") from None
+    def ask(self, name: str, /, *arguments: Any) -> Any:
+        """Send a command and return its answer. Raises what the command raised there."""
+        answer = super().ask((name, arguments))
         if isinstance(answer, Exception):
             raise answer
         return answer
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        process = self._process
-        assert process.stdin is not None
-        assert process.stdout is not None
-        with suppress(OSError):
-            process.stdin.close()
-        try:
-            process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        process.stdout.close()
-        self._errors.close()

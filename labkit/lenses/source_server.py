@@ -1,4 +1,4 @@
-"""The source in a process of its own: started by `labkit.lenses.real`, told in pickles what to do, gone with it."""
+"""The source in a process of its own, which `labkit.lenses.real` starts and commands by messages."""
 
 import os
 import pickle
@@ -6,16 +6,16 @@ import random
 import shutil
 import sys
 import traceback
-from contextlib import suppress
 from dataclasses import dataclass
-from threading import Thread
+from functools import partial
 from typing import Any
 
-from labkit.clock import RealClock, Stopped
+from labkit.clock import RealClock
 from labkit.event import Event
 from labkit.ledger import Ledger
 from labkit.lenses.lifecycle import conditions_of, emit_all
 from labkit.network.sockets import SocketNetwork
+from labkit.process import answer_parent
 from labkit.scenario import Scenario
 from labkit.source import EventSource
 from labkit.source.database import Database, Synchronous
@@ -91,46 +91,24 @@ class SourceServer:
 
 
 def main(parent: int, folder: str) -> None:
-    """Answer each command on standard input with a pickle on standard output, until either ends.
+    """Answer the parent's commands until it ends, then remove `folder`."""
+    server: SourceServer | None = None
 
-    The first answer, None, is unasked: it says that all is imported.
-    """
-    commands, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what is printed by mistake goes to standard error, and not between the pickles
-    if os.name == "posix":
-        Thread(target=_watch, args=(parent, folder), daemon=True).start()
-    child: SourceServer | None = None
-    answer: Any = None
-    with suppress(EOFError, OSError, pickle.UnpicklingError):
-        while True:
-            pickle.dump(answer, answers)
-            answers.flush()
-            name, arguments = pickle.load(commands)
-            try:
-                if child is None:
-                    child = SourceServer(*arguments)
-                    answer = child.url
-                else:
-                    answer = getattr(child, name)(*arguments)
-            except Exception as error:
-                error.add_note(f"In the source's process:\n{traceback.format_exc()}")
-                answer = error
-    _end(folder)
+    def answer(command: tuple[str, tuple[Any, ...]]) -> Any:
+        nonlocal server
+        name, arguments = command
+        try:
+            if name == "ready":
+                return None
+            if name == "start":
+                server = SourceServer(*arguments)
+                return server.url
+            return getattr(server, name)(*arguments)
+        except Exception as error:
+            error.add_note(f"In the source's process:\n{traceback.format_exc()}")
+            return error
 
-
-def _watch(parent: int, folder: str) -> None:
-    """End with the parent, also when somebody it forked holds the other end of our standard input."""
-    clock = RealClock()
-    with suppress(Stopped):
-        while os.getppid() == parent:
-            clock.sleep(0.2)
-    _end(folder)
-
-
-def _end(folder: str) -> None:
-    """The parent has gone: nobody is left to be told, or to clear up, and no thread is waited for."""
-    shutil.rmtree(folder, ignore_errors=True)
-    os._exit(0)
+    answer_parent(answer, pickle, parent, partial(shutil.rmtree, folder, ignore_errors=True))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The contest on the frontier: a panel for each kind of trace, a point for each player and worth of a poll."""
+"""The contest's picture: one panel per kind of trace, one point per strategy and τ."""
 
 from typing import TYPE_CHECKING
 
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from matplotlib.lines import Line2D
 
 CAPTION = (
-    "Polls an hour against mean latency, both axes logarithmic: further left is cheaper, lower is sooner. A player has"
-    " a point for each worth of a poll, τ, on a trace of its own. The dashed line is polling at a fixed interval, any"
-    " interval: below it, a rule has made something of what it saw."
+    "Polls per hour against mean latency, both axes logarithmic: further left is cheaper, lower is faster. Each"
+    " strategy has one point per τ, the latency that costs as much as a poll, each on a trace of its own. The dashed"
+    " line is polling at any fixed interval. A strategy below it has used what its polls returned."
 )
 NAMES = {
     "fixed": "fixed at √(2τ/λ)",
@@ -35,19 +35,19 @@ NAMES = {
     "halve_double": "halve/double",
     "optimal": "optimal, knowing the events",
 }
-COLUMNS = ["player", "trace", "tau", "polls_per_hour", "mean_latency"]
+COLUMNS = ["strategy", "trace", "tau", "polls_per_hour", "mean_latency"]
 
 
 def contest(outcomes: "pd.DataFrame") -> Figure:
-    """Where each player stands, a panel a trace. `outcomes` has the columns player, trace, tau (s), polls_per_hour and
-    mean_latency (s), and no player twice on one trace at one τ.
+    """Plot strategies, one panel per trace. `outcomes` has the columns strategy, trace, tau (s), polls_per_hour and
+    mean_latency (s), with one row per strategy, trace and τ.
 
-    The line is the law of a fixed interval, whatever the events: 60 polls an hour come every 60 s, and wait 30 s. A
-    mean latency of 0, which no log axis has, lies on the frame's lower edge.
+    The line is a fixed interval, whatever the events: 60 polls per hour are 60 s apart, and the mean latency is 30 s. A
+    mean latency of 0, which has no place on a log axis, is drawn on the lower edge.
     """
     require(outcomes, "outcomes", COLUMNS)
     if outcomes.empty:
-        raise ValueError("outcomes must have one row at least, got none")
+        raise ValueError("outcomes must have at least one row, got none")
     if (outcomes.polls_per_hour <= 0).any() or (outcomes.mean_latency < 0).any():
         raise ValueError("outcomes must have polls_per_hour > 0 and mean_latency >= 0 seconds")
     kinds = list(dict.fromkeys(outcomes.trace))
@@ -59,12 +59,12 @@ def contest(outcomes: "pd.DataFrame") -> Figure:
     logarithmic(panels[0], outcomes.polls_per_hour.tolist(), late, 1.6)
     series: dict[str, dict[str, Line2D]] = {}
     for axes, kind in zip(panels, kinds, strict=False):
-        style_axes(axes, kind, gettext("polls an hour (log scale)"), gettext("mean latency, s (log scale)"))
+        style_axes(axes, kind, gettext("polls per hour (log scale)"), gettext("mean latency, s (log scale)"))
         axes.tick_params(labelleft=True, labelbottom=True)
         _fixed_line(axes)
         series[kind] = {
-            str(player): _line(axes, str(player), rows.sort_values("tau"))
-            for player, rows in outcomes[outcomes.trace == kind].groupby("player", sort=False)
+            str(name): _line(axes, str(name), rows.sort_values("tau"))
+            for name, rows in outcomes[outcomes.trace == kind].groupby("strategy", sort=False)
         }
     for axes in panels[len(kinds) :]:
         axes.set_axis_off()
@@ -74,15 +74,15 @@ def contest(outcomes: "pd.DataFrame") -> Figure:
     _key(panels[-1] if len(panels) > len(kinds) else None, drawing, list(series[kinds[0]].values()))
 
     def sentence() -> str:
-        said = "; ".join(gettext("on {trace} {said}", trace=kind, said=_said(lines)) for kind, lines in series.items())
-        return gettext("By polls and mean latency, τ from small to large: {said}.", said=said)
+        parts = [gettext("on {trace}, {part}", trace=kind, part=_describe(lines)) for kind, lines in series.items()]
+        return gettext("Polls and mean latency, for τ from small to large: {parts}.", parts="; ".join(parts))
 
     return Figure(drawing, sentence, gettext(CAPTION))
 
 
-def _line(axes: "Axes", player: str, rows: "pd.DataFrame") -> "Line2D":
-    look = _look(player)
-    own = player not in NAMES
+def _line(axes: "Axes", name: str, rows: "pd.DataFrame") -> "Line2D":
+    look = _look(name)
+    own = name not in NAMES
     bottom = axes.get_ylim()[0]
     (line,) = axes.plot(
         rows.polls_per_hour.to_numpy(float),
@@ -90,10 +90,10 @@ def _line(axes: "Axes", player: str, rows: "pd.DataFrame") -> "Line2D":
         color=look.colour,
         marker=look.marker,
         markersize=18 if own else 9,
-        markerfacecolor="white" if player == "optimal" else look.colour,
-        markeredgecolor=look.colour if player == "optimal" else "black",
+        markerfacecolor="white" if name == "optimal" else look.colour,
+        markeredgecolor=look.colour if name == "optimal" else "black",
         linestyle="none",
-        label=gettext(NAMES[player]) if player in NAMES else player,
+        label=gettext(NAMES[name]) if name in NAMES else name,
         clip_on=False,
         zorder=3 if own else 4,
     )
@@ -101,26 +101,26 @@ def _line(axes: "Axes", player: str, rows: "pd.DataFrame") -> "Line2D":
 
 
 def _name_points(axes: "Axes", rows: "pd.DataFrame", lines: "dict[str, Line2D]") -> None:
-    """Write its τ beside each point of the first player, where it hides nobody's."""
+    """Write τ beside each point of the first strategy, where it hides no point."""
     from matplotlib.transforms import Bbox
 
     first = next(iter(lines))
     pixels = [axes.transData.transform(point) for line in lines.values() for point in drawn(line)]
     taken = [Bbox.from_extents(x - 8, y - 8, x + 8, y + 8) for x, y in pixels]
-    names = [f"τ = {short(tau)} s" for tau in rows[rows.player == first].tau]
+    names = [f"τ = {short(tau)} s" for tau in rows[rows.strategy == first].tau]
     place(axes, [(*point, name) for point, name in zip(drawn(lines[first]), names, strict=True)], taken)
 
 
-def _look(player: str) -> Style:
-    if player == "optimal":
+def _look(name: str) -> Style:
+    if name == "optimal":
         return Style("black", "D", "")
-    if player not in NAMES:
+    if name not in NAMES:
         return Style(Approach.style.colour, "*", Approach.style.hatch)
-    return style("polling" if player == "fixed" else player)
+    return style("polling" if name == "fixed" else name)
 
 
 def _fixed_line(axes: "Axes") -> None:
-    """A fixed interval of 3600/x seconds waits half of it on average."""
+    """A fixed interval of 3600/x seconds has a mean latency of half of it."""
     low, high = axes.get_xlim()
     axes.plot(
         [low, high],
@@ -134,29 +134,24 @@ def _fixed_line(axes: "Axes") -> None:
     )
 
 
-def _said(lines: "dict[str, Line2D]") -> str:
-    """Where the first player stands, and how late everybody is beside a fixed interval with as many polls."""
+def _describe(lines: "dict[str, Line2D]") -> str:
+    """The first strategy's figures, and each one's latency over that of a fixed interval with as many polls."""
     first, others = next(iter(lines)), list(lines)[1:]
-    stands = {
+    points = {
         name: [(cost, late if late > line.axes.get_ylim()[0] else 0.0) for cost, late in drawn(line)]
         for name, line in lines.items()
         if line.axes is not None
     }
-    costs, lates = (listed(short(value) for value in values) for values in zip(*stands[first], strict=True))
-    beside = {name: listed(short(cost * late / 1800) for cost, late in points) for name, points in stands.items()}
-    rest = "; ".join(f"{name} {beside[name]}" for name in others)
-    said = gettext(
-        "{player} at {costs} an hour is {lates} s late, {times} times a fixed interval's",
-        player=first,
-        costs=costs,
-        lates=lates,
-        times=beside[first],
-    )
-    return f"{said} ({rest})" if rest else said
+    costs, lates = (listed(short(value) for value in values) for values in zip(*points[first], strict=True))
+    times = {name: listed(short(cost * late / 1800) for cost, late in pairs) for name, pairs in points.items()}
+    rest = "; ".join(f"{name} {times[name]}" for name in others)
+    text = "{strategy} at {costs} polls per hour has a mean latency of {lates} s, {times} times a fixed interval's"
+    own = gettext(text, strategy=first, costs=costs, lates=lates, times=times[first])
+    return f"{own} ({rest})" if rest else own
 
 
 def _key(spare: "Axes | None", drawing: "Drawing", lines: "list[Line2D]") -> None:
-    """What the markers mean: in the place of a panel that is not needed, or else below."""
+    """What the markers mean: in the place of an unused panel, or below."""
     from matplotlib.lines import Line2D
 
     law = Line2D([], [], color=style("polling").colour, linestyle="--", label=gettext("any fixed interval"))
