@@ -23,7 +23,7 @@ from labkit.lenses.source_server import SourceConfig, SourceReport
 from labkit.network.sockets import SocketNetwork
 from labkit.result import Machine, Result
 from labkit.scenario import Scenario
-from labkit.source.database import Synchronous
+from labkit.sqlite import Synchronous
 
 LONGEST = 600.0
 """Seconds that a real run may take; a longer scenario wants `speed`, or the virtual lens."""
