@@ -14,15 +14,16 @@ import httpx
 from flask import request
 
 from labkit import signature
-from labkit.approaches.webhook import receiver, register
+from labkit.approaches.webhook import register
 from labkit.clock import RealClock, monotonic
 from labkit.event import timestamp, to_json
 from labkit.ledger import Ledger
 from labkit.network.sockets import SocketNetwork
-from labkit.receiver.inbox import Inbox
+from labkit.receiver import Inbox, Receiver
+from labkit.receiver.app import receiver_app
 from labkit.server import serve
 from labkit.source import EventSource
-from labkit.source.database import Database
+from labkit.source.store import open_database
 
 EVENTS, PAUSE = 200, 0.005
 
@@ -31,10 +32,11 @@ class Bell:
     """A labkit receiver that notes when its view is entered for each message."""
 
     def __init__(self) -> None:
-        self.secrets: list[str] = []
+        receiver = Receiver([], Inbox())
+        self.secrets = receiver.secrets
         self.entered: dict[str, float] = {}
         self.rung = threading.Condition()
-        self.app = receiver(self.secrets, lambda message, request: None, RealClock(), Inbox())
+        self.app = receiver_app(receiver, RealClock())
         self.app.before_request(self.note)
         self.server = serve(self.app)
 
@@ -80,7 +82,7 @@ def emit_to_handler() -> None:
     for synchronous in ("NORMAL", "FULL"):
         with tempfile.TemporaryDirectory() as folder:
             bell, clock = Bell(), RealClock()
-            db = Database(str(Path(folder) / "bench.db"), synchronous)  # type: ignore[arg-type]
+            db = open_database(str(Path(folder) / "bench.db"), synchronous)  # type: ignore[arg-type]
             source = EventSource(clock, SocketNetwork(clock, Ledger()), db=db)
             with serve(source.app) as server:
                 register(httpx.Client(base_url=server.url, trust_env=False), f"{bell.server.url}/hook", bell.secrets)
@@ -106,8 +108,8 @@ def syncs() -> None:
             counts = []
             for emits in (0, 100):
                 program = (
-                    "from labkit.source import EventSource; from labkit.source.database import Database\n"
-                    f"s = EventSource(db=Database({str(Path(folder) / f'{emits}.db')!r}, {synchronous!r}))\n"
+                    "from labkit.source import EventSource; from labkit.source.store import open_database\n"
+                    f"s = EventSource(db=open_database({str(Path(folder) / f'{emits}.db')!r}, {synchronous!r}))\n"
                     f"for n in range({emits}): s.emit('a', {{'n': n}})\n"
                     "import os; os._exit(0)"
                 )

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from random import Random
 from typing import Protocol
 
-__all__ = ["SignatureError", "headers", "key", "new_secret", "sign", "verify"]
+__all__ = ["Headers", "SignatureError", "headers", "key", "new_secret", "sign", "verify"]
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _TIMESTAMP = re.compile(r"0|[1-9][0-9]{0,11}")
@@ -25,7 +25,7 @@ class SignatureError(ValueError):
     """Says why a secret, an id, a timestamp or a signature is refused. It never shows a secret."""
 
 
-class _Headers(Protocol):
+class Headers(Protocol):
     """What a dict, Flask's headers and httpx's headers have in common."""
 
     def items(self) -> Iterable[tuple[str, str]]: ...
@@ -91,7 +91,7 @@ def headers(secrets: str | Sequence[str], message_id: str, timestamp: int, body:
 # https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md#verifying-signatures
 def verify(
     secrets: str | Sequence[str],
-    headers: _Headers,
+    headers: Headers,
     body: bytes,
     now: float,
     tolerance: float = 300,
@@ -134,7 +134,7 @@ def verify(
     return message_id
 
 
-def _header(headers: _Headers, name: str) -> str:
+def _header(headers: Headers, name: str) -> str:
     """A header by its name in any case. Two of them are refused, since either may be the intended one."""
     values = [value for field, value in headers.items() if field.lower() == name]
     if len(values) != 1:

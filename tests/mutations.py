@@ -208,6 +208,55 @@ MUTATIONS = (
         "pass",
         "tests/test_server.py::test_a_forked_child_does_not_hold_its_parents_port",
     ),
+    Mutation(
+        "a copy of an event has a second effect",
+        "labkit/receiver/inbox.py",
+        "INSERT OR IGNORE INTO effects",
+        "INSERT OR REPLACE INTO effects",
+        "tests/test_receiver.py::test_40_ids_delivered_8_times_at_once_have_40_effects",
+    ),
+    Mutation(
+        "a copy of an event does not arrive",
+        "labkit/receiver/core.py",
+        "            self.on_arrival(event)\n",
+        "",
+        "tests/test_receiver.py::test_a_repeat_is_acknowledged_and_has_no_second_effect",
+    ),
+    Mutation(
+        "one refused event refuses its batch",
+        "labkit/receiver/core.py",
+        "if refusals and len(refusals) == len(contents) else",
+        "if refusals else",
+        "tests/test_receiver.py::test_an_event_of_a_batch_that_is_refused_is_kept_aside_and_the_others_take_effect",
+    ),
+    Mutation(
+        "a client reads no date in Retry-After",
+        "labkit/approaches/consumer.py",
+        "retry_after(value, self.clock.epoch + now, LONGEST)",
+        "(min(float(value), LONGEST) if value.isdecimal() else 0.0)",
+        "tests/test_limits.py::test_a_client_comes_again_at_the_date_that_retry_after_names_and_not_before",
+    ),
+    Mutation(
+        "an action is not repeated",
+        "labkit/approaches/on_demand.py",
+        "for _ in range(3):",
+        "for _ in range(1):",
+        "tests/test_on_demand.py::test_an_action_without_a_good_answer_is_repeated_up_to_three_times",
+    ),
+    Mutation(
+        "an action that fails ends the run",
+        "labkit/approaches/on_demand.py",
+        "        except httpx.HTTPError:\n            continue\n",
+        "        except httpx.HTTPError:\n            raise\n",
+        "tests/test_on_demand.py::test_an_action_that_fails_three_times_does_not_end_a_run",
+    ),
+    Mutation(
+        "a transaction takes the write lock late",
+        "labkit/sqlite.py",
+        'self._db.execute("BEGIN IMMEDIATE")\n                return',
+        'self._db.execute("BEGIN")\n                return',
+        "tests/test_sqlite.py::test_a_transaction_holds_the_write_lock_from_its_start",
+    ),
 )
 
 

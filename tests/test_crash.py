@@ -161,7 +161,7 @@ def until(condition: Callable[[], object], seconds: float = 15) -> None:
 def test_a_source_killed_at_a_named_moment_loses_nothing_that_it_acknowledged(
     town: Town, point: str, arrivals: int
 ) -> None:
-    """Between commit and attempt it has told nobody; between a 2xx and its mark it will tell twice."""
+    """Between commit and attempt it has sent nothing; between a 2xx and its mark it will deliver twice."""
     town.start("receiver")
     source = town.start("source", crash_at=point)
     town.subscribe()
@@ -215,7 +215,7 @@ from labkit import server
 from labkit.cli import main
 from labkit.signature import headers
 
-def serve_and_be_told(app, port):
+def serve_and_deliver(app, port):
     running = real(app, port)
     body = json.dumps({"id": "evt_1", "type": "a", "timestamp": "", "data": {}}).encode()
     signed = {"Content-Type": "application/json", **headers(sys.argv[1], "evt_1", int(time.time()), body)}
@@ -224,12 +224,12 @@ def serve_and_be_told(app, port):
     time.sleep(0.5)
     return running
 
-real, server.serve = server.serve, serve_and_be_told
+real, server.serve = server.serve, serve_and_deliver
 main(["serve", "receiver", "--secret", sys.argv[1]])
 """
 
 
-def test_an_event_that_arrives_while_a_receiver_starts_is_told_after_its_first_line() -> None:
+def test_an_event_that_arrives_while_a_receiver_starts_is_printed_after_its_first_line() -> None:
     command = [sys.executable, "-c", _DELIVERED_WHILE_STARTING, SECRET]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin and process.stdout
@@ -366,7 +366,7 @@ def slow_receiver(seconds: float, got: list[str]) -> Server:
 
 
 def test_sigterm_while_dispatching_ends_within_5_s_and_nothing_is_lost(tmp_path: Path, start: Any) -> None:
-    """What was cut off is no attempt: the next process tells it at once, and not after a wait that nobody caused."""
+    """What was cut off is no attempt: the next process sends it at once, and not after the schedule's wait."""
     path, got = tmp_path / "source.db", []
     first = start("source", "--db", path)
     with slow_receiver(20, got) as slow, httpx.Client(base_url=first.url, trust_env=False, timeout=10) as http:

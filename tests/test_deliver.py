@@ -177,26 +177,6 @@ def test_a_deleted_subscription_is_sent_nothing_more(world: World) -> None:
     assert (len(shop.got), len(shed.got)) == (1, 2)
 
 
-def test_a_delivery_under_way_survives_the_deletion_of_its_subscription(world: World) -> None:
-    shop = world.endpoint("shop", lambda: world.clock.sleep(5) or Response(status=410))
-    world.source.emit("a", {})
-    world.clock.sleep(1)
-    world.http.delete(f"/subscriptions/{shop.id}")
-    world.clock.run()
-    assert world.deliveries() == [("shop", 410, "")]
-    assert world.http.get("/subscriptions").json() == {"subscriptions": []}
-
-
-def test_a_slow_endpoint_does_not_hold_the_others_up(world: World) -> None:
-    world.endpoint("slow", lambda: world.clock.sleep(29) or Response())
-    quick = world.endpoint("quick")
-    emitted_at = world.clock.now()
-    world.source.emit("a", {})
-    world.source.emit("a", {})
-    world.clock.run()
-    assert [round(at - emitted_at, 9) for at, _, _ in quick.got] == [0.020, 0.020]
-
-
 # --- what the answer means
 
 
@@ -226,14 +206,6 @@ def test_410_ends_the_subscription_until_it_is_verified_again(world: World) -> N
     world.source.emit("a", {})
     world.clock.run()
     assert (len(shop.got), world.status(shop)) == (2, "gone")
-
-
-@pytest.mark.parametrize("status", [200, 302, 400, 401, 422, 429, 500, 503])
-def test_no_other_answer_ends_the_subscription_or_is_tried_again(world: World, status: int) -> None:
-    shop = world.endpoint("shop", lambda: Response(status=status))
-    world.source.emit("a", {})
-    world.clock.run()
-    assert (len(shop.got), world.status(shop)) == (1, "active")
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])

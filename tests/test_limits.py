@@ -1,7 +1,8 @@
-"""What a source asks of those who ask it, and that labkit's clients keep to it."""
+"""A source's rate limits and pauses, and that labkit's clients keep to them."""
 
 import random
-from contextlib import closing
+from contextlib import closing, contextmanager
+from email.utils import formatdate
 
 import pytest
 from flask import Flask, Response
@@ -30,16 +31,16 @@ from labkit.network.memory import MemoryNetwork
 from labkit.source.limiter import Window
 
 HOUR = poisson(per_hour=60, duration=3600, seed=1)
-ASKING = [
+POLLERS = [
     Polling(interval=1), Polling(interval=1, fixed="rate"), Polling(interval=1, jitter=0.5), Feed(interval=1),
     ConditionalFeed(interval=1), Aimd(start=1, longest=2), HalveDouble(start=1, longest=2), LongPolling(wait=1),
     OnDemand(interval=1),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("approach", ASKING, ids=repr)
-def test_a_hint_is_kept_by_everybody_who_asks(approach):
-    """X-Poll-Interval: 60. No question is sent sooner than that after an answer."""
+@pytest.mark.parametrize("approach", POLLERS, ids=repr)
+def test_a_poll_interval_is_kept_by_every_poller(approach):
+    """X-Poll-Interval: 60. No request is sent sooner than that after an answer."""
     result = VirtualLens().run(Scenario(HOUR, rate_limit=RateLimit(poll_interval=60)), approach)
     polls = result.exchanges
     assert len(polls) > 50
@@ -49,9 +50,9 @@ def test_a_hint_is_kept_by_everybody_who_asks(approach):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("approach", ASKING, ids=repr)
-def test_retry_after_is_obeyed_by_everybody_who_asks(approach):
-    """Ten requests a minute: whoever is refused comes back when the window is over, and then is answered."""
+@pytest.mark.parametrize("approach", POLLERS, ids=repr)
+def test_retry_after_is_obeyed_by_every_poller(approach):
+    """Ten requests per minute: a refused client comes back when the window has ended, and then is answered."""
     result = VirtualLens().run(Scenario(HOUR, rate_limit=RateLimit(requests=10, seconds=60)), approach)
     polls, row = result.exchanges, result.row()
     assert row["lost"] == 0
@@ -123,21 +124,42 @@ def test_limits_that_make_no_sense_are_refused(wrong, said):
         RateLimit(**wrong)
 
 
-@pytest.mark.parametrize(
-    ("value", "quiet"),
-    [("7", 7.0), ("0", 0.0), ("", 0.0), ("-5", 0.0), ("soon", 0.0), ("1.5", 0.0), ("9" * 30, 1e9), ("9" * 5000, 1e9)],
-)
-def test_a_pause_that_makes_no_sense_breaks_no_client(value, quiet):
-    """Seconds are decimal digits (RFC 9110, 10.2.3); Python's int takes 4,300 of them, a header has more."""
-    clock, ledger = VirtualClock(), Ledger()
-    network, app = MemoryNetwork(clock, ledger), Flask("asking for quiet")
-    app.get("/")(lambda: Response(headers={"Retry-After": value}))
-    ledger.add_consumer("me")
-    consumer = Consumer("me", network.host("source", app), clock, network, ledger)
-    with clock:
-        clock.spawn(lambda: consumer.client("poll").get(consumer.source_url))
+EPOCH = 1_700_000_000
+
+
+@pytest.mark.parametrize("header", ["Retry-After", "X-Poll-Interval"])
+@pytest.mark.parametrize(("value", "pause"), [("7", 7.0), ("", 0.0), ("-5", 0.0), ("soon", 0.0), ("9" * 5000, 1e9)])
+def test_a_pause_is_noted_from_an_answer_and_nonsense_breaks_no_client(header, value, pause):
+    with answering(lambda: Response(headers={header: value})) as (consumer, clock):
+        clock.spawn(lambda: consumer.client("poll").get("/events"))
         clock.run(until=1)
-    assert consumer.not_before == pytest.approx(quiet, abs=0.1)
+        assert consumer.not_before == pytest.approx(pause, abs=0.1)
+
+
+@pytest.mark.parametrize(("date", "again_at"), [(EPOCH + 120, 120.02), (EPOCH - 120, 10.06)])
+def test_a_client_comes_again_at_the_date_that_retry_after_names_and_not_before(date, again_at):
+    """An HTTP date, as proxies and CDNs send it; one in the past leaves the client its own interval of 10 s."""
+    polled = []
+
+    def answer():
+        polled.append(round(clock.now(), 9))
+        return Response(status=503, headers={"Retry-After": formatdate(date, usegmt=True)})
+
+    with answering(answer) as (consumer, clock):
+        clock.spawn(Polling(interval=10).run, consumer)
+        clock.run(until=150)
+    assert polled[:2] == pytest.approx([0.02, again_at])
+
+
+@contextmanager
+def answering(answer):
+    """A consumer of a source that answers every GET /events alike, 20 ms away, and its virtual clock."""
+    clock, ledger = VirtualClock(epoch=EPOCH), Ledger()
+    network, app = MemoryNetwork(clock, ledger), Flask("source")
+    app.get("/events")(answer)
+    ledger.add_consumer("me")
+    with clock:
+        yield Consumer("me", network.host("source", app), clock, network, ledger), clock
 
 
 def test_jitter_spreads_the_pauses_evenly_and_by_its_seed():

@@ -1,6 +1,5 @@
-"""The outbox and the inbox: event and deliveries together or not at all, leases, and one effect per id (P1, P2)."""
+"""The outbox: an event and its deliveries together or not at all, leases, and one claim at a time (P1)."""
 
-import json
 import random
 import sqlite3
 from collections import Counter
@@ -18,17 +17,13 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from labkit import signature
-from labkit.approaches.webhook import receiver
-from labkit.clock import RealClock, VirtualClock
+from labkit.clock import VirtualClock
 from labkit.ledger import Ledger
 from labkit.network.memory import MemoryNetwork
-from labkit.receiver.inbox import Inbox
 from labkit.server import serve
 from labkit.source import EventSource
-from labkit.source.database import Database
 from labkit.source.outbox import Delivery, Outbox
-from labkit.source.store import Store
+from labkit.source.store import Store, open_database
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 LEASE = 60
@@ -38,7 +33,7 @@ class Office:
     """A store with its outbox, and two endpoints; instants are small whole numbers."""
 
     def __init__(self, path: str = ":memory:", endpoints: int = 2) -> None:
-        self.db = Database(path, "OFF")
+        self.db = open_database(path, "OFF")
         self.store, self.outbox = Store(b"k" * 16, self.db), Outbox(self.db)
         for number in range(endpoints):
             self.store.subscribe(f"sub_{number}", f"http://shop-{number}/", [], SECRET)
@@ -219,121 +214,6 @@ def test_two_requests_at_once_under_one_key_are_one_event() -> None:
         assert source.db.read("SELECT count(*) FROM events") == [(60,)]
 
 
-# --- the inbox
-
-
-class SelectThenInsert(Inbox):
-    """The mistake: look first, and act on what was seen."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._db.execute("CREATE TABLE done (id TEXT)")
-
-    def take(self, id: str, body: bytes, effect: Any = None) -> bool:
-        with self._lock:
-            found = self._db.execute("SELECT 1 FROM done WHERE id = ?", (id,)).fetchone()
-        RealClock().sleep(0.001)  # the work: another thread comes in here
-        if not found:
-            with self._lock:
-                self._db.execute("INSERT INTO done VALUES (?)", (id,))
-        return not found
-
-    def effects(self) -> int:
-        count: int = self._db.execute("SELECT count(*) FROM done").fetchone()[0]
-        return count
-
-
-def deliver_at_once(inbox: Inbox, ids: int = 40, times: int = 8) -> Counter[int]:
-    """Deliver each of some ids several times at once to a receiver on a socket; how often each status came back."""
-    clock = RealClock()
-    received: list[str] = []
-    app = receiver([SECRET], lambda event, _: received.append(event["id"]), clock, inbox)
-    start = Barrier(times)
-
-    def send(_: int) -> list[int]:
-        statuses = []
-        with httpx.Client(trust_env=False) as client:
-            for number in range(ids):
-                id = f"evt_{number}"
-                body = json.dumps({"id": id, "type": "a", "timestamp": "", "data": {}}).encode()
-                unix = int(clock.epoch + clock.now())
-                headers = {"Content-Type": "application/json", **signature.headers(SECRET, id, unix, body)}
-                start.wait()
-                statuses.append(client.post(f"{server.url}/hook", content=body, headers=headers).status_code)
-        return statuses
-
-    with serve(app) as server, ThreadPoolExecutor(times) as pool:
-        statuses = Counter(status for each in pool.map(send, range(times)) for status in each)
-    assert Counter(received) == {f"evt_{number}": times for number in range(ids)}  # each copy is counted as arrived
-    return statuses
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("kept", ["memory", "file"])
-def test_40_ids_delivered_8_times_at_once_have_40_effects(tmp_path: Path, kept: str) -> None:
-    with closing(Inbox(str(tmp_path / "inbox.db") if kept == "file" else ":memory:")) as inbox:
-        assert deliver_at_once(inbox) == {200: 320}
-        assert inbox.effects() == 40
-
-
-def test_select_then_insert_would_have_had_more() -> None:
-    """So that the test above could fail."""
-    with closing(SelectThenInsert()) as inbox:
-        assert deliver_at_once(inbox) == {200: 320}
-        assert inbox.effects() > 60
-
-
-def test_one_thread_of_many_is_told_that_it_was_the_first() -> None:
-    start = Barrier(8)
-
-    def take(_: int) -> list[bool]:
-        firsts = []
-        for number in range(100):
-            start.wait()
-            firsts.append(inbox.take(f"evt_{number}", b"x"))
-        return firsts
-
-    with closing(Inbox()) as inbox, ThreadPoolExecutor(8) as pool:
-        firsts = list(pool.map(take, range(8)))
-        assert [sum(each) for each in zip(*firsts, strict=True)] == [1] * 100
-
-
-def test_an_effect_and_its_id_are_written_together_or_not_at_all(tmp_path: Path) -> None:
-    path = str(tmp_path / "inbox.db")
-
-    def pay(sql: sqlite3.Connection) -> None:
-        sql.execute("CREATE TABLE IF NOT EXISTS payments (n)")
-        sql.execute("INSERT INTO payments VALUES (1)")
-
-    def fail(sql: sqlite3.Connection) -> None:
-        pay(sql)
-        raise RuntimeError("no money")
-
-    with closing(Inbox(path)) as inbox:
-        with pytest.raises(RuntimeError, match="no money"):
-            inbox.take("evt_1", b"x", fail)
-        assert inbox.effects() == 0
-        assert [inbox.take("evt_1", b"x", pay) for _ in range(3)] == [True, False, False]
-    with closing(Inbox(path)) as again:
-        assert again.take("evt_1", b"x", pay) is False
-        assert again._db.execute("SELECT count(*) FROM payments").fetchone() == (1,)
-
-
-def test_an_inbox_that_is_closed_takes_nothing() -> None:
-    inbox = Inbox()
-    inbox.close()
-    with pytest.raises(sqlite3.ProgrammingError):
-        inbox.take("evt_1", b"x")
-
-
-def test_a_file_that_is_no_database_is_refused_with_its_name(tmp_path: Path) -> None:
-    path = tmp_path / "notes.txt"
-    path.write_text("not a database at all, but long enough to be looked at" * 20)
-    for kind in (Inbox, Database):
-        with pytest.raises(OSError, match=r"notes\.txt cannot be used as a database"):
-            kind(str(path))
-
-
 # --- any order of things, against a model in plain Python (P1)
 
 
@@ -430,7 +310,7 @@ class OutboxMachine(RuleBasedStateMachine):
     @rule()
     def reopen(self) -> None:
         self.office.db.close()
-        self.office.db = Database(f"{self.folder.name}/source.db", "OFF")
+        self.office.db = open_database(f"{self.folder.name}/source.db", "OFF")
         self.office.store, self.office.outbox = Store(b"x" * 16, self.office.db), Outbox(self.office.db)
         for row in self.model.values():
             if row["status"] == "pending":

@@ -14,7 +14,7 @@ from labkit import APPROACHES, Event, LostAnswer, Scenario, poisson
 from labkit.ledger import Ledger
 from labkit.lenses import RealLens, VirtualLens
 from labkit.lenses.scaling import scaled
-from labkit.receiver.inbox import Inbox
+from labkit.receiver import Inbox
 from labkit.server import Server
 
 SPEED = 300
@@ -32,15 +32,15 @@ def observed(lens, scenario, approach):
     """A run, the ids that had their effect in it, and how many requests the servers counted."""
     effects, requests = [], []
     with pytest.MonkeyPatch.context() as patch:
-        take, call_app = Inbox.take, Server.call_app
+        record, call_app = Inbox.record, Server.call_app
 
-        def taking(self, id, *args):
-            first = take(self, id, *args)
-            if first:
+        def recording(self, id, *args):
+            new = record(self, id, *args)
+            if new:
                 effects.append((self, id))
-            return first
+            return new
 
-        patch.setattr(Inbox, "take", taking)
+        patch.setattr(Inbox, "record", recording)
         patch.setattr(Server, "call_app", lambda self, *args: (requests.append(self), call_app(self, *args))[1])
         result = lens.run(scenario, approach)
     return result, effects, len(requests)

@@ -17,8 +17,8 @@ from labkit.clock import VirtualClock
 from labkit.ledger import Ledger
 from labkit.network.memory import MemoryNetwork
 from labkit.source import EventSource
-from labkit.source.bodies import LARGEST_BODY
 from labkit.source.store import Store
+from labkit.wire import LARGEST_BODY
 
 EPOCH = 1_517_363_399.65
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -433,11 +433,11 @@ def test_a_type_is_words_joined_by_dots(world: World, type: str) -> None:
     assert world.state() == before
 
 
-def test_the_verifications_type_is_kept_for_it(world: World) -> None:
-    """A receiver would answer such an event as a challenge, and never take it for one."""
+@pytest.mark.parametrize("type", ["endpoint.verify", "endpoint.test", "batch"])
+def test_no_event_has_a_type_that_is_reserved(world: World, type: str) -> None:
+    """A receiver would acknowledge such an event as the message that it is not, and it would be lost."""
     before = world.state()
-    body = {"type": "endpoint.verify", "data": {"challenge": "x"}}
-    problem(world.http.post("/events", json=body), 422, "'endpoint.verify'")
+    problem(world.http.post("/events", json={"type": type, "data": {"challenge": "x"}}), 422, f"got {type!r}")
     assert world.state() == before
 
 

@@ -1,4 +1,4 @@
-"""Batched: be told of several events in one request."""
+"""Batched: the source calls once for several events."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -6,16 +6,16 @@ from typing import ClassVar
 from labkit.approaches.approach import Approach, Style
 from labkit.approaches.consumer import Consumer
 from labkit.approaches.parameters import between, seconds, whole
-from labkit.approaches.webhook import receiver, register
-from labkit.receiver.inbox import Inbox
+from labkit.approaches.webhook import subscribe_receiver
+from labkit.wire import LARGEST_BATCH, LONGEST_BATCH_WAIT
 
 
 @dataclass(frozen=True)
 class Batched(Approach):
-    """Be called once for up to `count` events, the first of which waits `max_wait` seconds at the most.
+    """Be called once for up to `count` events, the first of which waits for at most A = `max_wait` seconds.
 
-    By age alone, 1/(1 + λA) requests an event and a wait of A(1 + λA/2)/(1 + λA): near A, not A/2, while events are
-    rare. With 10 events an age, a batch of 10 does not beat polling at that interval in requests, and one of 12 does.
+    If no batch fills up: 1/(1 + λA) requests per event, and a mean wait of A(1 + λA/2)/(1 + λA): near A, not A/2, while
+    events are rare. At λA = 10, batches of 10 need more requests than polling every A seconds, and batches of 12 fewer.
     """
 
     name: ClassVar[str] = "batched"
@@ -25,12 +25,9 @@ class Batched(Approach):
     max_wait: float = seconds(60.0)
 
     def __post_init__(self) -> None:
-        between("max_wait", self.max_wait, 0, 86_400)
-        whole("count", self.count, 2, 1000, "events")
+        between("max_wait", self.max_wait, 0, LONGEST_BATCH_WAIT)
+        whole("count", self.count, 2, LARGEST_BATCH, "events")
 
     def subscribe(self, consumer: Consumer) -> None:
-        """As a webhook does, and ask for batches."""
-        secrets: list[str] = []
-        url = consumer.host(receiver(secrets, consumer.receive, consumer.clock, Inbox()))
-        batch = {"count": self.count, "seconds": self.max_wait}
-        register(consumer.client("setup"), f"{url}/hook", secrets, batch=batch)
+        """As a webhook does, with batches."""
+        subscribe_receiver(consumer, batch={"count": self.count, "seconds": self.max_wait})

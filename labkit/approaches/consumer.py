@@ -1,4 +1,4 @@
-"""What every approach is given: a name on the network, a clock, and a ledger to enter what arrives."""
+"""What every approach is given: a name on the network, a clock, and a ledger in which to enter what arrives."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,6 +11,7 @@ from labkit.approaches.parameters import LONGEST
 from labkit.clock import Clock
 from labkit.ledger import Kind, Ledger
 from labkit.network import TIMEOUT, Network
+from labkit.wire import retry_after
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Consumer:
-    """Somebody who wants to know: a name on the network, a clock, and a ledger in which what arrives is entered."""
+    """One consumer of a run: who it is, where the source is, and the ledger in which its arrivals are entered."""
 
     name: str
     source_url: str
@@ -28,7 +29,7 @@ class Consumer:
     found: dict[str, str] = field(default_factory=dict)
     """What `subscribe` arranged and `run` needs, such as a URL."""
     not_before: float = 0.0
-    """The instant up to which the source asked not to be asked."""
+    """The instant before which the source asked to be sent no request."""
 
     def client(self, kind: Kind) -> httpx.Client:
         """An httpx client that talks to the source; its exchanges are entered under `kind`."""
@@ -40,19 +41,24 @@ class Consumer:
         return client
 
     def _note_backoff(self, answer: httpx.Response) -> None:
-        """Note how long the source asks to be left alone: `Retry-After` (RFC 9110, 10.2.3), `X-Poll-Interval`."""
-        for header in ("Retry-After", "X-Poll-Interval"):
-            if (asked := answer.headers.get(header, "")).isdecimal():
-                self.not_before = max(self.not_before, self.clock.now() + min(float(asked), LONGEST))
+        """Note a pause that an answer asks for, by `Retry-After` or `X-Poll-Interval`; the longest counts."""
+        now = self.clock.now()
+        for name in ("Retry-After", "X-Poll-Interval"):
+            if value := answer.headers.get(name):
+                self.not_before = max(self.not_before, now + retry_after(value, self.clock.epoch + now, LONGEST))
+
+    def backoff(self) -> float:
+        """Seconds left of the pause that the source asked for; 0 or less: none."""
+        return self.not_before - self.clock.now()
 
     def pause(self, seconds: float) -> None:
-        """Sleep before asking again; longer where the source's last answer asked for it."""
-        wait = max(seconds, self.not_before - self.clock.now())
+        """Sleep before the next request; longer if the source asked for it."""
+        wait = max(seconds, self.backoff())
         if wait > 0:
             self.clock.sleep(wait)
 
     def pause_until(self, at: float) -> None:
-        """Sleep until an instant; longer where the source's last answer asked for it."""
+        """Sleep until an instant; longer if the source asked for it."""
         self.clock.sleep_until(max(at, self.not_before))
 
     def host(self, app: "WSGIApplication") -> str:
@@ -60,11 +66,11 @@ class Consumer:
         return self.network.host(self.name, app)
 
     def mark_open_ended(self, answer: httpx.Response) -> None:
-        """Say that an answer has no end of its own: a run does not wait for one."""
+        """Mark an answer that has no end of its own: a run does not wait for it."""
         self.ledger.open_ended.add(answer.extensions["labkit.exchange"])
 
     def receive(self, event: Mapping[str, Any], carrier: httpx.Response | flask.Request) -> None:
-        """Enter that an event arrived, and by which answer or request. Comes before deduplication."""
+        """Enter that a copy of an event arrived, and by which answer or request: before deduplication."""
         if isinstance(carrier, httpx.Response):
             exchange, came_by = carrier.extensions["labkit.exchange"], (0, 0)
         else:

@@ -7,7 +7,8 @@ import httpx
 
 from labkit.approaches.approach import Approach, Style
 from labkit.approaches.consumer import Consumer
-from labkit.approaches.parameters import LARGEST_PAGE, LONGEST, SHORTEST, between, seconds, whole
+from labkit.approaches.parameters import LONGEST, SHORTEST, between, seconds, whole
+from labkit.wire import LARGEST_PAGE
 
 
 @dataclass(frozen=True)

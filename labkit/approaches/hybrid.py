@@ -1,4 +1,4 @@
-"""Hybrid: be told, and ask now and then whether anything was missed."""
+"""Hybrid: a webhook, and a poll now and then for what it missed."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -8,14 +8,15 @@ from labkit.approaches.consumer import Consumer
 from labkit.approaches.parameters import LONGEST, SHORTEST, between, seconds
 from labkit.approaches.polling import Polling
 from labkit.approaches.webhook import Webhook
+from labkit.wire import LARGEST_PAGE
 
 
 @dataclass(frozen=True)
 class Hybrid(Approach):
-    """A webhook, and a poll by cursor every `reconcile_interval` seconds that repairs what the webhook lost.
+    """A webhook, and a poll by cursor every `reconcile_interval` seconds that recovers what the webhook lost.
 
-    The sweep finds everything again, so each event is a duplicate before deduplication. How many it *repaired* is the
-    alarm: `Result.recovered()`.
+    The poll finds every event again, so each is a duplicate before deduplication. How many it recovered is the alarm:
+    `Result.recovered()`.
     """
 
     name: ClassVar[str] = "hybrid"
@@ -35,5 +36,7 @@ class Hybrid(Approach):
         Webhook().subscribe(consumer)
 
     def run(self, consumer: Consumer) -> None:
-        """Sweep until ended, first after one interval."""
-        Polling(interval=self.reconcile_interval, initial_delay=self.reconcile_interval, limit=1000).run(consumer)
+        """Reconcile until ended, first after one interval."""
+        Polling(interval=self.reconcile_interval, initial_delay=self.reconcile_interval, limit=LARGEST_PAGE).run(
+            consumer
+        )

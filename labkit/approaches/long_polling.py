@@ -8,10 +8,9 @@ import httpx
 from labkit.approaches.approach import Approach, Style
 from labkit.approaches.consumer import Consumer
 from labkit.approaches.page import take
-from labkit.approaches.parameters import LARGEST_PAGE, LONGEST, SHORTEST, between, seconds, whole
+from labkit.approaches.parameters import LONGEST, SHORTEST, between, seconds, whole
 from labkit.network import TIMEOUT
-
-LONGEST_WAIT = 60
+from labkit.wire import LARGEST_PAGE, LONGEST_WAIT
 
 
 @dataclass(frozen=True)

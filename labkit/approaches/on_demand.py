@@ -1,4 +1,4 @@
-"""On demand: read only when somebody needs to know. Neither polling nor a webhook."""
+"""On demand: the consumer reads when it needs to know. Neither polling nor a webhook."""
 
 import random
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ from labkit.approaches.parameters import LONGEST, SHORTEST, between, one_of, sec
 
 @dataclass(frozen=True)
 class OnDemand(Approach):
-    """Look at moments of the consumer's own choosing, on average every `interval` seconds, and ask the source then.
+    """Read the source's list at moments of the consumer's own choosing, on average every `interval` seconds.
 
-    With a cache of `ttl` seconds, a look that soon after an answer asks nobody. μ looks a second cost μ / (1 + μ·ttl)
-    requests a second, whatever happens at the source; a webhook costs λ. They cross at μ = λ. With `act`, each event is
-    answered by an action: a POST of the consumer's to the API.
+    A cache of `ttl` seconds spares a read that comes so soon after an answer. μ reads per second cost μ / (1 + μ·ttl)
+    requests per second, whatever happens at the source; a webhook costs λ: without a cache they cross at μ = λ. With
+    `act`, each event is answered by an action: a POST of the consumer's to the API.
     """
 
     name: ClassVar[str] = "on_demand"
@@ -38,7 +38,7 @@ class OnDemand(Approach):
         return self.interval
 
     def run(self, consumer: Consumer) -> None:
-        """Look until ended, at gaps that are independent of each other (a Poisson process)."""
+        """Read until ended, at gaps that are independent of each other (a Poisson process)."""
         client, clock, chance = consumer.client("poll"), consumer.clock, random.Random(f"{self.seed}/{consumer.name}")
         actions = consumer.client("action")
         cursor, fresh_until = "", 0.0
@@ -56,7 +56,10 @@ class OnDemand(Approach):
 
 
 def acknowledge(client: httpx.Client, id: str) -> None:
-    """Carry out one action. Done twice it has one effect: without an answer, do it again."""
+    """Carry out one action, in up to three attempts: twice it has one effect, so it is safe to repeat.
+
+    It is repeated if the answer is an error, or does not come in time (RFC 9110, 9.2.2).
+    """
     for _ in range(3):
         try:
             client.post(f"/events/{id}/acknowledge").raise_for_status()

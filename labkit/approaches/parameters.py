@@ -7,7 +7,6 @@ from labkit.event import TYPE
 
 SHORTEST, LONGEST = 1e-6, 1e9
 """Seconds that an interval may have."""
-LARGEST_PAGE = 1000
 
 
 def seconds(default: float) -> float:

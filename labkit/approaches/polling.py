@@ -8,7 +8,8 @@ from typing import ClassVar, Literal
 from labkit.approaches.approach import Approach, Style
 from labkit.approaches.consumer import Consumer
 from labkit.approaches.page import pages
-from labkit.approaches.parameters import LARGEST_PAGE, LONGEST, SHORTEST, between, event_types, one_of, seconds, whole
+from labkit.approaches.parameters import LONGEST, SHORTEST, between, event_types, one_of, seconds, whole
+from labkit.wire import LARGEST_PAGE
 
 
 @dataclass(frozen=True)

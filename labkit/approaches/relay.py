@@ -1,24 +1,26 @@
-"""Relay: a public host is told for you, and you ask it: for a consumer that can call and cannot be called."""
+"""Relay: a public host receives the webhook, and the consumer polls that host: it can call, and cannot be called."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import httpx
-from flask import Flask, Response, request
+from flask import Response, request
 
 from labkit.approaches.approach import Approach, Style
 from labkit.approaches.consumer import Consumer
 from labkit.approaches.parameters import LONGEST, SHORTEST, between, seconds
-from labkit.approaches.webhook import receiver, register
+from labkit.approaches.webhook import register
 from labkit.event import to_json
-from labkit.receiver.inbox import Inbox
+from labkit.receiver import Inbox, Receiver
+from labkit.receiver.app import receiver_app
+from labkit.receiver.core import Event
 
 
 @dataclass(frozen=True)
 class Relay(Approach):
-    """Have a webhook received by a public host, and poll that host every `interval` seconds: both kinds are counted.
+    """Have a webhook received by a public host, and poll that host every `interval` seconds: both are counted.
 
-    It helps who cannot be called, and costs what polling costs: one delivery an event, and the polls.
+    For a consumer behind NAT, that cannot be called. It costs one delivery per event, and the polls.
     """
 
     name: ClassVar[str] = "relay"
@@ -35,33 +37,29 @@ class Relay(Approach):
 
     def subscribe(self, consumer: Consumer) -> None:
         """Put the relay on the network, and subscribe its URL."""
-        secrets: list[str] = []
-        kept: list[dict[str, Any]] = []
-        app = receiver(secrets, lambda event, request: kept.append(event), consumer.clock, Inbox())
-        serve_kept(app, kept)
+        kept: list[Event] = []
+        receiver = Receiver([], Inbox(), on_arrival=kept.append)
+        app = receiver_app(receiver, consumer.clock)
+
+        @app.get("/kept")
+        def list_kept() -> Response:
+            after = int(request.args["after"])
+            return Response(to_json({"events": kept[after:]}), mimetype="application/json")
+
         url = consumer.network.host(f"relay-of-{consumer.name}", app, owner=consumer.name)
-        register(consumer.client("setup"), f"{url}/hook", secrets)
+        register(consumer.client("setup"), f"{url}/hook", receiver.secrets)
         consumer.found["relay"] = url
 
     def run(self, consumer: Consumer) -> None:
-        """Poll the relay until ended, by the number of events that were had."""
-        client, had = consumer.client("poll"), 0
+        """Poll the relay until ended; the number of events that are here is the cursor."""
+        client, cursor = consumer.client("poll"), 0
         while True:
             try:
-                answer = client.get(f"{consumer.found['relay']}/kept?after={had}").raise_for_status()
+                answer = client.get(f"{consumer.found['relay']}/kept?after={cursor}").raise_for_status()
             except httpx.HTTPError:
                 pass
             else:
                 for event in answer.json()["events"]:
                     consumer.receive(event, answer)
-                    had += 1
+                    cursor += 1
             consumer.pause(self.interval)
-
-
-def serve_kept(app: Flask, kept: list[dict[str, Any]]) -> None:
-    """Give a receiver a second route, which lists what it was told."""
-
-    @app.get("/kept")
-    def list_kept() -> Response:
-        after = int(request.args["after"])
-        return Response(to_json({"events": kept[after:]}), mimetype="application/json")

@@ -12,6 +12,7 @@ import httpx
 from labkit.approaches.approach import Approach, Style
 from labkit.approaches.consumer import Consumer
 from labkit.approaches.parameters import between, seconds
+from labkit.wire import HEARTBEAT, SHORTEST_LOOK
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class FakeStream(Stream):
     interval: float = seconds(5.0)
 
     def __post_init__(self) -> None:
-        between("interval", self.interval, 0.001, 15)
+        between("interval", self.interval, SHORTEST_LOOK, HEARTBEAT)
 
     @property
     def idle_interval(self) -> float:

@@ -1,25 +1,23 @@
-"""Thin: be told that something happened, and fetch what it was."""
+"""Thin: the webhook says only that something happened, and the receiver fetches what."""
 
-import math
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
-import flask
 import httpx
-from werkzeug.exceptions import ServiceUnavailable
 
 from labkit.approaches.approach import Approach, Style
 from labkit.approaches.consumer import Consumer
-from labkit.approaches.webhook import receiver, register
-from labkit.receiver.inbox import Inbox
+from labkit.approaches.webhook import subscribe_receiver
+from labkit.receiver import Inbox, Receiver, UnavailableError
+from labkit.receiver.core import Event
 
 
 @dataclass(frozen=True)
 class Thin(Approach):
-    """Be called with an event's id alone, and GET the event before acknowledging: two requests an event, both counted.
+    """Be called with an event's id alone, and GET the event before acknowledging: two requests per event.
 
-    What is fetched is the source's present word, not what an attacker or a late retry says. Three delays late: the
-    call, the question, the answer.
+    What is fetched is the source's present word, not an attacker's or a late retry's. Latency is three delays: the
+    call, the request, the answer.
     """
 
     name: ClassVar[str] = "thin"
@@ -28,23 +26,18 @@ class Thin(Approach):
 
     def subscribe(self, consumer: Consumer) -> None:
         """Host a receiver that fetches, and subscribe its URL."""
-        secrets: list[str] = []
         client = consumer.client("fetch")
 
-        def fetch(told: dict[str, Any], request: flask.Request) -> None:
+        def fetch(event: Event) -> list[Event]:
+            """The event arrives with the answer to a GET. While the source asks for a pause, its delivery must wait."""
+            if consumer.backoff() > 0:
+                raise UnavailableError("the source asked for a pause", consumer.backoff())
             try:
-                refuse_while_quiet()
-                answer = client.get(f"/events/{told['id']}").raise_for_status()
+                answer = client.get(f"/events/{event['id']}").raise_for_status()
             except httpx.HTTPError as error:
-                refuse_while_quiet()
-                raise ServiceUnavailable(f"the event was not to be had: {error}") from None
-            consumer.receive(answer.json(), answer)
+                raise UnavailableError(f"the event could not be fetched: {error}", consumer.backoff()) from None
+            fetched: Event = answer.json()
+            consumer.receive(fetched, answer)
+            return [fetched]
 
-        def refuse_while_quiet() -> None:
-            """Hand on the source's wish to be left alone: its delivery comes back then."""
-            left = consumer.not_before - consumer.clock.now()
-            if left > 0:
-                raise ServiceUnavailable("the source asked not to be asked", retry_after=math.ceil(left))
-
-        url = consumer.host(receiver(secrets, fetch, consumer.clock, Inbox()))
-        register(consumer.client("setup"), f"{url}/hook", secrets, payload="thin")
+        subscribe_receiver(consumer, Receiver([], Inbox(), fetch=fetch), payload="thin")

@@ -34,9 +34,9 @@ def serve_source(port: int, db: str, rate_limit: str, poll_interval: float) -> N
     """An event source: POST /events, GET /events, POST /subscriptions."""
     from labkit.server import serve
     from labkit.source import EventSource
-    from labkit.source.database import Database
+    from labkit.source.store import open_database
 
-    source = EventSource(db=Database(db), rate_limit=rate_limit_of(rate_limit, poll_interval))
+    source = EventSource(db=open_database(db), rate_limit=rate_limit_of(rate_limit, poll_interval))
     server = serve(source.app, port)
 
     def close() -> None:
@@ -54,9 +54,9 @@ def serve_receiver(port: int, secret: str | None, db: str) -> None:
     """A webhook receiver, POST /hook: it verifies, deduplicates and prints each event as a line of JSON."""
     import random
 
-    from labkit.approaches.webhook import receiver
     from labkit.clock import RealClock
-    from labkit.receiver.inbox import Inbox
+    from labkit.receiver import Inbox, Receiver
+    from labkit.receiver.app import receiver_app
     from labkit.server import serve
     from labkit.signature import key, new_secret
 
@@ -64,11 +64,11 @@ def serve_receiver(port: int, secret: str | None, db: str) -> None:
     key(given)
     inbox, ready = Inbox(db), Event()
 
-    def receive(message: dict[str, Any], request: object) -> None:
+    def print_event(event: dict[str, Any]) -> None:
         ready.wait()  # no event is printed before the first line
-        print_json_line(message)
+        print_json_line(event)
 
-    server = serve(receiver([given], receive, RealClock(), inbox), port)
+    server = serve(receiver_app(Receiver([given], inbox, on_arrival=print_event), RealClock()), port)
 
     def close() -> None:
         server.stop()

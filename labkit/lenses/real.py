@@ -19,7 +19,7 @@ from labkit.network.sockets import SocketNetwork
 from labkit.process import ChildProcess
 from labkit.result import Machine, Result
 from labkit.scenario import Scenario
-from labkit.source.database import Synchronous
+from labkit.sqlite import Synchronous
 
 LONGEST = 600.0
 """Seconds that a real run may take; a longer scenario wants `speed`, or the virtual lens."""
@@ -52,8 +52,8 @@ class RealLens:
         if scenario.duration > LONGEST:
             speed = math.ceil(scenario.duration * self.speed / LONGEST)
             raise ValueError(
-                f"a real run of {scenario.duration:,g} s would take longer than {LONGEST:g} s: use speed {speed} or more"
-                f" (--speed {speed}), or a shorter duration"
+                f"a real run of {scenario.duration:,g} s would take longer than {LONGEST:g} s: use speed {speed}"
+                f" or more (--speed {speed}), or a shorter duration"
             )
         if scenario.delay:
             raise ValueError(

@@ -18,7 +18,8 @@ from labkit.network.sockets import SocketNetwork
 from labkit.process import answer_parent
 from labkit.scenario import Scenario
 from labkit.source import EventSource
-from labkit.source.database import Database, Synchronous
+from labkit.source.store import open_database
+from labkit.sqlite import Synchronous
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class SourceServer:
             self.clock,
             self.network,
             random.Random(scenario.seed),
-            db=Database(config.path, config.synchronous),
+            db=open_database(config.path, config.synchronous),
             retries=scenario.retries,
             rate_limit=scenario.rate_limit,
         )

@@ -1,4 +1,4 @@
-"""The event source: what happens is stored, listed, and told to those who subscribed."""
+"""The event source: it stores events, lists them, and delivers them to its subscribers."""
 
 from labkit.source.source import EventSource
 

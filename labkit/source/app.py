@@ -1,8 +1,7 @@
-"""The source's HTTP face: a Flask app. What goes wrong is answered as a problem (RFC 9457) that names the value."""
+"""The source's HTTP interface: a Flask app. An error is answered as a problem (RFC 9457) that names the value."""
 
 import sqlite3
 from http import HTTPStatus
-from typing import TYPE_CHECKING
 
 from flask import Flask, Response, abort, request
 from werkzeug.exceptions import HTTPException
@@ -10,26 +9,17 @@ from werkzeug.routing.exceptions import WebsocketMismatch
 
 from labkit.clock import NANO
 from labkit.event import from_json, timestamp, to_json
-from labkit.source.bodies import (
-    LARGEST_BODY,
-    LONGEST_KEY,
-    Emit,
-    Redeliver,
-    Subscribe,
-    body,
-    check_instant,
-)
+from labkit.source.bodies import LONGEST_KEY, Emit, Redeliver, Subscribe, body, check_instant
 from labkit.source.endpoint import check_endpoint
 from labkit.source.limiter import add_rate_limit
 from labkit.source.listing import add_listing, json_answer
+from labkit.source.publisher import Publisher
+from labkit.source.store import Subscription
 from labkit.source.websocket import add_websocket
-
-if TYPE_CHECKING:
-    from labkit.source.source import EventSource
-    from labkit.source.store import Subscription
+from labkit.wire import LARGEST_BODY
 
 
-def create_app(source: "EventSource") -> Flask:
+def create_app(source: Publisher) -> Flask:
     """The app of one source; its routes are the contract that other people's clients rely on."""
     app = Flask("labkit.source")
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY + 1  # Werkzeug cuts a chunked body off here: one byte more shows it
@@ -38,8 +28,8 @@ def create_app(source: "EventSource") -> Flask:
     app.register_error_handler(sqlite3.OperationalError, _unavailable)
     store = source.store
 
-    add_listing(app, source)
-    add_websocket(app, source)
+    add_listing(app, source.store, source.clock, source.news)
+    add_websocket(app, source.store, source.news)
     add_rate_limit(app, source.rate_limit, source.clock)
 
     @app.get("/events/<id>")
@@ -48,7 +38,7 @@ def create_app(source: "EventSource") -> Flask:
 
     @app.post("/events/<id>/acknowledge")
     def acknowledge(id: str) -> Response:
-        """An action: once or often, it has one effect (it is idempotent: RFC 9110, 9.2.2)."""
+        """An action. It is idempotent (RFC 9110, 9.2.2): however often it is repeated, it has one effect."""
         if store.event(id) is None:
             abort(404, f"there is no event {id[:80]!r}")
         at = store.acknowledge(id, source.clock.unix_nanoseconds())
@@ -140,13 +130,13 @@ def create_app(source: "EventSource") -> Flask:
     def healthy() -> Response:
         return json_answer(b'{"status":"ok"}')
 
-    def _subscription(id: str) -> "Subscription":
+    def _subscription(id: str) -> Subscription:
         return store.subscription(id) or abort(404, f"there is no subscription {id[:80]!r}")
 
     return app
 
 
-def _shown(subscription: "Subscription") -> dict[str, object]:
+def _shown(subscription: Subscription) -> dict[str, object]:
     batch = {"count": subscription.batch_count, "seconds": subscription.batch_seconds}
     return {
         "id": subscription.id,
@@ -164,7 +154,7 @@ def _problem(error: HTTPException) -> Response:
     headers = [(name, value) for name, value in error.get_headers() if name != "Content-Type"]
     detail = error.description
     if isinstance(error, WebsocketMismatch):
-        detail = f"{request.path[:80]} is no WebSocket: that is GET /ws"
+        detail = f"{request.path[:80]} is not a WebSocket: GET /ws is"
     elif detail == type(error).description:  # Werkzeug's own words, which name no value
         detail = f"{request.method} {request.path[:80]}: {detail}"
     problem = {"type": "about:blank", "title": status.phrase, "status": status.value, "detail": detail}
@@ -172,6 +162,6 @@ def _problem(error: HTTPException) -> Response:
 
 
 def _unavailable(error: sqlite3.OperationalError) -> Response:
-    """The database is locked, or the disk full: nothing was stored, and the client may come again."""
+    """The database is locked, or the disk full: nothing was stored, and the client may try again."""
     problem = {"type": "about:blank", "title": "Service Unavailable", "status": 503, "detail": f"not stored: {error}"}
     return Response(to_json(problem), 503, {"Retry-After": "1"}, mimetype="application/problem+json")

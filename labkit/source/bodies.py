@@ -8,10 +8,8 @@ import msgspec
 from flask import abort, request
 
 from labkit.event import TYPE, from_json
+from labkit.wire import LARGEST_BATCH, LARGEST_BODY, LONGEST_BATCH_WAIT
 
-LARGEST_BODY = 262_144
-"""Bytes of a request's body; Standard Webhooks advises events under 20 kB."""
-PAGE, LARGEST_PAGE = 100, 1000
 MOST_TYPES = 100
 LONGEST_KEY = 255
 
@@ -37,8 +35,8 @@ class Redeliver(msgspec.Struct, forbid_unknown_fields=True):
 class Batch(msgspec.Struct, forbid_unknown_fields=True):
     """How many events a delivery may hold, and for how many seconds its first may wait."""
 
-    count: Annotated[int, msgspec.Meta(ge=1, le=1000)]
-    seconds: Annotated[float, msgspec.Meta(ge=0, le=86_400)]
+    count: Annotated[int, msgspec.Meta(ge=1, le=LARGEST_BATCH)]
+    seconds: Annotated[float, msgspec.Meta(ge=0, le=LONGEST_BATCH_WAIT)]
 
 
 class Subscribe(msgspec.Struct, forbid_unknown_fields=True):

@@ -9,7 +9,7 @@ from labkit import signature
 
 Verdict = Literal["delivered", "gone", "refused", "failed"]
 LARGEST_ANSWER = 65_536
-"""Bytes after which an answer is read no further, and its connection closed: its status has said all."""
+"""Bytes of an answer that are read before its connection is closed: its status says all."""
 
 
 @dataclass(frozen=True)
@@ -29,21 +29,21 @@ def deliver(client: httpx.Client, url: str, secret: str, id: str, body: bytes, u
     try:
         with client.stream("POST", url, content=body, headers=headers) as answer:
             read = b""
-            for chunk in answer.iter_raw():  # as it came: what is packed small could unpack to anything
+            for chunk in answer.iter_raw():  # not decompressed: a small answer could unpack to any size
                 read += chunk
                 if len(read) > LARGEST_ANSWER:
                     break
     except (httpx.HTTPError, httpx.InvalidURL, ValueError, RuntimeError) as error:
-        # a Location with a bad name is a mere ValueError, and a client that was closed a RuntimeError
+        # a Location with a bad host name raises a plain ValueError, and a closed client a RuntimeError
         return Attempt("failed", 0, f"{type(error).__name__}: {error}")
     asked = answer.headers.get("Retry-After", "") if answer.status_code in (429, 503) else ""
     return Attempt(classify(answer.status_code), answer.status_code, body=read, retry_after=asked)
 
 
 def classify(status: int) -> Verdict:
-    """What an endpoint's answer means: 2xx is success, 410 ends the subscription, 422 refuses this message for good.
+    """What an endpoint's answer means: 2xx is success, 410 ends the subscription, 422 refuses this delivery for good.
 
-    Everything else failed, redirects included: they are not followed (Standard Webhooks).
+    Everything else is a failure, redirects included: they are not followed (Standard Webhooks).
 
     >>> classify(204), classify(410), classify(422), classify(302)
     ('delivered', 'gone', 'refused', 'failed')

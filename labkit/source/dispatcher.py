@@ -1,10 +1,8 @@
-"""The dispatcher: what is due is sent, at once and then by the retry schedule, until it is delivered or dead."""
+"""The dispatcher: it sends each delivery when it is due, by the retry schedule, until it is delivered or dead."""
 
 import random
 import sqlite3
 from collections.abc import Callable
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from hashlib import sha256
 from typing import ParamSpec, TypeVar
 
@@ -16,9 +14,10 @@ from labkit.event import timestamp, to_json
 from labkit.policies import RetryProfile
 from labkit.source.deliver import Attempt, deliver
 from labkit.source.outbox import Delivery, Outbox
+from labkit.wire import BATCH, retry_after
 
 DB_RETRY_SECONDS = 1.0
-"""Seconds to wait when the outbox cannot be used, before it is tried again."""
+"""Seconds to wait before the outbox is used again, when its file was locked or the disk full."""
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -34,18 +33,18 @@ class Dispatcher:
         self._news = self._stopped = False
 
     def wake(self) -> None:
-        """Say that the outbox has changed: something may be due, or a place in flight free."""
+        """Look at the outbox again: a delivery may be due, or an endpoint have room for another attempt."""
         with self._changed:
             self._news = True
             self._changed.notify_all()
 
     def stop(self) -> None:
-        """Start no attempt any more. What is cut off from now on was cut by us: it stays pending, and is no attempt."""
+        """Start no more attempts. One that is cut off from now on does not count: its delivery stays pending."""
         self._stopped = True
         self.wake()
 
     def run(self) -> None:
-        """Claim what is due, send it, and wait for what comes next, until ended."""
+        """Claim what is due, send it, and wait until more is due; until ended."""
         lease = nanoseconds(2 * self.profile.timeout)
         while not self._stopped:
             self._news = False
@@ -78,7 +77,7 @@ class Dispatcher:
         self.wake()
 
     def _retry_while_locked(self, use: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Use the outbox; while its file is locked or its disk full, come again."""
+        """Use the outbox; try again as long as its file is locked or the disk full."""
         while True:
             try:
                 return use(*args, **kwargs)
@@ -86,7 +85,7 @@ class Dispatcher:
                 self.clock.sleep(DB_RETRY_SECONDS)
 
     def _next_attempt(self, delivery: Delivery, attempt: Attempt) -> tuple[str, int | None]:
-        """What becomes of a delivery, and when it is due again."""
+        """A delivery's new status, and when it is due again if it is pending."""
         if attempt.verdict != "failed":
             return "delivered" if attempt.verdict == "delivered" else "dead", None
         key = (self.seed, delivery.subscription.id, delivery.event_id, delivery.attempt)
@@ -99,26 +98,9 @@ class Dispatcher:
 
 
 def message(group: tuple[Delivery, ...], unix: float) -> tuple[str, bytes]:
-    """The id and body of what one request carries: an event, or a batch of them under an id of its own."""
+    """The id and body of one request: an event, or a batch of events under an id of its own."""
     if group[0].subscription.batch_count == 1:
         return group[0].event_id, group[0].body
     id = "bat_" + sha256("/".join(delivery.event_id for delivery in group).encode()).hexdigest()[:24]
-    head = to_json({"type": "batch", "timestamp": timestamp(unix), "data": {"events": []}})
+    head = to_json({"type": BATCH, "timestamp": timestamp(unix), "data": {"events": []}})
     return id, head.removesuffix(b"]}}") + b",".join(delivery.body for delivery in group) + b"]}}"
-
-
-def retry_after(header: str, unix: float, longest: float) -> float:
-    """Seconds that an answer asks to wait (RFC 9110, 10.2.3): a number of them, or a date; junk and the past are 0.
-
-    >>> retry_after("120", 0, 86_400), retry_after("Thu, 01 Jan 1970 00:01:00 GMT", 0, 86_400)
-    (120.0, 60.0)
-    >>> retry_after("-5", 0, 86_400), retry_after("soon", 0, 86_400), retry_after("1000000000", 0, 86_400.0)
-    (0.0, 0.0, 86400.0)
-    """
-    if header.isascii() and header.isdigit():
-        return min(float(header[:12]), longest)
-    try:
-        date = parsedate_to_datetime(header)
-        return min(max(0.0, date.replace(tzinfo=date.tzinfo or UTC).timestamp() - unix), longest)
-    except (ValueError, OverflowError):
-        return 0.0

@@ -1,4 +1,4 @@
-"""Whether a URL can be an endpoint, as far as its text tells."""
+"""Whether a URL can be an endpoint, judged by its text. The address is checked when it is connected to."""
 
 import re
 from urllib.parse import urlsplit
@@ -7,9 +7,9 @@ import httpx
 
 
 def check_endpoint(url: str, own: str) -> None:
-    """Whether a URL can be an endpoint: http(s), with a host, and nothing that could hide another meaning.
+    """Raise ValueError unless a URL can be an endpoint: http(s), with a host, and read alike by every parser.
 
-    Raises ValueError that names the URL.
+    `own` is the source's own URL, which cannot.
     """
     reason = _why_not(url, own)
     if reason:
@@ -22,7 +22,7 @@ def _why_not(url: str, own: str) -> str:
     try:
         parts = urlsplit(url)
         host, port = _origin(url)
-        _ = httpx.URL(url).host  # who will call it must be able to read it too
+        _ = httpx.URL(url).host  # the client that will call it must be able to read it too
     except (ValueError, httpx.InvalidURL) as error:
         return str(error)
     if parts.scheme not in ("http", "https"):
@@ -36,14 +36,14 @@ def _why_not(url: str, own: str) -> str:
     if "#" in url:
         return "it carries a fragment"
     if not re.fullmatch(r"[a-z0-9._-]+|[0-9a-f:.]+", host):
-        return f"{host!r} is no host's name or address"
+        return f"{host!r} is not a host name or address"
     if (host, port) == _origin(own):
         return "it is the source itself"
     return ""
 
 
 def _origin(url: str) -> tuple[str, int]:
-    """Host and port, in one spelling: lower case, no final dot, the scheme's own port if none is given."""
+    """Host and port in one spelling: lower case, no final dot, the scheme's default port if none is given."""
     parts = urlsplit(url)
     port = parts.port
     return (parts.hostname or "").rstrip("."), (443 if parts.scheme == "https" else 80) if port is None else port

@@ -1,4 +1,4 @@
-"""What the source asks of those who ask it: a number of requests, and a pause between them."""
+"""The source's rate limit: a number of requests per caller and window, and a pause between them."""
 
 import math
 
@@ -9,18 +9,18 @@ from labkit.clock import Clock
 from labkit.policies import RateLimit
 
 LISTS = ("/events", "/feed")
-"""What is read again and again, and so carries the hint."""
+"""The paths that clients poll: their answers carry the hint."""
 
 
 class Window:
-    """Counts each caller's requests in a fixed window, which starts with its first one."""
+    """Counts each caller's requests in fixed windows; one starts with the first request after the last has ended."""
 
     def __init__(self, rate_limit: RateLimit) -> None:
         self._limits = rate_limit
         self._windows: dict[str, tuple[float, int]] = {}  # caller: (start, requests)
 
     def refuse(self, caller: str, now: float) -> float:
-        """Count a request; 0 if it may pass, otherwise the seconds until the caller's window is over.
+        """Count a request; 0 if it may pass, otherwise the seconds until the caller's window ends.
 
         >>> window = Window(RateLimit(requests=2, seconds=60))
         >>> [window.refuse("me", at) for at in (10.0, 11.0, 12.0, 70.0)]
@@ -36,9 +36,9 @@ class Window:
 
 
 def add_rate_limit(app: Flask, rate_limit: RateLimit, clock: Clock) -> None:
-    """Answer 429 with `Retry-After` beyond the limit (RFC 6585, 4), and hint at a pause by `X-Poll-Interval`.
+    """Answer 429 with `Retry-After` beyond the limit (RFC 6585, 4), and suggest a pause by `X-Poll-Interval`.
 
-    Reading is limited, for each address that calls: on loopback all callers have one.
+    Only reading is limited. A caller is an IP address: on loopback all callers share one.
     """
     if rate_limit.requests:
         window = Window(rate_limit)

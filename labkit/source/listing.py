@@ -1,28 +1,22 @@
-"""The ways to read what happened: a list by cursor, which may wait; the newest, as feeds have it; and a stream."""
+"""The ways to read events: a list by cursor, which may wait; the newest, as in a feed; and a stream."""
 
 import math
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
 
 from flask import Flask, Response, abort, request
 
+from labkit.clock import Clock, Condition
 from labkit.event import to_json
-from labkit.source.bodies import LARGEST_PAGE, PAGE, query, seconds, types, whole_number
+from labkit.source.bodies import query, seconds, types, whole_number
+from labkit.source.store import Store
+from labkit.wire import HEARTBEAT, LARGEST_PAGE, LONGEST_WAIT, PAGE, SHORTEST_LOOK
 
-if TYPE_CHECKING:
-    from labkit.source.source import EventSource
-
-LONGEST_WAIT = 60
-SHORTEST_LOOK = 0.001
-HEARTBEAT = 15.0
-"""Seconds of silence after which a stream sends a comment, so that nobody between takes it for dead (HTML, 9.2.7)."""
 RETRY_MS = 1000
-"""Milliseconds after which a stream's client should come back."""
+"""Milliseconds after which a stream's client should reconnect."""
 
 
-def add_listing(app: Flask, source: "EventSource") -> None:
-    """Give the source's app its routes for reading."""
-    store, clock, news = source.store, source.clock, source.news
+def add_listing(app: Flask, store: Store, clock: Clock, news: Condition) -> None:
+    """Add the routes for reading. `news` is notified of each new event."""
 
     @app.get("/events")
     def list_events() -> Response:
@@ -33,14 +27,14 @@ def add_listing(app: Flask, source: "EventSource") -> None:
             wanted = types(asked["type"]) if "type" in asked else []
         except ValueError as error:
             abort(400, str(error))
-        after, until = place(source, asked.get("after", "")), clock.now() + wait
+        after, until = place(store, asked.get("after", "")), clock.now() + wait
         with news:
             while True:
                 documents, last, has_more = store.page(after, limit, wanted)
                 left = until - clock.now()
                 if documents or left <= 0 or not news.wait(left):
                     break
-        tag = f"{after}-{last}-{has_more:d}"  # the address and this determine the page: what happened stays as it was
+        tag = f"{after}-{last}-{has_more:d}"  # with the URL it determines the page: events do not change
         if request.if_none_match.contains_weak(tag):
             return unchanged(tag)
         tail = to_json({"next": store.cursor(last), "has_more": has_more})
@@ -58,15 +52,15 @@ def add_listing(app: Flask, source: "EventSource") -> None:
     @app.get("/stream")
     def stream() -> Response:
         asked = query("after")
-        after = place(source, request.headers.get("Last-Event-ID", "") or asked.get("after", ""))
-        return event_stream(after, lambda after: wait_for_events(source, after))
+        after = place(store, request.headers.get("Last-Event-ID", "") or asked.get("after", ""))
+        return event_stream(after, lambda after: wait_for_events(store, news, after))
 
     @app.get("/fake-stream")
     def fake_stream() -> Response:
         asked = query("after", "interval")
-        after = place(source, request.headers.get("Last-Event-ID", "") or asked.get("after", ""))
+        after = place(store, request.headers.get("Last-Event-ID", "") or asked.get("after", ""))
         interval = seconds("interval", asked.get("interval", "5"), HEARTBEAT, least=SHORTEST_LOOK)
-        return event_stream(after, lambda after: looked_up(source, after, interval))
+        return event_stream(after, lambda after: poll_store(store, clock, after, interval))
 
     def event_stream(after: int, read: Callable[[int], list[tuple[int, bytes]]]) -> Response:
         return Response(chunks(after, read), mimetype="text/event-stream", headers={"Cache-Control": "no-store"})
@@ -82,26 +76,26 @@ def add_listing(app: Flask, source: "EventSource") -> None:
                 yield b": still here\n\n"
 
 
-def wait_for_events(source: "EventSource", after: int) -> list[tuple[int, bytes]]:
-    """What came after a place, as soon as there is something; nothing, after a heartbeat's silence."""
-    with source.news:
-        rows = source.store.after(after, PAGE)
-        return rows if rows or not source.news.wait(HEARTBEAT) else source.store.after(after, PAGE)
+def wait_for_events(store: Store, news: Condition, after: int) -> list[tuple[int, bytes]]:
+    """The events after a place, as soon as there are any; none, if there are none for a heartbeat."""
+    with news:
+        rows = store.after(after, PAGE)
+        return rows if rows or not news.wait(HEARTBEAT) else store.after(after, PAGE)
 
 
-def looked_up(source: "EventSource", after: int, interval: float) -> list[tuple[int, bytes]]:
-    """The same, by looking again and again: a push that polls inside."""
+def poll_store(store: Store, clock: Clock, after: int, interval: float) -> list[tuple[int, bytes]]:
+    """The same, by looking every `interval` seconds: a push that polls inside."""
     for _ in range(math.floor(HEARTBEAT / interval)):
-        source.clock.sleep(interval)
-        if rows := source.store.after(after, PAGE):
+        clock.sleep(interval)
+        if rows := store.after(after, PAGE):
             return rows
     return []
 
 
-def place(source: "EventSource", cursor: str) -> int:
-    """The place that a cursor stands for, 0 for none; 400 if it is not this source's."""
+def place(store: Store, cursor: str) -> int:
+    """The place that a cursor stands for, 0 for an empty one; 400 if it is not this source's."""
     try:
-        return source.store.place(cursor) if cursor else 0
+        return store.place(cursor) if cursor else 0
     except ValueError as error:
         abort(400, str(error))
 
@@ -112,5 +106,5 @@ def json_answer(document: bytes, status: int = 200, tag: str = "") -> Response:
 
 
 def unchanged(tag: str) -> Response:
-    """304: what the client holds is still the answer (RFC 9110, 15.4.5)."""
+    """304: the answer that the client holds is still good (RFC 9110, 15.4.5)."""
     return Response(status=304, headers={"ETag": f'"{tag}"'})

@@ -1,4 +1,4 @@
-"""The outbox: which deliveries are due, who has claimed them, and how each attempt ended."""
+"""The outbox: which deliveries are due, which are claimed, and how each attempt ended."""
 
 import json
 from collections.abc import Iterator
@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from labkit.event import to_json
-from labkit.source.database import Database
 from labkit.source.store import COLUMNS, Subscription, from_row
+from labkit.sqlite import Database
 
 _PENDING = "status = 'pending'"
 _EVER = 2**63 - 1
-LARGEST_BATCH = 200_000
-"""Bytes of the events of a batch that has more than one."""
+BATCH_BYTES = 200_000
+"""Bytes of the events of a batch that has more than one: a receiver takes a body of 262,144."""
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,10 @@ class Delivery:
 
     @property
     def body(self) -> bytes:
-        """What is sent: the event as it stands in the list, or without its data if the subscription's payload is thin.
+        """What is sent: the event as it stands in the list; without its data if the subscription's payload is thin.
 
-        >>> told = Subscription("sub_1", "http://shop/hook", (), "active", "whsec_", "thin")
-        >>> Delivery(told, 1, "evt_1", b'{"id":"evt_1","type":"a","timestamp":"t","data":{"n":1}}', 1, 1).body
+        >>> thin = Subscription("sub_1", "http://shop/hook", (), "active", "whsec_", "thin")
+        >>> Delivery(thin, 1, "evt_1", b'{"id":"evt_1","type":"a","timestamp":"t","data":{"n":1}}', 1, 1).body
         b'{"id":"evt_1","type":"a","timestamp":"t","data":{}}'
         """
         if self.subscription.payload == "full":
@@ -43,20 +43,20 @@ class Delivery:
 class Outbox:
     """Deliveries on file. Instants are Unix nanoseconds, so that they outlive the process.
 
-    A delivery is pending until it is delivered or dead. Claiming it takes a lease; one that its owner lets run out, or
-    that a dead process left, is claimed again: so an event may be told twice, and is never forgotten.
+    A delivery is pending until it is delivered or dead. Claiming it takes a lease. After the lease, or when another
+    process opens the file, it can be claimed again: an event may be delivered twice, and none is forgotten.
     """
 
     def __init__(self, db: Database) -> None:
         self._db = db
-        with db.transaction() as sql:  # whoever opens the file takes over: the leases of the last owner have ended
+        with db.transaction() as sql:  # the last process that had the file is gone, and so are its leases
             sql.execute(f"UPDATE deliveries SET leased_until = 0 WHERE {_PENDING}")
 
     def claim(self, now: int, lease: int, in_flight: int) -> list[tuple[Delivery, ...]]:
-        """Take what is due, for `lease` nanoseconds: up to `in_flight` at once an endpoint, the longest due first.
+        """Claim what is due, for `lease` nanoseconds: up to `in_flight` deliveries per endpoint, the longest due first.
 
-        Each item is what goes into one request: one delivery, or up to `batch_count` of a subscription that wants
-        batches, once its first is due or so many wait.
+        Each item goes into one request: one delivery, or up to `batch_count` of a subscription with batches, as soon as
+        the first of them is due or that many are waiting.
         """
         due = []
         with self._db.transaction() as sql:
@@ -99,7 +99,7 @@ class Outbox:
         ]
 
     def next_due(self, now: int) -> int | None:
-        """When something becomes due, or a lease ends, after now."""
+        """The next instant after `now` at which a delivery becomes due or a lease ends; None if there is none."""
         rows = self._db.read(
             f"SELECT min(due_at) FROM deliveries WHERE {_PENDING} AND due_at > ? UNION ALL"
             f" SELECT min(leased_until) FROM deliveries WHERE {_PENDING} AND leased_until > ?",
@@ -110,14 +110,13 @@ class Outbox:
     def finish(
         self, delivery: Delivery, sent_at: int, status: int, error: str, outcome: str, again_at: int | None = None
     ) -> None:
-        """Enter how an attempt ended. `outcome` is delivered, dead, or pending: then it is due again at `again_at`.
+        """Record how an attempt ended. `outcome` is delivered, dead, or pending: then it is due again at `again_at`.
 
-        What was delivered, or is dead, meanwhile (its lease ran out, or the endpoint said 410) does not become pending
-        again.
+        A delivery that another attempt has delivered, or a 410 ended, in the meantime does not become pending again.
         """
         where = (delivery.subscription.id, delivery.seq)
         with self._db.transaction() as sql:
-            for (number,) in sql.execute(  # no row: it was unsubscribed meanwhile, and there is nothing to enter
+            for (number,) in sql.execute(  # no row: unsubscribed in the meantime, and nothing to record
                 "UPDATE deliveries SET attempts = attempts + 1, due_at = coalesce(:again_at, due_at), leased_until = 0,"
                 " status = iif(status = 'pending' OR :outcome = 'delivered', :outcome, status)"
                 " WHERE subscription = :id AND seq = :seq RETURNING attempts",
@@ -126,19 +125,19 @@ class Outbox:
                 sql.execute("INSERT INTO attempts VALUES (?, ?, ?, ?, ?, ?)", (*where, number, sent_at, status, error))
 
     def end(self, subscription: str) -> None:
-        """The endpoint is gone: nothing more is sent to it, and what was pending is dead."""
+        """End a subscription: nothing more is sent to its endpoint, and what was pending is dead."""
         with self._db.transaction() as sql:
             sql.execute("UPDATE subscriptions SET status = 'gone' WHERE id = ?", (subscription,))
             sql.execute(f"UPDATE deliveries SET status = 'dead' WHERE subscription = ? AND {_PENDING}", (subscription,))
 
     def redeliver(self, subscription: Subscription, after: int, now: int) -> int:
-        """Make every wanted event after a place in the order due now, also what was delivered; returns how many.
+        """Make every wanted event after a place in the order due now, delivered ones too; returns how many.
 
-        Each starts the retry schedule afresh. One that is under way is left to its attempt.
+        Each starts the retry schedule again. One that is being attempted is left alone.
         """
         with self._db.transaction() as sql:
             active = "SELECT 1 FROM subscriptions WHERE id = ? AND status = 'active'"
-            if not sql.execute(active, (subscription.id,)).fetchone():  # it has ended since it was looked up
+            if not sql.execute(active, (subscription.id,)).fetchone():  # it has ended in the meantime
                 return 0
             rows = sql.execute("SELECT seq, type FROM events WHERE seq > ?", (after,)).fetchall()
             wanted = [seq for seq, type in rows if subscription.wants(type)]
@@ -165,11 +164,11 @@ class Outbox:
 
 
 def batches(rows: list[Any], count: int) -> Iterator[tuple[list[Any], bool]]:
-    """Rows in groups of up to `count`, and of a size that a receiver takes; whether each is as full as it may be."""
+    """Rows in groups of up to `count` and of at most BATCH_BYTES; with each, whether it is full."""
     group: list[Any] = []
     size = 0
     for row in rows:
-        if group and size + len(row[3]) > LARGEST_BATCH:
+        if group and size + len(row[3]) > BATCH_BYTES:
             yield group, True
             group, size = [], 0
         group.append(row)

@@ -1,132 +1,20 @@
-"""The source: what happens is stored, and with it, in one transaction, that each subscriber is to be told."""
+"""The source as everybody uses it: a publisher, and its HTTP interface."""
 
-import random
-import sqlite3
+from functools import cached_property
 
-from labkit import signature
-from labkit.clock import NANO, Clock, RealClock
-from labkit.crash import crash_point
-from labkit.event import ID, timestamp, to_json
-from labkit.ledger import Ledger
-from labkit.network import Network
-from labkit.policies import RateLimit, RetryProfile
+from flask import Flask
+
 from labkit.source.app import create_app
-from labkit.source.database import Database
-from labkit.source.deliver import Attempt, deliver
-from labkit.source.dispatcher import Dispatcher
-from labkit.source.outbox import Outbox
-from labkit.source.store import Store, Subscription
-
-VERIFY, TEST, BATCH = "endpoint.verify", "endpoint.test", "batch"
-"""The types of messages that ask for a challenge back, try an endpoint out, or hold several events: none is one."""
+from labkit.source.publisher import Publisher
 
 
-class EventSource:
+class EventSource(Publisher):
     """A toy event source: `emit` events, and serve `app`, which lists them and takes subscriptions.
 
-    Every event that `emit` returned is told to each subscriber that wants it, at least once, by the retry schedule of
-    `retries`; who asks is held to `rate_limit`. Without arguments: in memory, on the machine's clock, delivering to
-    loopback addresses.
+    Without arguments: in memory, on the machine's clock, delivering to loopback addresses.
     """
 
-    def __init__(
-        self,
-        clock: Clock | None = None,
-        network: Network | None = None,
-        rng: random.Random | None = None,
-        *,
-        db: Database | None = None,
-        retries: RetryProfile | None = None,
-        rate_limit: RateLimit | None = None,
-        name: str = "source",
-    ) -> None:
-        self.clock = clock or RealClock()
-        self.rng = rng or random.SystemRandom()
-        self.db = db or Database()
-        self.store, self.outbox = Store(self.rng.randbytes(16), self.db), Outbox(self.db)
-        self._network = network = network or _sockets(self.clock)
-        retries = retries or RetryProfile()
-        client = network.client(name, "delivery", timeout=retries.timeout, deadline=retries.timeout)
-        self._challenges = network.client(name, "setup", timeout=retries.timeout, deadline=retries.timeout)
-        self.dispatcher = Dispatcher(self.outbox, self.clock, client, retries, self.rng.randbytes(8).hex())
-        self.rate_limit = rate_limit or RateLimit()
-        self.news = self.clock.condition()
-        self.app = create_app(self)
-        self.clock.spawn(self.dispatcher.run)
-
-    def close(self) -> None:
-        """End the dispatcher and what it waits for, and close the database: what is pending stays on file."""
-        self.dispatcher.stop()
-        self._network.close()
-        try:
-            self.clock.close()
-        finally:
-            self.db.close()
-
-    def unix(self) -> float:
-        return self.clock.unix_nanoseconds() / NANO
-
-    def emit(
-        self, type: str, data: object, id: str = "", occurred: str = "", key: str = "", body: bytes = b""
-    ) -> bytes:
-        """Store an event, and that its subscribers are to be told; returns it as it goes on the wire.
-
-        `id` is made here unless it is given, and `occurred`, RFC 3339, is now. With an idempotency `key`, `body` again
-        gives the first answer. Raises ValueError, and stores nothing, if the id could not be signed or is taken, the
-        type is kept for messages that are no events, or the data is not JSON.
-        """
-        id = id or f"evt_{self.rng.randbytes(12).hex()}"
-        if not ID.fullmatch(id):
-            raise ValueError(f"id must be 1 to 64 of A-Z, a-z, 0-9, _ and -, got {id[:80]!r}")
-        if type in (VERIFY, TEST, BATCH):
-            raise ValueError(f"type {type!r} is kept for messages to an endpoint that are no events")
-        document = to_json({"id": id, "type": type, "timestamp": occurred or timestamp(self.unix()), "data": data})
-        try:
-            self.store.add(id, type, document, self.clock.unix_nanoseconds(), key, body)
-        except sqlite3.IntegrityError:  # another request under the same key was quicker
-            if not key or (first := self.store.remembered(key, body)) is None:
-                raise
-            return first
-        crash_point("after the commit")
-        self.dispatcher.wake()
-        with self.news:
-            self.news.notify_all()
-        return document
-
-    def redeliver(self, subscription: Subscription, after: int) -> int:
-        """Tell a subscriber again all it wants that came after a place in the order; returns how many that is."""
-        count = self.outbox.redeliver(subscription, after, self.clock.unix_nanoseconds())
-        self.dispatcher.wake()
-        return count
-
-    def subscribe(
-        self, url: str, types: list[str], secret: str = "", payload: str = "full", batch: tuple[int, float] = (1, 0.0)
-    ) -> tuple[Subscription, bool]:
-        """Enter a pending subscription, with a secret of the subscriber's own or a new one. True: it is new.
-
-        Raises SignatureError, a ValueError, if their secret could not sign.
-        """
-        if secret:
-            signature.key(secret)
-        id = f"sub_{self.rng.randbytes(12).hex()}"
-        return self.store.subscribe(id, url, types, secret or signature.new_secret(self.rng), payload, batch)
-
-    def challenge(self, subscription: Subscription) -> tuple[str, Attempt]:
-        """Ask an endpoint, signed like any delivery, to send a challenge back: that proves that it wants this."""
-        challenge = self.rng.randbytes(16).hex()
-        return challenge, self._send(subscription, VERIFY, {"challenge": challenge})
-
-    def test(self, subscription: Subscription) -> Attempt:
-        """Send an endpoint a message that is no event, once: it may answer as it likes."""
-        return self._send(subscription, TEST, {})
-
-    def _send(self, subscription: Subscription, type: str, data: dict[str, str]) -> Attempt:
-        id, unix = f"msg_{self.rng.randbytes(12).hex()}", self.unix()
-        message = to_json({"type": type, "timestamp": timestamp(unix), "data": data})
-        return deliver(self._challenges, subscription.url, subscription.secret, id, message, unix)
-
-
-def _sockets(clock: Clock) -> Network:
-    from labkit.network.sockets import SocketNetwork
-
-    return SocketNetwork(clock, Ledger())
+    @cached_property
+    def app(self) -> Flask:
+        """The WSGI app, with the routes of `docs/http.md`."""
+        return create_app(self)

@@ -1,4 +1,4 @@
-"""Where the source keeps what happened: SQLite, with its SQL in sight."""
+"""The source's tables of events and subscriptions, with the SQL in sight."""
 
 import hmac
 import json
@@ -8,21 +8,28 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from hashlib import sha256
+from importlib.resources import files
 from typing import Any
 
 from labkit.clock import nanoseconds
 from labkit.event import to_json
-from labkit.source.database import Database
+from labkit.sqlite import BUSY_SECONDS, Database, Synchronous
 
 COLUMNS = "id, url, types, status, secret, payload, batch_count, batch_seconds"
 _ALL = f"SELECT {COLUMNS} FROM subscriptions ORDER BY rowid"
 
 
+def open_database(path: str = ":memory:", synchronous: Synchronous = "FULL", busy: float = BUSY_SECONDS) -> Database:
+    """A database with the tables of `schema.sql`, in a file or in memory."""
+    schema = files("labkit.source").joinpath("schema.sql").read_text(encoding="utf-8")
+    return Database(path, schema, synchronous, busy)
+
+
 @dataclass(frozen=True)
 class Subscription:
-    """One endpoint that asked to be told. `types` is empty for all types; `secret` stays out of the repr.
+    """One endpoint and what it wants. `types` is empty for all types; `secret` stays out of the repr.
 
-    With the payload "thin" it is told an event's id and type, and fetches the rest.
+    With the payload "thin" it is sent an event's id and type, and fetches the rest.
     """
 
     id: str
@@ -39,14 +46,14 @@ class Subscription:
 
 
 class Store:
-    """Events in the order in which they became visible, and who asked to be told of them.
+    """Events in the order in which they became visible, and the subscriptions.
 
-    `key` signs the cursors, so that a forged one, or one of another store, is told from a real one.
+    `key` signs the cursors, so that a forged one, or one of another store, is recognised.
     """
 
     def __init__(self, key: bytes, db: Database | None = None) -> None:
-        self._db = db = db or Database()
-        with db.transaction() as sql:  # a file keeps the key that it was made with
+        self._db = db = db or open_database()
+        with db.transaction() as sql:  # a file keeps its first key
             sql.execute("INSERT OR IGNORE INTO meta VALUES ('cursor key', ?)", (key,))
             (kept,) = sql.execute("SELECT value FROM meta WHERE name = 'cursor key'").fetchone()
         self._tag = lru_cache(maxsize=256)(partial(_tag, kept))  # the same few cursors come again and again
@@ -56,7 +63,7 @@ class Store:
     def add(self, id: str, type: str, document: bytes, now: int, key: str = "", body: bytes = b"") -> None:
         """Store an event and, in the same transaction, a delivery for each endpoint that wants it, due `now` (Unix ns).
 
-        With an idempotency `key`, the answer to `body` is remembered too. ValueError if the id is taken.
+        With an idempotency `key`, the answer to `body` is remembered too. ValueError if the id exists.
         """
         with self._db.transaction() as sql:
             try:
@@ -70,11 +77,11 @@ class Store:
                 "INSERT INTO deliveries (subscription, seq, due_at) VALUES (?, ?, ?)",
                 [(each.id, seq, now + nanoseconds(each.batch_seconds)) for each in wanting],
             )
-            if key:  # taken since it was looked up: all of this is rolled back
+            if key:  # if another request has stored it in the meantime, all of this is rolled back
                 sql.execute("INSERT INTO idempotency VALUES (?, ?, ?)", (key, sha256(body).digest(), document))
 
     def acknowledge(self, id: str, now: int) -> int:
-        """Enter that an event was acknowledged, `now` (Unix ns); returns when it first was."""
+        """Record that an event was acknowledged, `now` (Unix ns); returns when it first was."""
         with self._db.transaction() as sql:
             sql.execute("INSERT OR IGNORE INTO acknowledgements VALUES (?, ?)", (id, now))
             at: int = sql.execute("SELECT at FROM acknowledgements WHERE event = ?", (id,)).fetchone()[0]
@@ -98,7 +105,7 @@ class Store:
         return [document for _, document in page], page[-1][0] if page else after, len(rows) > limit
 
     def newest(self, last: int) -> tuple[list[bytes], int]:
-        """The `last` newest events, newest first, and the place of the newest; 0 where there is none."""
+        """The `last` newest events, newest first, and the place of the newest; 0 if there is none."""
         rows = self._db.read("SELECT seq, json FROM events ORDER BY seq DESC LIMIT ?", (last,))
         return [document for _, document in rows], rows[0][0] if rows else 0
 
@@ -141,7 +148,7 @@ class Store:
         payload: str = "full",
         batch: tuple[int, float] = (1, 0.0),
     ) -> tuple[Subscription, bool]:
-        """Enter a pending subscription; the same URL and types again give the one there is. True: it is new."""
+        """Store a pending subscription; the same URL and types give the existing one. True if it is new."""
         listed = to_json(sorted(set(types))).decode()
         with self._db.transaction() as sql:
             new = sql.execute(
@@ -165,7 +172,7 @@ class Store:
             sql.execute("UPDATE subscriptions SET status = 'active' WHERE id = ?", (id,))
 
     def unsubscribe(self, id: str) -> None:
-        """Forget a subscription, and what it had still to be told."""
+        """Delete a subscription and its deliveries."""
         with self._db.transaction() as sql:
             sql.execute("DELETE FROM subscriptions WHERE id = ?", (id,))
 

@@ -1,18 +1,18 @@
-"""The source's WebSocket (RFC 6455), where there is a socket: each event a message, as it happens."""
+"""The source's WebSocket (RFC 6455): each event is a message, sent as it happens. It needs a socket."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flask import Flask, Response, abort, request
 from werkzeug.exceptions import HTTPException
 
+from labkit.clock import Condition
 from labkit.source.bodies import query
-from labkit.source.listing import HEARTBEAT, place, wait_for_events
-
-if TYPE_CHECKING:
-    from labkit.source.source import EventSource
+from labkit.source.listing import place, wait_for_events
+from labkit.source.store import Store
+from labkit.wire import HEARTBEAT
 
 LARGEST_MESSAGE = 1
-"""Bytes of a message of the client's, which has nothing to say here: whoever speaks is disconnected (1009)."""
+"""Bytes of a message from the client. It has nothing to say here, and is disconnected if it does (1009)."""
 
 
 class UpgradeRequired(HTTPException):
@@ -23,8 +23,8 @@ class UpgradeRequired(HTTPException):
         return [*super().get_headers(*args, **kwargs), ("Upgrade", "websocket")]
 
 
-def add_websocket(app: Flask, source: "EventSource") -> None:
-    """Give the source's app `GET /ws`: messages `{"cursor": "…", "event": {…}}`; the cursor resumes."""
+def add_websocket(app: Flask, store: Store, news: Condition) -> None:
+    """Add `GET /ws`: messages `{"cursor": "…", "event": {…}}`; `?after=CURSOR` resumes."""
 
     @app.get("/ws")
     def no_websocket() -> Response:
@@ -32,11 +32,11 @@ def add_websocket(app: Flask, source: "EventSource") -> None:
 
     @app.get("/ws", websocket=True)
     def websocket() -> Response:
-        after = place(source, query("after").get("after", ""))
+        after = place(store, query("after").get("after", ""))
         if "werkzeug.socket" not in request.environ:
             abort(501, "a WebSocket takes a connection over, and this network has none: use the real lens")
         talk(after)
-        return Response()  # to nobody: the connection is at its end
+        return Response()  # nobody reads it: the connection has ended
 
     def talk(after: int) -> None:
         import simple_websocket
@@ -45,12 +45,12 @@ def add_websocket(app: Flask, source: "EventSource") -> None:
         try:
             socket = simple_websocket.Server(request.environ, ping_interval=HEARTBEAT, max_message_size=LARGEST_MESSAGE)
         except RemoteProtocolError as error:
-            abort(400, f"this is no opening handshake of RFC 6455, 4.1: {error}")
+            abort(400, f"this is not an opening handshake (RFC 6455, 4.1): {error}")
         try:
             while socket.connected:
                 socket.input_buffer.clear()
-                for seq, event in wait_for_events(source, after):
-                    socket.send(f'{{"cursor":"{source.store.cursor(seq)}","event":{event.decode()}}}')
+                for seq, event in wait_for_events(store, news, after):
+                    socket.send(f'{{"cursor":"{store.cursor(seq)}","event":{event.decode()}}}')
                     after = seq
         except (simple_websocket.ConnectionClosed, OSError):
             pass

@@ -1,10 +1,7 @@
-"""The database file: its mode, its durability, and what is answered when it is locked or full."""
+"""The source on a file: it outlives the process, and 503 is answered while it is locked or the disk full."""
 
 import os
-import re
-import shutil
 import sqlite3
-import stat
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,10 +15,10 @@ import pytest
 from labkit.clock import monotonic
 from labkit.server import serve
 from labkit.source import EventSource
-from labkit.source.database import BUSY_SECONDS, Database
-from labkit.source.store import Store
+from labkit.source.store import Store, open_database
+from labkit.sqlite import Database
 
-posix = pytest.mark.skipif(os.name != "posix", reason="file modes, strace and resource limits are POSIX's")
+posix = pytest.mark.skipif(os.name != "posix", reason="resource limits are POSIX's")
 
 
 @pytest.fixture
@@ -55,73 +52,16 @@ def sound(path: Path) -> bool:
 # --- how it is kept
 
 
-@posix
-@pytest.mark.parametrize("made_before", [False, True])
-def test_a_file_and_what_lies_beside_it_can_be_read_by_its_owner_alone(path: Path, made_before: bool) -> None:
-    """It holds secrets. Also if somebody had made the file, open to all."""
-    if made_before:
-        path.touch(mode=0o644)
-        path.chmod(0o644)
-    old = os.umask(0)
-    try:
-        with closing(Database(str(path))) as db:
-            Store(b"k" * 16, db).add("evt_1", "a", b"{}", 0)
-            modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
-    finally:
-        os.umask(old)
-    assert modes == {"source.db": 0o600, "source.db-wal": 0o600, "source.db-shm": 0o600}
-
-
-def test_it_is_kept_in_wal_with_full_synchrony_unless_told_otherwise(path: Path) -> None:
-    for arguments, level in (((), 2), (("FULL",), 2), (("NORMAL",), 1), (("OFF",), 0)):
-        with closing(Database(str(path), *arguments)) as db:
-            assert db.read("PRAGMA journal_mode") == [("wal",)]
-            assert db.read("PRAGMA synchronous") == [(level,)]
-            assert db.read("PRAGMA foreign_keys") == [(1,)]
-    assert BUSY_SECONDS == 5.0
-    with pytest.raises(ValueError, match="synchronous must be FULL, NORMAL or OFF, got 'EXTRA'"):
-        Database(str(path), "EXTRA")  # type: ignore[arg-type]
-
-
-_COMMITS = """
-import sys
-from labkit.source.database import Database
-from labkit.source.store import Store
-
-store = Store(b"k" * 16, Database(sys.argv[1], sys.argv[2]))
-for number in range(100):
-    store.add(f"evt_{number}", "a", b"{}", 0)
-"""
-
-
-@pytest.mark.slow
-@posix
-@pytest.mark.skipif(not shutil.which("strace"), reason="strace, which counts system calls, is not installed")
-def test_full_synchrony_is_a_call_of_fdatasync_for_each_commit_and_normal_is_not(path: Path) -> None:
-    def calls(level: str) -> int:
-        log = path.with_suffix(".strace")
-        traced = ["strace", "-f", "-e", "trace=fdatasync,fsync", "-o", str(log), sys.executable, "-c", _COMMITS]
-        said = subprocess.run([*traced, f"{path}-{level}", level], capture_output=True, timeout=60)
-        if said.returncode and b"PTRACE" in said.stderr:
-            pytest.skip("strace may not trace here")
-        assert said.returncode == 0, said.stderr
-        return len(re.findall(r"\b(?:fdatasync|fsync)\(", log.read_text()))
-
-    assert 100 <= calls("FULL") <= 130
-    assert calls("NORMAL") <= 20
-    assert calls("OFF") <= 6  # of making the file
-
-
 def test_what_one_process_wrote_the_next_one_reads_its_cursors_too(path: Path) -> None:
     code = (
-        "import sys; from labkit.source import EventSource; from labkit.source.database import Database;"
-        "source = EventSource(db=Database(sys.argv[1])); [source.emit('a', {}, f'evt_{n}') for n in range(5)];"
+        "import sys; from labkit.source import EventSource; from labkit.source.store import open_database;"
+        "source = EventSource(db=open_database(sys.argv[1])); [source.emit('a', {}, f'evt_{n}') for n in range(5)];"
         "print(source.store.cursor(3))"
     )
     said = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, check=True, timeout=60)
     cursor = said.stdout.decode().strip()
     for _ in range(2):  # and the one after that
-        with served(Database(str(path))) as client:
+        with served(open_database(str(path))) as client:
             page = client.get("/events", params={"after": cursor}).json()
             assert [event["id"] for event in page["events"]] == ["evt_3", "evt_4"]
             forged = cursor[:-1] + ("A" if cursor[-1] != "A" else "B")
@@ -130,7 +70,7 @@ def test_what_one_process_wrote_the_next_one_reads_its_cursors_too(path: Path) -
 
 
 def test_a_cursor_of_one_file_is_none_of_another(path: Path) -> None:
-    with closing(Database(str(path))) as one, closing(Database(f"{path}-2")) as two:
+    with closing(open_database(str(path))) as one, closing(open_database(f"{path}-2")) as two:
         cursor = Store(os.urandom(16), one).cursor(3)
         with pytest.raises(ValueError, match="is not one of this source's"):
             Store(os.urandom(16), two).place(cursor)
@@ -151,7 +91,7 @@ def locked(path: Path) -> Iterator[sqlite3.Connection]:
 
 def test_while_another_process_writes_the_answer_is_503_within_the_busy_timeout(path: Path) -> None:
     """For all who ask at once: they do not queue up for it, a timeout each. Reading goes on meanwhile."""
-    with served(Database(str(path), busy=1.0)) as client:
+    with served(open_database(str(path), busy=1.0)) as client:
         assert emit(client).status_code == 201
         with locked(path), ThreadPoolExecutor(8) as pool:
             began = monotonic()
@@ -170,18 +110,9 @@ def test_while_another_process_writes_the_answer_is_503_within_the_busy_timeout(
     assert (count(path), sound(path)) == (2, True)
 
 
-def test_a_lock_that_goes_within_the_busy_timeout_is_waited_for(path: Path) -> None:
-    with served(Database(str(path), busy=10.0)) as client, ThreadPoolExecutor(1) as pool, locked(path) as other:
-        asked = pool.submit(emit, client)
-        with pytest.raises(TimeoutError):
-            asked.result(0.3)
-        other.execute("ROLLBACK")
-        assert asked.result(5).status_code == 201
-
-
 @pytest.mark.parametrize("what", ["subscribe", "unsubscribe", "redeliver", "verify"])
 def test_every_write_is_answered_503_while_the_file_is_locked(path: Path, what: str) -> None:
-    source = EventSource(db=Database(str(path), busy=0.0))
+    source = EventSource(db=open_database(str(path), busy=0.0))
     subscription, _ = source.subscribe("http://127.0.0.1:9/hook", [])
     source.store.activate(subscription.id)
     http, url = source.app.test_client(), f"/subscriptions/{subscription.id}"
@@ -197,17 +128,11 @@ def test_every_write_is_answered_503_while_the_file_is_locked(path: Path, what: 
         assert [each.status for each in source.store.subscriptions()] == ["active"]
 
 
-def test_a_file_that_is_locked_when_it_is_opened_is_refused_in_words(path: Path) -> None:
-    Database(str(path)).close()
-    with locked(path), pytest.raises(OSError, match=r"source\.db cannot be used as a database: database is locked"):
-        Database(str(path), busy=0.1)
-
-
 # --- full
 
 
 def test_a_full_disk_is_503_and_nothing_is_stored_and_then_it_recovers(path: Path) -> None:
-    database = Database(str(path))
+    database = open_database(str(path))
     with served(database) as client:
         stored = [emit(client).json()["id"]]
         (pages,) = database.read("PRAGMA page_count")[0]
@@ -227,7 +152,7 @@ def test_a_full_disk_is_503_and_nothing_is_stored_and_then_it_recovers(path: Pat
         assert listed == stored  # readable all the while, and no more than was promised
         database.read("PRAGMA max_page_count = 1000000")
         stored.append(emit(client, "x" * 2000).json()["id"])
-    with served(Database(str(path))) as client:
+    with served(open_database(str(path))) as client:
         assert [event["id"] for event in client.get("/events?limit=1000").json()["events"]] == stored
     assert sound(path)
 
@@ -235,10 +160,10 @@ def test_a_full_disk_is_503_and_nothing_is_stored_and_then_it_recovers(path: Pat
 _LIMITED = """
 import resource, signal, sys
 from labkit.source import EventSource
-from labkit.source.database import Database
+from labkit.source.store import open_database
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-source = EventSource(db=Database(sys.argv[1]))
+source = EventSource(db=open_database(sys.argv[1]))
 http, stored = source.app.test_client(), []
 def emit():
     answer = http.post("/events", json={"type": "a", "data": {"x": "x" * 2000}})
@@ -266,43 +191,3 @@ def test_a_write_that_the_system_refuses_is_503_too_and_leaves_no_transaction_op
     assert said.returncode == 0, said.stderr.decode()
     assert count(path) == int(said.stdout)
     assert sound(path)
-
-
-# --- transactions
-
-
-def test_a_transaction_is_all_or_nothing_and_leaves_the_way_free(path: Path) -> None:
-    with closing(Database(str(path))) as db:
-        with pytest.raises(sqlite3.IntegrityError), db.transaction() as sql:
-            sql.executemany("INSERT INTO meta VALUES ('a', ?)", [("b",), ("c",)])
-        assert db.read("SELECT * FROM meta") == []
-        with ThreadPoolExecutor(1) as pool:  # another thread: the lock is free
-            assert pool.submit(db.read, "SELECT 1").result(5) == [(1,)]
-        with db.transaction() as sql:
-            sql.execute("INSERT INTO meta VALUES ('a', 'b')")
-        assert db.read("SELECT * FROM meta") == [("a", "b")]
-
-
-def test_a_commit_that_fails_leaves_no_transaction_open(path: Path) -> None:
-    with closing(Database(str(path))) as db:
-        with db.transaction() as sql:
-            sql.execute("CREATE TABLE later (n REFERENCES meta (name) DEFERRABLE INITIALLY DEFERRED)")
-        with pytest.raises(sqlite3.IntegrityError, match="FOREIGN KEY"), db.transaction() as sql:
-            sql.execute("INSERT INTO later VALUES ('nothing')")  # found out at the commit
-        assert db.read("SELECT * FROM later") == []
-        with db.transaction() as sql:
-            sql.execute("INSERT INTO meta VALUES ('a', 'b')")
-
-
-def test_a_transaction_holds_the_write_lock_from_its_start(path: Path) -> None:
-    with closing(Database(str(path))) as db, closing(sqlite3.connect(path, timeout=0)) as other:
-        insert = "INSERT INTO meta VALUES ('a', 'b')"
-        with db.transaction(), pytest.raises(sqlite3.OperationalError, match="locked"):
-            other.execute(insert)
-        assert other.execute(insert).rowcount == 1
-
-
-def test_a_directory_or_a_place_that_is_not_there_is_no_database(tmp_path: Path) -> None:
-    for path in (tmp_path, tmp_path / "no" / "source.db"):
-        with pytest.raises(OSError, match=re.escape(str(path))):
-            Database(str(path))

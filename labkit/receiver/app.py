@@ -1,0 +1,20 @@
+"""A receiver as a Flask app."""
+
+from flask import Flask, Response, request
+
+from labkit.clock import Clock
+from labkit.receiver.core import Receiver
+from labkit.wire import LARGEST_BODY
+
+
+def receiver_app(receiver: Receiver, clock: Clock) -> Flask:
+    """`POST /hook`, answered by a receiver. The clock says how old a message is."""
+    app = Flask("labkit.receiver")
+    app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY + 1  # Werkzeug cuts a chunked body off here: one byte more shows it
+
+    @app.post("/hook")
+    def hook() -> Response:
+        reply = receiver.handle(request.headers, request.get_data(), clock.epoch + clock.now())
+        return Response(reply.body, reply.status, reply.headers)
+
+    return app

@@ -1,0 +1,140 @@
+"""A receiver without a network: it is given a message's headers and bytes, and says what to answer."""
+
+import math
+import sqlite3
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from labkit import wire
+from labkit.event import from_json, to_json
+from labkit.receiver.inbox import Inbox
+from labkit.signature import Headers, SignatureError, verify
+
+Event = dict[str, Any]
+"""An event as it stands on the wire: id, type, timestamp, data."""
+_MEMBERS = (("type", str, "a string"), ("timestamp", str, "a string"), ("data", dict, "an object"))
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What to answer. An empty body needs no Content-Type; Content-Length is for the server to add."""
+
+    status: int
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class UnavailableError(Exception):
+    """What an event needs cannot be had now. The source is asked to come again, in `retry_after` seconds if > 0."""
+
+    def __init__(self, reason: str, retry_after: float = 0.0) -> None:
+        super().__init__(reason)
+        self.retry_after = retry_after
+
+
+def _ignore(*_: object) -> None:
+    """The hook that does nothing."""
+
+
+@dataclass(frozen=True)
+class Receiver:
+    """Verifies a message, reads it, deduplicates its events, has the effect of each once, and says what to answer.
+
+    Three instants, in this order. An event **arrives**, each copy of it: `on_arrival(event)`. It **has its effect**,
+    once per id: `on_event(event, sql)`, in the transaction that records the id. It is **acknowledged**: 200.
+    Nothing is read before it is verified. An event that a hook refuses with a ValueError is kept aside.
+    """
+
+    secrets: list[str] = field(repr=False)
+    """Any of them may have signed. A secret may be added later: a source names it only when the URL is subscribed."""
+    inbox: Inbox
+    on_arrival: Callable[[Event], object] = _ignore
+    on_event: Callable[[Event, sqlite3.Connection], object] = _ignore
+    fetch: Callable[[Event], Iterable[Event]] = lambda event: [event]
+    """Returns the events that a message stands for, by default itself. It comes before the transaction, so it may take
+    its time, and raise UnavailableError."""
+
+    def handle(self, headers: Headers, body: bytes, now: float) -> Reply:
+        """The reply to a POST; `now` is Unix time. Of a longer body, LARGEST_BODY + 1 bytes are enough.
+
+        200: acknowledged. 413, 415: too long, no JSON. 401: not signed by a known secret within 300 s. 422: signed
+        nonsense, or every event refused; kept aside once, and not to be sent again. 503: come again.
+        """
+        if len(body) > wire.LARGEST_BODY:
+            return _text(413, f"send at most {wire.LARGEST_BODY} bytes")
+        if _media_type(headers) != "application/json":
+            return _text(415, "send Content-Type: application/json")
+        try:
+            id = verify(self.secrets, headers, body, now)
+        except SignatureError as error:
+            return _text(401, str(error))
+        try:
+            return self._answer(id, body)
+        except UnavailableError as error:
+            return _text(503, str(error), error.retry_after)
+        except sqlite3.OperationalError as error:  # the file is locked, or the disk full
+            return _text(503, f"not stored: {error}", 1)
+
+    def _answer(self, id: str, body: bytes) -> Reply:
+        try:
+            message = from_json(body)
+        except ValueError as error:
+            return self._refuse(id, body, error)
+        match message:
+            case {"type": wire.VERIFY, "timestamp": str(), "data": {"challenge": str(challenge)}}:
+                return Reply(200, to_json({"challenge": challenge}), {"Content-Type": "application/json"})
+            case {"type": wire.TEST, "timestamp": str(), "data": {}}:
+                return Reply(200)
+            case {"type": wire.BATCH, "timestamp": str(), "data": {"events": [*events]}} if all(map(_has_id, events)):
+                contents = [(event["id"], event, to_json(event)) for event in events]
+            case _:
+                contents = [(id, message, body)]
+        refusals = []
+        for event_id, event, raw in contents:
+            try:
+                self._receive(_event(event_id, event), raw)
+            except ValueError as error:  # the others of a batch are not held up
+                refusals.append(self._refuse(event_id, raw, error))
+        return refusals[0] if refusals and len(refusals) == len(contents) else Reply(200)
+
+    def _receive(self, message: Event, raw: bytes) -> None:
+        for event in self.fetch(message):
+            self.on_arrival(event)
+            self.inbox.record(event["id"], raw if event is message else to_json(event), partial(self.on_event, event))
+
+    def _refuse(self, id: str, raw: bytes, error: ValueError) -> Reply:
+        self.inbox.quarantine(id, raw)
+        return _text(422, str(error))
+
+
+def _event(id: str, message: Any) -> Event:
+    """The message, if it is an event with this id; otherwise raises ValueError."""
+    if not isinstance(message, dict):
+        raise ValueError(f"a message must be a JSON object, got {message!r:.80}")
+    for member, kind, called in _MEMBERS:
+        if not isinstance(message.get(member), kind):
+            raise ValueError(f"a message's {member} must be {called}, got {message.get(member)!r:.80}")
+    if message["type"] in wire.RESERVED:
+        raise ValueError(f"a message of type {message['type']} cannot have the data {message['data']!r:.80}")
+    if message.get("id") != id:
+        raise ValueError(f"the event's id must be the webhook-id, {id!r}, got {message.get('id')!r:.80}")
+    return message
+
+
+def _has_id(event: object) -> bool:
+    return isinstance(event, dict) and isinstance(event.get("id"), str)
+
+
+def _media_type(headers: Headers) -> str:
+    """The Content-Type without its parameters (RFC 9110, 8.3.1)."""
+    found = [value for name, value in headers.items() if name.lower() == "content-type"]
+    return found[0].partition(";")[0].strip().lower() if found else ""
+
+
+def _text(status: int, text: str, retry_after: float = 0.0) -> Reply:
+    headers = {"Content-Type": "text/plain; charset=utf-8"}
+    if retry_after > 0:
+        headers["Retry-After"] = str(math.ceil(retry_after))
+    return Reply(status, f"{text}\n".encode(), headers)

@@ -1,0 +1,128 @@
+"""What a source does, HTTP interface apart: it stores each event with its deliveries, and dispatches these."""
+
+import random
+import sqlite3
+
+from labkit import signature
+from labkit.clock import NANO, Clock, RealClock
+from labkit.crash import crash_point
+from labkit.event import ID, timestamp, to_json
+from labkit.ledger import Ledger
+from labkit.network import Network
+from labkit.policies import RateLimit, RetryProfile
+from labkit.source.deliver import Attempt, deliver
+from labkit.source.dispatcher import Dispatcher
+from labkit.source.outbox import Outbox
+from labkit.source.store import Store, Subscription, open_database
+from labkit.sqlite import Database
+from labkit.wire import RESERVED, TEST, VERIFY
+
+
+class Publisher:
+    """Stores events, and delivers each to every subscriber that wants it, at least once.
+
+    `retries` says when a failed delivery is attempted again, and `rate_limit` what clients of the app are held to.
+    """
+
+    def __init__(
+        self,
+        clock: Clock | None = None,
+        network: Network | None = None,
+        rng: random.Random | None = None,
+        *,
+        db: Database | None = None,
+        retries: RetryProfile | None = None,
+        rate_limit: RateLimit | None = None,
+        name: str = "source",
+    ) -> None:
+        self.clock = clock or RealClock()
+        self.rng = rng or random.SystemRandom()
+        self.db = db or open_database()
+        self.store, self.outbox = Store(self.rng.randbytes(16), self.db), Outbox(self.db)
+        self._network = network = network or _sockets(self.clock)
+        retries = retries or RetryProfile()
+        client = network.client(name, "delivery", timeout=retries.timeout, deadline=retries.timeout)
+        self._challenges = network.client(name, "setup", timeout=retries.timeout, deadline=retries.timeout)
+        self.dispatcher = Dispatcher(self.outbox, self.clock, client, retries, self.rng.randbytes(8).hex())
+        self.rate_limit = rate_limit or RateLimit()
+        self.news = self.clock.condition()
+        self.clock.spawn(self.dispatcher.run)
+
+    def close(self) -> None:
+        """End the dispatcher and its attempts, and close the database: what is pending stays on file."""
+        self.dispatcher.stop()
+        self._network.close()
+        try:
+            self.clock.close()
+        finally:
+            self.db.close()
+
+    def unix(self) -> float:
+        return self.clock.unix_nanoseconds() / NANO
+
+    def emit(
+        self, type: str, data: object, id: str = "", occurred: str = "", key: str = "", body: bytes = b""
+    ) -> bytes:
+        """Store an event with a delivery for each subscriber that wants it; returns it as it goes on the wire.
+
+        `id` is made here unless it is given; `occurred`, RFC 3339, is now unless it is given. With an idempotency
+        `key`, the same `body` gives the first answer again. Raises ValueError, and stores nothing, if the id cannot be
+        signed or exists, the type is reserved, or the data is not JSON.
+        """
+        id = id or f"evt_{self.rng.randbytes(12).hex()}"
+        if not ID.fullmatch(id):
+            raise ValueError(f"id must be 1 to 64 of A-Z, a-z, 0-9, _ and -, got {id[:80]!r}")
+        if type in RESERVED:
+            raise ValueError(
+                f"type must not be one of {', '.join(RESERVED)}: these messages are no events; got {type!r}"
+            )
+        document = to_json({"id": id, "type": type, "timestamp": occurred or timestamp(self.unix()), "data": data})
+        try:
+            self.store.add(id, type, document, self.clock.unix_nanoseconds(), key, body)
+        except sqlite3.IntegrityError:  # another request with the same key was faster
+            if not key or (first := self.store.remembered(key, body)) is None:
+                raise
+            return first
+        crash_point("after the commit")
+        self.dispatcher.wake()
+        with self.news:
+            self.news.notify_all()
+        return document
+
+    def redeliver(self, subscription: Subscription, after: int) -> int:
+        """Deliver again every event that a subscriber wants after a place in the order; returns how many."""
+        count = self.outbox.redeliver(subscription, after, self.clock.unix_nanoseconds())
+        self.dispatcher.wake()
+        return count
+
+    def subscribe(
+        self, url: str, types: list[str], secret: str = "", payload: str = "full", batch: tuple[int, float] = (1, 0.0)
+    ) -> tuple[Subscription, bool]:
+        """Store a pending subscription, with the subscriber's secret or a new one; True if it is new.
+
+        Raises SignatureError, a ValueError, if the subscriber's secret cannot sign.
+        """
+        if secret:
+            signature.key(secret)
+        id = f"sub_{self.rng.randbytes(12).hex()}"
+        return self.store.subscribe(id, url, types, secret or signature.new_secret(self.rng), payload, batch)
+
+    def challenge(self, subscription: Subscription) -> tuple[str, Attempt]:
+        """Send an endpoint a challenge, signed like any delivery; it must return it to prove that it subscribed."""
+        challenge = self.rng.randbytes(16).hex()
+        return challenge, self._send(subscription, VERIFY, {"challenge": challenge})
+
+    def test(self, subscription: Subscription) -> Attempt:
+        """Send an endpoint one message that is no event, so that its owner can see it arrive."""
+        return self._send(subscription, TEST, {})
+
+    def _send(self, subscription: Subscription, type: str, data: dict[str, str]) -> Attempt:
+        id, unix = f"msg_{self.rng.randbytes(12).hex()}", self.unix()
+        message = to_json({"type": type, "timestamp": timestamp(unix), "data": data})
+        return deliver(self._challenges, subscription.url, subscription.secret, id, message, unix)
+
+
+def _sockets(clock: Clock) -> Network:
+    from labkit.network.sockets import SocketNetwork
+
+    return SocketNetwork(clock, Ledger())
