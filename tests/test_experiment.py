@@ -23,6 +23,7 @@ from labkit import (
     Result,
     RunError,
     Scenario,
+    Status,
     Webhook,
     compare,
     earthquakes,
@@ -249,6 +250,8 @@ def test_repeats_draw_other_arrivals_and_other_chance_and_leave_what_was_recorde
     again = sweep([replace(HOUR, arrivals=poisson(60, 3600, seed=4), seed=1)], [OnDemand(interval=300, seed=1)])
     figures = [name for name in again if name not in ("scenario", "label", "repeat")]
     assert made.iloc[1][figures].to_dict() == again.iloc[0][figures].to_dict()
+    shaky = replace(recorded, faults=(Status(p=0.5),))  # the scenario's seed is that of its faults
+    assert sweep([shaky], [Polling(interval=60)], repeats=3).error_requests.nunique() > 1
     with pytest.raises(ValueError, match="repeats must be a whole number >= 1, got 0"):
         sweep([HOUR], CHOSEN, repeats=0)
 
