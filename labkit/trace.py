@@ -74,7 +74,9 @@ def from_csv(
     if time_column is None:
         notes.insert(0, f"The instants are those of column {column!r}.")
     own_ids = _own(table, "id", ID.fullmatch, "ids are numbered by row", notes)
-    own_types = _own(table, "type", _is_type, f"all have the type {RECORDED!r}", notes)
+    own_types = _own(
+        table, "type", lambda cell: TYPE.fullmatch(cell) and cell not in RESERVED, f"all are {RECORDED!r}", notes
+    )
     ids = own_ids or [f"evt_{row}" for row, _ in table.rows]
     types = own_types or [RECORDED] * len(table.rows)
     data = table.data(without={column} | ({"id"} if own_ids else set()) | ({"type"} if own_types else set()))
@@ -218,10 +220,6 @@ def _at_least(table: _Table, min_magnitude: float | None) -> Sequence[int]:
     return kept
 
 
-def _is_type(cell: str) -> bool:
-    return bool(TYPE.fullmatch(cell)) and cell not in RESERVED
-
-
 def _own(table: _Table, name: str, valid: Callable[[str], object], instead: str, notes: list[str]) -> list[str] | None:
     """The file's own ids or types if all are valid; otherwise None, and a note of why not."""
     if name not in table.columns:
@@ -231,7 +229,7 @@ def _own(table: _Table, name: str, valid: Callable[[str], object], instead: str,
     if bad is None and (name != "id" or len(set(cells)) == len(cells)):
         return cells
     why = "repeats a value" if bad is None else f"has {bad!r}, which is not a valid event {name}"
-    notes.append(f"Column {name!r} {why}: {other}, and the column is kept in data.")
+    notes.append(f"Column {name!r} {why}: {instead}, and the column is kept in data.")
     return None
 
 
