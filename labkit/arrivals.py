@@ -1,31 +1,31 @@
-"""When events happen, made by a seeded rule. What really happened is in `labkit.trace`."""
+"""When events happen, generated from a seed. Recorded events are in `labkit.trace`."""
 
 import math
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice, pairwise
-from numbers import Integral, Real
 
+from labkit.checks import number, share, whole
 from labkit.event import Event, timestamp
 
-__all__ = ["EPOCH", "MOST_EVENTS", "WEEK", "Arrivals", "bursty", "daily", "number", "poisson", "switching"]
+__all__ = ["EPOCH", "MOST_EVENTS", "WEEK", "Arrivals", "bursty", "daily", "poisson", "switching"]
 
 HOUR = 3_600.0
 DAY = 86_400.0
 WEEK = 604_800.0
 EPOCH = 1_767_225_600.0
-"""The Unix time of t = 0 for made arrivals: 2026-01-01T00:00:00Z, a midnight."""
+"""The Unix time of t = 0 for generated arrivals: 2026-01-01T00:00:00Z."""
 EARLIEST, LATEST = 86_400.0, 221_845_392_000.0
-"""Unix times of 1970-01-02 and of the year 9000. Webhooks are signed with a Unix time, so a run that would start
-earlier has its t = 0 at the first; it must end before the second."""
+"""Unix times of 1970-01-02 and of the year 9000, between which a run must fit: webhooks are signed with a Unix time.
+A run with an earlier epoch starts at the first; no run may end after the second."""
 MOST_EVENTS = 2_000_000
 TICK = "tick.happened"
 
 
 @dataclass(frozen=True, repr=False)
 class Arrivals:
-    """The events of a run in order of time, over the half-open `duration` seconds from t = 0.
+    """The events of a run in order of time, with 0 <= occurred_at < `duration` seconds.
 
     >>> one = Arrivals("door", (Event("evt_1", "door.opened", 1.5, {}),), duration=60, epoch=EPOCH, params={})
     >>> one
@@ -41,13 +41,13 @@ class Arrivals:
     params: Mapping[str, object]
     notes: tuple[str, ...] = ()
     rule: "Callable[..., Arrivals] | None" = field(default=None, compare=False)
-    """The function that made them from `params` and `duration`; None if they were recorded."""
+    """The function that generated them from `params` and `duration`; None if they were recorded."""
 
     def __post_init__(self) -> None:
         number("duration", self.duration, "seconds", above=0)
-        if max(self.epoch, EARLIEST) + self.duration > LATEST:
-            years = self.duration / (365.25 * DAY)
-            raise ValueError(f"events must end before the year 9000, got {years:,.0f} years from {self.epoch:.0f} s on")
+        end = max(self.epoch, EARLIEST) + self.duration
+        if end > LATEST:
+            raise ValueError(f"a run must end before the year 9000, Unix time {LATEST:.0f}, got {end:.0f}")
         for earlier, later in pairwise(self.events):
             if later.occurred_at < earlier.occurred_at:
                 raise ValueError(
@@ -65,7 +65,7 @@ class Arrivals:
         return f"<Arrivals {self.name}: {count} over {self.duration:,.6g} s from {timestamp(self.epoch)}>"
 
     def repeated(self, repeat: int) -> "Arrivals":
-        """Made arrivals drawn anew, from a seed that is `repeat` higher; recorded ones as they are."""
+        """Generated arrivals drawn again, from a seed that is higher by `repeat`; recorded ones unchanged."""
         if self.rule is None:
             return self
         return self.rule(**{**self.params, "seed": int(str(self.params["seed"])) + repeat}, duration=self.duration)
@@ -77,26 +77,26 @@ class Arrivals:
 
 
 def poisson(per_hour: float = 10.0, duration: float = WEEK, seed: int = 0) -> Arrivals:
-    """Events that know nothing of each other: exponential gaps of mean 3600 / per_hour seconds.
+    """Independent events: exponential gaps with a mean of 3600 / per_hour seconds.
 
-    A week at 10 an hour has 1,680 events, give or take √1680 = 41.
+    A week at 10 per hour has 1,680 events on average, with a standard deviation of √1680 = 41.
 
     >>> poisson()
     <Arrivals poisson: 1,665 events over 604,800 s from 2026-01-01T00:00:00.000Z>
     """
     per_hour = number("per_hour", per_hour, above=0)
     duration = number("duration", duration, "seconds", above=0)
-    rng = _generator(seed)
-    instants = _moments(rng, per_hour, 0.0, duration)
+    rng = random.Random(whole("seed", seed, 0))
+    instants = _instants(rng, per_hour, 0.0, duration)
     return _made(poisson, instants, duration, per_hour=per_hour, seed=int(seed))
 
 
 def bursty(
     per_hour: float = 10.0, duration: float = WEEK, seed: int = 0, size: float = 10.0, spread: float = 1.0
 ) -> Arrivals:
-    """Bursts at Poisson moments: an event, then others over the next `spread` seconds, `size` in all.
+    """Bursts at Poisson instants: one event, then more over the next `spread` seconds, `size` in all.
 
-    The size is geometric with that mean; a spread of 0 makes ties. Counts over longer than `spread` have
+    The size is geometric with that mean; a spread of 0 makes ties. Over windows longer than `spread`, counts have
     2·size - 1 times the variance of a Poisson stream of the same rate: 19 times for bursts of 10.
 
     >>> bursty()
@@ -106,10 +106,10 @@ def bursty(
     duration = number("duration", duration, "seconds", above=0)
     size = number("size", size, "events", least=1)
     spread = number("spread", spread, "seconds", least=0)
-    rng = _generator(seed)
+    rng = random.Random(whole("seed", seed, 0))
 
     def instants() -> Iterator[float]:
-        for start in _moments(rng, per_hour / size, 0.0, duration):
+        for start in _instants(rng, per_hour / size, 0.0, duration):
             yield start
             while rng.random() >= 1 / size:
                 yield start + spread * rng.random()
@@ -118,21 +118,21 @@ def bursty(
 
 
 def daily(per_hour: float = 10.0, duration: float = WEEK, seed: int = 0, swing: float = 0.8) -> Arrivals:
-    """A Poisson stream whose rate follows the day: per_hour · (1 + swing · sin(2π t / day)).
+    """A Poisson stream whose rate follows the time of day: per_hour · (1 + swing · sin(2π t / day)).
 
-    At 10 an hour and a swing of 0.8 it peaks at 06:00 UTC with 18 an hour and is down to 2 at 18:00.
-    Made by thinning: moments at the peak's rate, each kept with the probability rate(t) / peak.
+    At 10 per hour and a swing of 0.8 the rate is 18 per hour at 06:00 UTC and 2 per hour at 18:00.
+    Generated by thinning: instants at the peak rate, each kept with probability rate(t) / peak.
 
     >>> daily()
     <Arrivals daily: 1,632 events over 604,800 s from 2026-01-01T00:00:00.000Z>
     """
     per_hour = number("per_hour", per_hour, above=0)
     duration = number("duration", duration, "seconds", above=0)
-    swing = number("swing", swing, least=0, most=1)
-    rng = _generator(seed)
+    swing = share("swing", swing)
+    rng = random.Random(whole("seed", seed, 0))
     instants = (
         at
-        for at in _moments(rng, per_hour * (1 + swing), 0.0, duration)
+        for at in _instants(rng, per_hour * (1 + swing), 0.0, duration)
         if rng.random() * (1 + swing) < 1 + swing * math.sin(2 * math.pi * at / DAY)
     )
     return _made(daily, instants, duration, per_hour=per_hour, seed=int(seed), swing=swing)
@@ -145,10 +145,10 @@ def switching(
     duration: float = WEEK,
     seed: int = 0,
 ) -> Arrivals:
-    """A Poisson stream that is quiet and busy by turns, each for an exponential time of mean `dwell` seconds.
+    """A Poisson stream that is quiet and busy by turns, each for an exponential time with a mean of `dwell` seconds.
 
-    Two dwells are (quiet, busy). The first state is drawn by their shares, so the mean rate holds from the
-    start: with equal dwells (1 + 60) / 2 = 30.5 an hour.
+    A pair of dwells is (quiet, busy). The first state is drawn in proportion to them, so the mean rate holds from the
+    start: (1 + 60) / 2 = 30.5 per hour with equal dwells.
 
     >>> switching()
     <Arrivals switching: 4,472 events over 604,800 s from 2026-01-01T00:00:00.000Z>
@@ -158,20 +158,18 @@ def switching(
     duration = number("duration", duration, "seconds", above=0)
     pair = dwell if isinstance(dwell, tuple) else (dwell, dwell)
     if len(pair) != 2:
-        raise ValueError(f"dwell must be one number of seconds or two (quiet, busy), got {dwell!r}")
+        raise ValueError(f"dwell must be a number of seconds or a pair (quiet, busy), got {dwell!r}")
     dwells = tuple(number("dwell", mean, "seconds", above=0) for mean in pair)
-    least = 2 * duration / MOST_EVENTS
-    if sum(dwells) < least:
-        raise ValueError(f"dwell must be >= {least / 2:g} seconds over {duration:g} seconds, got {dwell!r}")
+    number("mean dwell", sum(dwells) / 2, f"seconds in a run of {duration:g} seconds", least=duration / MOST_EVENTS)
     rates = (quiet_per_hour, busy_per_hour)
-    rng = _generator(seed)
+    rng = random.Random(whole("seed", seed, 0))
 
     def instants() -> Iterator[float]:
         busy = rng.random() * sum(dwells) >= dwells[0]
         start = 0.0
         while start < duration:
             end = min(start + rng.expovariate(1.0) * dwells[busy], duration)
-            yield from _moments(rng, rates[busy], start, end)
+            yield from _instants(rng, rates[busy], start, end)
             start, busy = end, not busy
 
     return _made(
@@ -185,43 +183,8 @@ def switching(
     )
 
 
-def number(
-    name: str,
-    value: float,
-    unit: str = "",
-    *,
-    above: float = -math.inf,
-    least: float = -math.inf,
-    most: float = math.inf,
-) -> float:
-    """Return `value` as a float, or say what it must be.
-
-    >>> number("duration", -1, "seconds", above=0)
-    Traceback (most recent call last):
-    ...
-    ValueError: duration must be finite and > 0 seconds, got -1
-    """
-    real = isinstance(value, Real) and not isinstance(value, bool)
-    try:
-        given = float(value) if real else math.nan
-    except OverflowError:
-        given = math.inf
-    if math.isfinite(given) and given > above and least <= given <= most:
-        return given
-    limits = ((">", above), (">=", least), ("<=", most))
-    rules = ["finite", *(f"{sign} {limit:g}" for sign, limit in limits if math.isfinite(limit))]
-    raise ValueError(f"{name} must be {' and '.join(rules)}{unit and f' {unit}'}, got {value!r}")
-
-
-def _generator(seed: int) -> random.Random:
-    """`random.Random` takes -1 for 1 and None for "now": neither is a seed here."""
-    if not isinstance(seed, Integral) or isinstance(seed, bool) or seed < 0:
-        raise ValueError(f"seed must be an integer >= 0, got {seed!r}")
-    return random.Random(int(seed))
-
-
-def _moments(rng: random.Random, per_hour: float, start: float, end: float) -> Iterator[float]:
-    """The moments of a Poisson process between `start` and `end`."""
+def _instants(rng: random.Random, per_hour: float, start: float, end: float) -> Iterator[float]:
+    """The instants of a Poisson process between `start` and `end`."""
     at = start
     while per_hour > 0 and (at := at + rng.expovariate(1.0) * HOUR / per_hour) < end:
         yield at

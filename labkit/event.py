@@ -1,4 +1,4 @@
-"""An event: a fact of the source's domain, and how it looks on the wire."""
+"""An event: something that happened at the source, and its JSON on the wire."""
 
 import json
 import re
@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
-"""What an event's id may look like. No dot: see `labkit.signature`."""
+"""An event's id. No dots: see `labkit.signature`."""
 
-TYPE = re.compile(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*")
-"""What an event's type may look like."""
+TYPE = re.compile(r"(?!.{129})[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*")
+"""An event's type: words joined by single dots, at most 128 characters in all."""
 
 _UNIX = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -31,7 +31,7 @@ class Event:
 
 
 def timestamp(unix: float) -> str:
-    """Write a Unix time as RFC 3339 in UTC: milliseconds, or microseconds where they are needed.
+    """Write a Unix time as RFC 3339 in UTC, to the millisecond, or to the microsecond where that is needed.
 
     >>> timestamp(1517363399.65)
     '2018-01-31T01:49:59.650Z'
@@ -44,7 +44,7 @@ def timestamp(unix: float) -> str:
 
 
 def to_json(document: object) -> bytes:
-    """Write JSON as every part of labkit writes it: compact, UTF-8, and never NaN.
+    """Write compact JSON in UTF-8. Raises ValueError for NaN and infinity, which JSON does not have.
 
     >>> to_json({"id": "evt_1", "data": [1, 2]})
     b'{"id":"evt_1","data":[1,2]}'
@@ -53,17 +53,17 @@ def to_json(document: object) -> bytes:
 
 
 def from_json(raw: bytes) -> object:
-    """Read JSON strictly (RFC 8259, and I-JSON's rules, RFC 7493): UTF-8, no NaN, no name twice, no 1e400.
+    """Read JSON strictly, by RFC 8259 and I-JSON (RFC 7493).
 
-    Half a surrogate pair is refused too, and nesting beyond 100 levels. Raises ValueError, and nothing else, saying
-    what is wrong.
+    Raises ValueError, and no other error, for text that is not UTF-8, NaN, 1e400, a name that appears twice in an
+    object, half of a surrogate pair, and nesting deeper than 100 levels.
 
     >>> from_json(b'{"a": 1}')
     {'a': 1}
     >>> from_json(b'{"a": 1, "a": 2}')
     Traceback (most recent call last):
     ...
-    ValueError: the name 'a' stands twice in one object
+    ValueError: the name 'a' appears twice in one object
     """
     if raw.startswith(b"\xef\xbb\xbf"):
         raise ValueError("the text starts with a byte order mark: send UTF-8 without one")
@@ -78,7 +78,7 @@ def from_json(raw: bytes) -> object:
     except RecursionError:
         raise ValueError(_TOO_DEEP) from None
     _check_depth(document)
-    if "\\u" in text:  # the only way to write half of a surrogate pair, which UTF-8 cannot carry on
+    if "\\u" in text:  # only an escape can write half of a surrogate pair, which UTF-8 has no bytes for
         try:
             to_json(document)
         except UnicodeEncodeError as error:
@@ -94,7 +94,7 @@ def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     document = dict(pairs)
     if len(document) < len(pairs):
         twice = next(name for name, times in Counter(name for name, _ in pairs).items() if times > 1)
-        raise ValueError(f"the name {twice[:40]!r} stands twice in one object")
+        raise ValueError(f"the name {twice[:40]!r} appears twice in one object")
     return document
 
 
@@ -110,7 +110,7 @@ def _float(digits: str) -> float:
 
 
 def _int(digits: str) -> int:
-    return int(digits[:400])  # far beyond 64 bits all the same, and below Python's own limit on digits
+    return int(digits[:400])  # still far beyond 64 bits, and below Python's own limit on digits
 
 
 def _check_depth(document: object) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from labkit.approaches import Approach
 from labkit.arrivals import Arrivals
+from labkit.checks import whole
 from labkit.lenses import LENSES, Lens
 from labkit.result import Machine, Result
 from labkit.scenario import Scenario
@@ -136,8 +137,7 @@ def sweep(
     import pandas as pd
 
     lens = _lens(lens)
-    if not isinstance(repeats, int) or isinstance(repeats, bool) or repeats < 1:
-        raise ValueError(f"repeats must be a whole number >= 1, got {repeats!r}")
+    whole("repeats", repeats, 1)
     _check(lens, scenarios, approaches, executor)
     names = [
         {"scenario": number, "label": approach.label, "repeat": repeat}

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal, NoReturn, Protocol
 
 import httpx
 
-from labkit.arrivals import number
+from labkit.checks import number, share, whole
 from labkit.ledger import Kind
 
 SOURCE = "source"
@@ -67,11 +67,12 @@ class Fault:
     p: float = 1.0
 
     def __post_init__(self) -> None:
-        if math.isnan(self.start):
-            raise ValueError(f"start must be a number of seconds after t = 0, got {self.start}")
-        if not self.duration > 0:
-            raise ValueError(f"duration must be > 0 seconds, got {self.duration}")
-        number("p", self.p, "a share", least=0, most=1)
+        if abs(self.start) != math.inf:
+            number("start", self.start, "of seconds after t = 0")
+        if self.duration != math.inf:
+            number("duration", self.duration, "seconds", above=0)
+        whole("every", self.every, 1)
+        share("p", self.p)
 
     @property
     def end(self) -> float:
@@ -200,8 +201,9 @@ class Status(Fault):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 400 <= self.status <= 599:
-            raise ValueError(f"status must be from 400 to 599, got {self.status}")
+        whole("status", self.status, 400, 599)
+        if self.retry_after is not None:
+            whole("retry_after", self.retry_after, 0, unit="seconds")
 
     @property
     def whole_seconds(self) -> bool:

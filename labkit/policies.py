@@ -3,6 +3,8 @@
 import random
 from dataclasses import dataclass, field
 
+from labkit.checks import number, whole
+
 
 @dataclass(frozen=True)
 class RetryProfile:
@@ -24,14 +26,12 @@ class RetryProfile:
     longest_retry_after: float = 86_400.0
 
     def __post_init__(self) -> None:
-        if any(not 0 <= wait < float("inf") for wait in self.waits):
-            raise ValueError(f"waits must be >= 0 seconds each, got {self.waits}")
-        if not 0 <= self.jitter < 1:
-            raise ValueError(f"jitter must be a share >= 0 and < 1, got {self.jitter}")
-        if not 0 < self.timeout < float("inf"):
-            raise ValueError(f"timeout must be > 0 seconds, got {self.timeout}")
-        if self.in_flight < 1:
-            raise ValueError(f"in_flight must be >= 1, got {self.in_flight}")
+        for wait in self.waits:
+            number("waits", wait, "seconds each", least=0)
+        number("jitter", self.jitter, "of each wait", least=0, below=1)
+        number("timeout", self.timeout, "seconds", above=0)
+        whole("in_flight", self.in_flight, 1, unit="deliveries per endpoint")
+        number("longest_retry_after", self.longest_retry_after, "seconds", least=0)
 
     @property
     def longest_span(self) -> float:
@@ -62,9 +62,6 @@ class RateLimit:
     poll_interval: float = field(default=0.0, metadata={"unit": "s"})
 
     def __post_init__(self) -> None:
-        if not isinstance(self.requests, int) or isinstance(self.requests, bool) or self.requests < 0:
-            raise ValueError(f"requests must be a whole number >= 0, got {self.requests!r}")
-        if not 0 < self.seconds < float("inf"):
-            raise ValueError(f"seconds must be > 0, got {self.seconds!r}")
-        if not 0 <= self.poll_interval < float("inf"):
-            raise ValueError(f"poll_interval must be >= 0 seconds, got {self.poll_interval!r}")
+        whole("requests", self.requests, 0)
+        number("seconds", self.seconds, above=0)
+        number("poll_interval", self.poll_interval, "seconds", least=0)

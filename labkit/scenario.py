@@ -2,13 +2,14 @@
 
 from dataclasses import asdict, dataclass, field, replace
 
-from labkit.arrivals import Arrivals, number
+from labkit.arrivals import Arrivals
 from labkit.catalogue import duration, gettext, ngettext
+from labkit.checks import number, whole
 from labkit.faults import Fault
 from labkit.policies import RateLimit, RetryProfile
 
 LONGEST_DELAY = 15.0
-"""Half the 30 s that everybody waits for an answer: with more, no answer would ever come in time."""
+"""Half the 30 s for which a client waits: with a longer delay no answer would come in time."""
 
 
 @dataclass(frozen=True)
@@ -27,18 +28,12 @@ class Scenario:
     def __post_init__(self) -> None:
         if not isinstance(self.arrivals, Arrivals):
             raise TypeError(f"a Scenario takes arrivals, such as earthquakes(), got {self.arrivals!r:.80}")
-        number("delay", self.delay, "seconds")
-        if not 0 <= self.delay < LONGEST_DELAY:
-            raise ValueError(
-                f"delay must be >= 0 and < {LONGEST_DELAY:g} seconds each way (an answer is waited for twice as long),"
-                f" got {self.delay}"
-            )
+        number("delay", self.delay, "seconds each way", least=0, below=LONGEST_DELAY)
         for fault in self.faults:
             if not isinstance(fault, Fault):
                 raise TypeError(f"faults must be faults, such as Outage(duration=1200), got {fault!r:.80}")
-        for name, value, least in (("consumers", self.consumers, 1), ("seed", self.seed, 0)):
-            if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                raise ValueError(f"{name} must be a whole number >= {least}, got {value!r}")
+        whole("consumers", self.consumers, 1)
+        whole("seed", self.seed, 0)
 
     @property
     def duration(self) -> float:

@@ -1,38 +1,40 @@
-"""When events really happened: a week of earthquakes, and any CSV file with a column of instants."""
+"""When recorded events happened: a week of earthquakes, or any CSV file with a column of instants."""
 
 import csv
 import io
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from importlib.resources import files
+from itertools import accumulate
 from os import PathLike
 from pathlib import Path
 from typing import NoReturn
 
-from labkit.arrivals import WEEK, Arrivals, number
-from labkit.event import ID, Event
+from labkit.arrivals import WEEK, Arrivals
+from labkit.checks import number
+from labkit.event import ID, TYPE, Event
+from labkit.wire import RESERVED
 
 __all__ = ["earthquakes", "from_csv"]
 
 TIME_COLUMNS = ("occurred_at", "timestamp", "time", "created_at", "datetime", "date")
-"""Names that mean "when it happened", the best first."""
-TYPE = re.compile(r"[a-z0-9_.]{1,100}")
+"""Names that say "when it happened", the most telling first."""
 RECORDED = "event.recorded"
 ISO = "ISO 8601"
 DIGITS = {"seconds": 0, "milliseconds": 3, "microseconds": 6, "nanoseconds": 9}
 
 _UNIX = datetime(1970, 1, 1, tzinfo=UTC)
 _YEAR_1 = (datetime(1, 1, 1, tzinfo=UTC) - _UNIX) // timedelta(microseconds=1)
-_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?")  # as in JSON: 007 is none
+_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?")  # as in JSON, so not 007
 _COMPACT_DATE = re.compile(r"(19|20)[0-9]{6}")
 
 
 def earthquakes(min_magnitude: float | None = None, duration: float = WEEK) -> Arrivals:
-    """The seismic events that the USGS published for one week of 2018, t = 0 at the first that is kept.
+    """The seismic events that the USGS published for one week of 2018, with t = 0 at the first one kept.
 
     >>> earthquakes()
     <Arrivals earthquakes: 1,707 events over 604,800 s from 2018-01-31T01:49:59.650Z>
@@ -44,8 +46,7 @@ def earthquakes(min_magnitude: float | None = None, duration: float = WEEK) -> A
     ids = [f"evt_{cell}" for cell in table.column("id")]
     types = [f"{kind.replace(' ', '_')}.detected" for kind in table.column("kind")]
     data = table.data(without={"id", "occurred_at", "kind"})
-    kept = _at_least(table, min_magnitude)
-    events = [(instants[n], ids[n], types[n], data[n]) for n in kept]
+    events = [(instants[n], ids[n], types[n], data[n]) for n in _at_least(table, min_magnitude)]
     return _recorded("earthquakes", events, duration, {"min_magnitude": min_magnitude}, [])
 
 
@@ -55,13 +56,12 @@ def from_csv(
     duration: float | None = None,
     min_magnitude: float | None = None,
 ) -> Arrivals:
-    """The events of a CSV file of your own, one a row, t = 0 at the earliest.
+    """The events of your own CSV file, one per row, with t = 0 at the earliest.
 
-    The instants are ISO 8601 or Unix times, in the column named, or in the one found. Columns `id` and `type`
-    are used where they can be; the others become data. Cells are parted by `,` `;` or a tab, whichever gives
-    the header most columns. Without a `duration` it ends one mean gap after the last event, but not before
-    1 s: events at 0, 10 and 20 s make 30 s, so that the rate is one in 10 s. What had to be guessed or
-    changed is in `notes`.
+    The instants are ISO 8601 or Unix times, in `time_column` or in the column found to hold them. The columns `id` and
+    `type` are used if every cell is valid; all others become data. The delimiter is `,`, `;` or a tab, whichever gives
+    the header the most columns. Without a `duration` the run ends one mean gap after the last event, and after at least
+    1 s: events at 0, 10 and 20 s make 30 s, at a rate of one per 10 s. `notes` says what was guessed or changed.
     """
     path = Path(path)
     if path.is_dir():
@@ -73,8 +73,10 @@ def from_csv(
     instants, notes = table.instants(column)
     if time_column is None:
         notes.insert(0, f"The instants are those of column {column!r}.")
-    own_ids = _own(table, "id", ID, "events are numbered by row", notes, unique=True)
-    own_types = _own(table, "type", TYPE, f"all are {RECORDED!r}", notes)
+    own_ids = _own(table, "id", ID.fullmatch, "ids are numbered by row", notes)
+    own_types = _own(
+        table, "type", lambda cell: TYPE.fullmatch(cell) and cell not in RESERVED, f"all are {RECORDED!r}", notes
+    )
     ids = own_ids or [f"evt_{row}" for row, _ in table.rows]
     types = own_types or [RECORDED] * len(table.rows)
     data = table.data(without={column} | ({"id"} if own_ids else set()) | ({"type"} if own_types else set()))
@@ -85,7 +87,7 @@ def from_csv(
 
 @dataclass(frozen=True)
 class _Table:
-    """A CSV file's cells; rows are numbered as a spreadsheet does, the header being row 1."""
+    """The cells of a CSV file. Rows are numbered as in a spreadsheet: the header is row 1."""
 
     file: str
     columns: tuple[str, ...]
@@ -112,7 +114,7 @@ class _Table:
         return documents
 
     def time_column(self) -> str:
-        """The column of instants: one with a telling name, or the only one whose every cell is an instant."""
+        """The column of instants: the one with a telling name, or the only one in which every cell is an instant."""
         shares = {name: _share(self.column(name), name.lower() in TIME_COLUMNS) for name in self.columns}
         telling = [name for name in self.columns if name.lower() in TIME_COLUMNS and shares[name] > 0]
         if telling:
@@ -131,7 +133,7 @@ class _Table:
         return best
 
     def instants(self, name: str) -> tuple[list[int], list[str]]:
-        """Unix times in whole microseconds, and what had to be guessed."""
+        """Unix times in whole microseconds, and notes of what was guessed."""
         cells = self.column(name)
         unit = _unit_of(cells) or ISO
         want = "ISO 8601 such as 2026-01-31T12:00:00Z" if unit == ISO else f"Unix {unit} as in other rows"
@@ -144,7 +146,7 @@ class _Table:
         if unit != ISO:
             return found, [f"Column {name!r} was read as Unix {unit}."]
         naive = [cell for cell in cells if not datetime.fromisoformat(cell.upper()).tzinfo]
-        note = f"{_rows(len(naive))} had no UTC offset and counted as UTC, such as {(naive or [''])[0]!r}."
+        note = f"{_rows(len(naive))} had no UTC offset and were read as UTC, such as {(naive or [''])[0]!r}."
         return found, [note] if naive else []
 
 
@@ -168,9 +170,8 @@ def _parse(raw: bytes, file: str) -> _Table:
         raise ValueError(f"{file}: row {row + 1}: {error}") from None
     columns = tuple(name.strip() or f"column_{n}" for n, name in enumerate(rows[0][1], 1))
     table = _Table(file, columns, tuple(rows[1:]))
-    if len(set(columns)) < len(columns):
-        twice = next(name for name in columns if columns.count(name) > 1)
-        table.fail(f"row 1: names of columns must be unique, got {twice!r} twice")
+    if repeated := [name for name in columns if columns.count(name) > 1]:
+        table.fail(f"row 1: names of columns must be unique, got {repeated[0]!r} twice")
     if not table.rows:
         table.fail(f"no rows after the header {list(columns)}")
     for row, cells in table.rows:
@@ -179,24 +180,20 @@ def _parse(raw: bytes, file: str) -> _Table:
     return table
 
 
+_Row = tuple[int, str, str, Mapping[str, object]]  # an event's instant in microseconds, id, type and data
+
+
 def _recorded(
-    name: str,
-    events: Sequence[tuple[int, str, str, Mapping[str, object]]],
-    duration: float | None,
-    params: Mapping[str, object],
-    notes: list[str],
+    name: str, events: Sequence[_Row], duration: float | None, params: Mapping[str, object], notes: list[str]
 ) -> Arrivals:
-    """Sort by instant, count from the first, and cut at the horizon."""
-    latest, late = events[0][0], 0
-    for instant, *_ in events:
-        late += instant < latest
-        latest = max(latest, instant)
-    if late:
-        notes.append(f"{_rows(late)} came after a later one; all were sorted by time.")
-    first = min(instant for instant, *_ in events)
+    """Sort by instant, count seconds from the first, and drop what falls after the horizon."""
+    instants = [instant for instant, *_ in events]
+    first, last = min(instants), max(instants)
+    if late := sum(at < latest for at, latest in zip(instants, accumulate(instants, max), strict=True)):
+        notes.append(f"{_rows(late)} came after a later row; all rows were sorted by time.")
     if duration is None:
-        mean_gap = math.ceil((latest - first) / max(len(events) - 1, 1))
-        duration = max((latest - first + mean_gap) / 1e6, 1.0)
+        mean_gap = math.ceil((last - first) / max(len(events) - 1, 1))
+        duration = max((last - first + mean_gap) / 1e6, 1.0)
     duration = number("duration", duration, "seconds", above=0)
     ordered = [Event(i, t, (at - first) / 1e6, d) for at, i, t, d in sorted(events, key=lambda row: row[0])]
     within = tuple(event for event in ordered if event.occurred_at < duration)
@@ -209,7 +206,7 @@ def _recorded(
 
 
 def _at_least(table: _Table, min_magnitude: float | None) -> Sequence[int]:
-    """The rows to keep, by their place in the table."""
+    """The indices of the rows to keep."""
     if min_magnitude is None:
         return range(len(table.rows))
     least = number("min_magnitude", min_magnitude)
@@ -223,32 +220,29 @@ def _at_least(table: _Table, min_magnitude: float | None) -> Sequence[int]:
     return kept
 
 
-def _own(
-    table: _Table, name: str, shape: re.Pattern[str], instead: str, notes: list[str], unique: bool = False
-) -> list[str] | None:
-    """The file's own ids or types, if they can stand on the wire; otherwise a note of why not."""
+def _own(table: _Table, name: str, valid: Callable[[str], object], instead: str, notes: list[str]) -> list[str] | None:
+    """The file's own ids or types if all are valid; otherwise None, and a note of why not."""
     if name not in table.columns:
         return None
     cells = table.column(name)
-    bad = next((cell for cell in cells if not shape.fullmatch(cell)), None)
-    if bad is None and not (unique and len(set(cells)) < len(cells)):
+    bad = next((cell for cell in cells if not valid(cell)), None)
+    if bad is None and (name != "id" or len(set(cells)) == len(cells)):
         return cells
-    why = "repeats itself" if bad is None else f"has {bad!r}, which is not like {shape.pattern}"
-    notes.append(f"Column {name!r} {why}: {instead}, and data keeps the column.")
+    why = "repeats a value" if bad is None else f"has {bad!r}, which is not a valid event {name}"
+    notes.append(f"Column {name!r} {why}: {instead}, and the column is kept in data.")
     return None
 
 
 def _share(cells: Sequence[str], any_number: bool) -> float:
-    """The share of cells that are instants. A number before 1973 counts only if the name vouches."""
+    """The share of cells that are instants. Numbers before 1973 count only in a column with a telling name."""
     unit = _unit_of(cells)
-    found = [None if unit is None else _microseconds(cell, unit) for cell in cells]
-    if unit == "seconds" and not any_number:
-        found = [instant if instant is not None and instant >= 1e14 else None for instant in found]
-    return sum(instant is not None for instant in found) / len(cells)
+    least = 1e14 if unit == "seconds" and not any_number else -math.inf
+    found = [_microseconds(cell, unit) for cell in cells] if unit else []
+    return sum(instant is not None and instant >= least for instant in found) / len(cells)
 
 
 def _unit_of(cells: Sequence[str]) -> str | None:
-    """How a column writes instants, by the first that is one: Unix times of 1973 to 5138 tell by size."""
+    """The unit of a column's first instant: Unix times of 1973 to 5138 show theirs by their size."""
     for cell in cells:
         numeric = _NUMBER.fullmatch(cell) and not _COMPACT_DATE.fullmatch(cell)
         for unit in DIGITS if numeric else (ISO,):
@@ -258,7 +252,7 @@ def _unit_of(cells: Sequence[str]) -> str | None:
 
 
 def _microseconds(cell: str, unit: str) -> int | None:
-    """The Unix time of a cell in microseconds, or None where it is not one in this unit.
+    """The Unix time of a cell in microseconds, or None if it is not an instant in this unit.
 
     >>> _microseconds("2018-01-31T01:49:59.650Z", ISO), _microseconds("1517363399650", "milliseconds")
     (1517363399650000, 1517363399650000)
@@ -281,7 +275,7 @@ def _microseconds(cell: str, unit: str) -> int | None:
 
 
 def _numbers(cells: Sequence[str]) -> Sequence[object]:
-    """A column as numbers if JSON can carry every cell as one, whole if all are whole; else as it stands."""
+    """A column as numbers if every cell is a JSON number, as ints if all are whole; otherwise unchanged."""
     if not all(_NUMBER.fullmatch(cell) for cell in cells):
         return cells
     if all(cell.lstrip("-").isdigit() for cell in cells):

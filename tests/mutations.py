@@ -348,6 +348,34 @@ MUTATIONS = (
         "seed=self.seed",
         "tests/test_experiment.py::test_repeats_draw_other_arrivals_and_other_chance_and_leave_what_was_recorded",
     ),
+    Mutation(
+        "a bool is a whole number",
+        "labkit/checks.py",
+        "isinstance(value, Integral) and not isinstance(value, bool)",
+        "isinstance(value, Integral)",
+        "tests/test_checks.py::test_these_are_no_numbers",
+    ),
+    Mutation(
+        "a type may be dots alone",
+        "labkit/event.py",
+        r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*",
+        "[A-Za-z0-9_.]+",
+        "tests/test_arrivals.py::test_a_type_that_the_api_refuses_is_replaced_and_stays_in_data",
+    ),
+    Mutation(
+        "a run may end after the year 9000 by its epoch",
+        "labkit/arrivals.py",
+        "end = max(self.epoch, EARLIEST) + self.duration",
+        "end = EARLIEST + self.duration",
+        "tests/test_arrivals.py::test_a_run_that_ends_after_the_year_9000_begins_is_refused",
+    ),
+    Mutation(
+        "theory leaves the pause of a long poll out",
+        "labkit/theory/long_polling.py",
+        "return 2 * self.delay + self.pause",
+        "return 2 * self.delay",
+        "tests/test_theory_lens.py::test_the_closed_form_is_the_mean_of_many_such_sample_paths",
+    ),
 )
 
 

@@ -1,6 +1,6 @@
-"""How each way of learning lives through its events, step by step: plain arithmetic that knows nothing of labkit.
+"""What each approach does with given events, step by step, in plain arithmetic that knows nothing of labkit.
 
-The tests of theory draw means from these lives, and hold the virtual lens's receipts against them one by one.
+The tests of theory take means over these sample paths, and compare the virtual lens's receipts with them one by one.
 """
 
 import math
@@ -18,7 +18,7 @@ SEEDS = range(40)
 
 @dataclass(frozen=True)
 class SamplePath:
-    """When each event occurred and was received (NaN: never), and when each request was sent and whether in vain."""
+    """When each event occurred and was received (NaN: never), when each request was sent, and whether it was empty."""
 
     occurred: np.ndarray
     received: np.ndarray
@@ -31,7 +31,7 @@ class SamplePath:
         return self.received - self.occurred
 
     def figures(self):
-        """What a Result's row says, by the same names; up to the horizon, and latencies of all that was received."""
+        """The figures of a Result's row, by the same names: up to the horizon, with the latencies of all receipts."""
         counted = self.sent < self.horizon
         freshness, staleness = currency(self.occurred, self.received, self.horizon)
         return {
@@ -75,36 +75,36 @@ def agrees(expected, samples, finest=0.01):
     return abs(samples.mean() - expected) <= bound * error + 1e-9 * abs(expected)
 
 
-def disagreements(closed, lives, names=("mean_latency", "requests_per_event", "empty_share", "freshness", "staleness")):
-    """The names under which the closed form is not the mean of the lives."""
-    rows = [each.figures() for each in lives]
+def disagreements(closed, paths, names=("mean_latency", "requests_per_event", "empty_share", "freshness", "staleness")):
+    """The figures in which the closed form is not the mean over the paths."""
+    rows = [each.figures() for each in paths]
     found = {name: (getattr(closed, name), [row[name] for row in rows]) for name in names}
     return {name: (wanted, np.mean(got)) for name, (wanted, got) in found.items() if not agrees(wanted, got)}
 
 
-def wrong_quantiles(closed, lives, shares=(0.1, 0.3, 0.5, 0.8, 0.95)):
-    """The q of which the quantile does not part the latencies: a share under q lies below it, and over q up to it.
+def wrong_quantiles(closed, paths, shares=(0.1, 0.3, 0.5, 0.8, 0.95)):
+    """The q whose quantile is wrong: less than a share q of the latencies must lie below it, and more up to it.
 
-    Where an atom lies at the quantile the two shares are far apart; elsewhere they are the same.
+    Where many latencies are equal to the quantile the two shares are far apart; elsewhere they are the same.
     """
     wrong = {}
     for q in shares:
         at = closed.quantile(q)
-        below = [(each.latency < at - 1e-9).mean() for each in lives]
-        up_to = [(each.latency <= at + 1e-9).mean() for each in lives]
+        below = [(each.latency < at - 1e-9).mean() for each in paths]
+        up_to = [(each.latency <= at + 1e-9).mean() for each in paths]
         right = np.mean(below) < q < np.mean(up_to) or agrees(q, below) or agrees(q, up_to)
         if not right:
             wrong[q] = (at, np.mean(below), np.mean(up_to))
     return wrong
 
 
-# asking -----------------------------------------------------------------------------------------
+# polling ----------------------------------------------------------------------------------------
 
 
-def asking(occurred, horizon, delay, pause, first=0.0, newest=math.inf):
-    """Ask at `first`, and `pause(found)` after each answer, until everything that occurred has been looked for.
+def polling(occurred, horizon, delay, pause, first=0.0, newest=math.inf):
+    """Poll at `first`, and `pause(found)` after each answer, until all events have been found.
 
-    An answer has what is new, of which the `newest` are received.
+    Of the new events in an answer only the `newest` are received.
     """
     occurred = list(occurred)
     received, sent, found, seen, at = [math.nan] * len(occurred), [], [], 0, first
@@ -119,7 +119,7 @@ def asking(occurred, horizon, delay, pause, first=0.0, newest=math.inf):
 
 
 def looks(chance, every, ttl=0.0):
-    """Pauses of somebody who looks at exponential gaps, and whom a cache answers for `ttl` seconds."""
+    """Pauses between polls, for looks at exponential gaps that a cache answers for `ttl` seconds after a poll."""
 
     def pause(found=0):
         waited = chance.expovariate(1) * every
@@ -159,7 +159,7 @@ def long_polling(occurred, horizon, delay, wait, pause):
     return sample_path(occurred, received, sent, empty, horizon)
 
 
-# being told -------------------------------------------------------------------------------------
+# pushing ----------------------------------------------------------------------------------------
 
 
 def batched(occurred, horizon, delay, age, count):
@@ -176,37 +176,37 @@ def batched(occurred, horizon, delay, age, count):
 
 
 def relay(occurred, horizon, delay, interval):
-    polled = asking(np.asarray(occurred) + delay, horizon, delay, lambda found: interval)
+    polled = polling(np.asarray(occurred) + delay, horizon, delay, lambda found: interval)
     sent, empty = np.append(polled.sent, occurred), np.append(polled.empty, [True] * len(occurred))
     return sample_path(occurred, polled.received, sent, empty, horizon)
 
 
 def fake_stream(occurred, horizon, delay, every):
-    """The question reaches the source after a delay, which then looks every so often."""
+    """The request reaches the source after a delay; from then on the source polls its own store."""
     looked = delay + every * np.maximum(1, np.ceil((np.asarray(occurred) - delay) / every))
     return sample_path(occurred, looked + delay, [0.0], [False], horizon)
 
 
 def hybrid(occurred, horizon, delay, sweep, retries, lost):
-    """Attempts at once and `retries` seconds later until one is not `lost(event, attempt)`, and sweeps.
+    """An attempt at once, then `retries` seconds after the event until one is not `lost(event, attempt)`; and sweeps.
 
-    A sweep that repairs nothing is in vain, and so is an attempt that comes after the sweep.
+    A sweep that recovers nothing is empty, and so is an attempt that arrives after a sweep that found its event.
     """
     period = sweep + 2 * delay
     received, sent, empty, repairs = [], [], [], set()
     for number, at in enumerate(occurred):
         sweeps = max(0, math.ceil((at - sweep - delay) / period))
         swept = sweep + sweeps * period + 2 * delay
-        told = math.inf
+        delivered = math.inf
         for attempt, after in enumerate((0.0, *retries)):
             sent.append(at + after)
             if not lost(number, attempt):
-                told = at + after + delay
-            empty.append(swept < told < math.inf)
-            if told < math.inf:
+                delivered = at + after + delay
+            empty.append(swept < delivered < math.inf)
+            if delivered < math.inf:
                 break
-        received.append(min(told, swept))
-        if swept < told:
+        received.append(min(delivered, swept))
+        if swept < delivered:
             repairs.add(sweeps)
     made = max(0, math.ceil((horizon - sweep) / period))
     sent += [sweep + number * period for number in range(made)]

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labkit import arrivals as made
-from labkit.arrivals import EPOCH, WEEK, Arrivals, bursty, daily, poisson, switching
+from labkit.arrivals import EARLIEST, EPOCH, LATEST, WEEK, Arrivals, bursty, daily, poisson, switching
 from labkit.event import ID, Event, timestamp
 from labkit.trace import earthquakes, from_csv
 
@@ -64,6 +64,20 @@ def test_events_out_of_order_are_refused():
 def test_events_outside_the_duration_are_refused(at):
     with pytest.raises(ValueError, match=rf"0 <= occurred_at < 10 s, got evt_1 at {at} s"):
         Arrivals("x", (Event("evt_1", "a", at, {}),), 10, EPOCH, {})
+
+
+@pytest.mark.parametrize(("epoch", "duration"), [(LATEST - 60, 61), (LATEST, 1), (-1e12, LATEST - EARLIEST + 1)])
+def test_a_run_that_ends_after_the_year_9000_begins_is_refused(epoch, duration):
+    """By a late epoch or a long duration. An epoch before 1970-01-02 counts as that day: the run is moved there."""
+    message = "^a run must end before the year 9000, Unix time 221845392000, got 221845392001$"
+    with pytest.raises(ValueError, match=message):
+        Arrivals("x", (), duration, epoch, {})
+
+
+@pytest.mark.parametrize(("epoch", "duration"), [(LATEST - 60, 60), (-1e12, LATEST - EARLIEST)])
+def test_a_run_may_end_with_the_year_8999(epoch, duration):
+    assert datetime(9000, 1, 1, tzinfo=UTC).timestamp() == LATEST
+    assert Arrivals("x", (), duration, epoch, {}).duration == duration
 
 
 # --- the week of earthquakes: the figures of data/README.md
@@ -296,7 +310,7 @@ def test_the_first_state_is_drawn_by_its_share():
 @pytest.mark.parametrize("value", [0, -1, math.nan, math.inf, 10**400, "ten", None, True])
 @pytest.mark.parametrize("make", [poisson, bursty, daily], ids=lambda make: make.__name__)
 def test_rates_and_durations_that_make_no_sense_are_named_with_their_value(make, name, value):
-    with pytest.raises(ValueError, match=rf"^{name} must be finite and > 0( seconds)?, got ") as caught:
+    with pytest.raises(ValueError, match=rf"^{name} must be (a finite number )?> 0( seconds)?, got ") as caught:
         make(**{name: value})
     assert str(caught.value).endswith(repr(value))
 
@@ -304,26 +318,29 @@ def test_rates_and_durations_that_make_no_sense_are_named_with_their_value(make,
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: bursty(size=0.5), "size must be finite and >= 1 events, got 0.5"),
-        (lambda: bursty(spread=-1), "spread must be finite and >= 0 seconds, got -1"),
-        (lambda: daily(swing=1.5), "swing must be finite and >= 0 and <= 1, got 1.5"),
-        (lambda: daily(swing=math.nan), "swing must be finite and >= 0 and <= 1, got nan"),
-        (lambda: switching(quiet_per_hour=-1), "quiet_per_hour must be finite and >= 0 and <= 60, got -1"),
-        (lambda: switching(quiet_per_hour=61), "quiet_per_hour must be finite and >= 0 and <= 60, got 61"),
-        (lambda: switching(busy_per_hour=0), "busy_per_hour must be finite and > 0, got 0"),
-        (lambda: switching(dwell=0), "dwell must be finite and > 0 seconds, got 0"),
-        (lambda: switching(dwell=(5, math.inf)), "dwell must be finite and > 0 seconds, got inf"),
+        (lambda: bursty(size=0.5), "size must be >= 1 events, got 0.5"),
+        (lambda: bursty(spread=-1), "spread must be >= 0 seconds, got -1"),
+        (lambda: daily(swing=1.5), "swing must be from 0 to 1, got 1.5"),
+        (lambda: daily(swing=math.nan), "swing must be a finite number from 0 to 1, got nan"),
+        (lambda: switching(quiet_per_hour=-1), "quiet_per_hour must be from 0 to 60, got -1"),
+        (lambda: switching(quiet_per_hour=61), "quiet_per_hour must be from 0 to 60, got 61"),
+        (lambda: switching(busy_per_hour=0), "busy_per_hour must be > 0, got 0"),
+        (lambda: switching(dwell=0), "dwell must be > 0 seconds, got 0"),
+        (lambda: switching(dwell=(5, math.inf)), "dwell must be a finite number > 0 seconds, got inf"),
         (
             lambda: switching(dwell=(1, 2, 3)),
-            "dwell must be one number of seconds or two (quiet, busy), got (1, 2, 3)",
+            "dwell must be a number of seconds or a pair (quiet, busy), got (1, 2, 3)",
         ),
-        (lambda: switching(dwell=1e-9), "dwell must be >= 0.3024 seconds over 604800 seconds, got 1e-09"),
-        (lambda: switching(duration=-5), "duration must be finite and > 0 seconds, got -5"),
-        (lambda: earthquakes(duration=0), "duration must be finite and > 0 seconds, got 0"),
-        (lambda: earthquakes(math.nan), "min_magnitude must be finite, got nan"),
-        (lambda: poisson(seed=-1), "seed must be an integer >= 0, got -1"),
-        (lambda: poisson(seed=None), "seed must be an integer >= 0, got None"),
-        (lambda: poisson(seed=1.0), "seed must be an integer >= 0, got 1.0"),
+        (
+            lambda: switching(dwell=1e-9),
+            "mean dwell must be >= 0.3024 seconds in a run of 604800 seconds, got 1e-09",
+        ),
+        (lambda: switching(duration=-5), "duration must be > 0 seconds, got -5"),
+        (lambda: earthquakes(duration=0), "duration must be > 0 seconds, got 0"),
+        (lambda: earthquakes(math.nan), "min_magnitude must be a finite number, got nan"),
+        (lambda: poisson(seed=-1), "seed must be a whole number >= 0, got -1"),
+        (lambda: poisson(seed=None), "seed must be a whole number >= 0, got None"),
+        (lambda: poisson(seed=1.0), "seed must be a whole number >= 0, got 1.0"),
     ],
 )
 def test_an_argument_out_of_range_is_named_with_its_value(call, message):
@@ -387,8 +404,8 @@ def test_a_csv_gives_one_event_a_row(write):
         ("2026-01-01T00:00:00z", "2026-01-01t00:00:01.5z", None),
         ("2026-01-01 01:00:00+01:00", "2025-12-31T19:00:01.5-0500", None),
         ("20260101T000000Z", "20260101T000001.5Z", None),
-        ("2026-01-01T00:00:00", "2026-01-01 00:00:01.5", "2 rows had no UTC offset and counted as UTC"),
-        ("2026-01-01T00:00:00Z", "2026-01-01 00:00:01.5", "1 row had no UTC offset and counted as UTC"),
+        ("2026-01-01T00:00:00", "2026-01-01 00:00:01.5", "2 rows had no UTC offset and were read as UTC"),
+        ("2026-01-01T00:00:00Z", "2026-01-01 00:00:01.5", "1 row had no UTC offset and were read as UTC"),
         ("1767225600", "1767225601.5", "Column 'when' was read as Unix seconds."),
         ("1.7672256e9", "1767225601.5", "Column 'when' was read as Unix seconds."),
         ("1767225600000", "1767225601500", "Column 'when' was read as Unix milliseconds."),
@@ -403,6 +420,23 @@ def test_instants_may_be_iso_8601_or_unix_times_of_any_unit(write, start, end, n
     assert found.epoch == 1_767_225_600.0
     assert [text for text in found.notes if note and note in text] == ([found.notes[-1]] if note else [])
     assert len(found.notes) == (2 if note else 1)
+
+
+@pytest.mark.parametrize(
+    ("cell", "epoch", "unit"),
+    [
+        ("99999999999", 99_999_999_999, "seconds"),
+        ("100000000000", 1e8, "milliseconds"),
+        ("99999999999000", 99_999_999_999, "milliseconds"),
+        ("100000000000000", 1e8, "microseconds"),
+        ("100000000000000000", 1e8, "nanoseconds"),
+    ],
+)
+def test_a_power_of_ten_is_the_first_instant_of_the_finer_unit(write, cell, epoch, unit):
+    """10^11 s is the year 5138, 10^11 ms is 1973: of the two, an event log means the second."""
+    found = from_csv(write(f"time\n{cell}\n"))
+    assert found.epoch == epoch
+    assert found.notes[-1] == f"Column 'time' was read as Unix {unit}."
 
 
 def test_compact_dates_are_dates_not_unix_times(write):
@@ -464,14 +498,14 @@ def test_a_duration_cuts_half_open_and_says_so(write):
     assert instants(from_csv(path, duration=20)) == [0.0, 10.0]
     assert from_csv(path, duration=20).notes[-1] == "The first 2 of 3 rows fall before the end, 20 s."
     assert instants(from_csv(path, duration=20.001)) == [0.0, 10.0, 20.0]
-    with pytest.raises(ValueError, match="duration must be finite and > 0 seconds, got -1"):
+    with pytest.raises(ValueError, match="duration must be > 0 seconds, got -1"):
         from_csv(path, duration=-1)
 
 
 def test_rows_out_of_order_are_sorted_and_counted(write):
     found = from_csv(write("time,n\n30,a\n10,b\n20,c\n40,d\n"))
     assert [event.data["n"] for event in found.events] == ["b", "c", "a", "d"]
-    assert found.notes[-1] == "2 rows came after a later one; all were sorted by time."
+    assert found.notes[-1] == "2 rows came after a later row; all rows were sorted by time."
 
 
 def test_duplicates_are_kept(write):
@@ -530,10 +564,17 @@ def test_ids_that_cannot_stand_on_the_wire_are_numbered_by_row_and_kept_in_data(
     assert any("Column 'id'" in note for note in found.notes) == replaced
 
 
-def test_a_type_that_cannot_stand_on_the_wire_gives_way_and_stays_in_data(write):
-    found = from_csv(write("type,time\nOrder Paid,1\n"))
-    assert (found.events[0].type, found.events[0].data) == ("event.recorded", {"type": "Order Paid"})
-    assert "Column 'type' has 'Order Paid'" in found.notes[-1]
+@pytest.mark.parametrize("type", ["Door.Opened", "a", "x" * 128])
+def test_a_type_that_the_api_takes_is_kept(write, type):
+    found = from_csv(write(f"type,time\n{type},1\n"))
+    assert (found.events[0].type, found.events[0].data) == (type, {})
+
+
+@pytest.mark.parametrize("type", ["Order Paid", "..", ".a", "x" * 129, "batch", "endpoint.test"])
+def test_a_type_that_the_api_refuses_is_replaced_and_stays_in_data(write, type):
+    found = from_csv(write(f"type,time\n{type},1\n"))
+    assert (found.events[0].type, found.events[0].data) == ("event.recorded", {"type": type})
+    assert f"Column 'type' has {type!r}, which is not a valid event type" in found.notes[-1]
 
 
 @pytest.mark.parametrize(
@@ -568,10 +609,11 @@ def test_a_column_is_numbers_only_where_every_cell_is_one_that_json_carries(writ
         b"\xef\xbb\xbftime,who\n1,Ann\n2,Bo\n",
         b"time;who\r\n1;Ann\r\n2;Bo\r\n",
         b"time\twho\n1\tAnn\n2\tBo\n",
+        b"\r\n\r\ntime;who\r\n1;Ann\r\n\r\n2;Bo\r\n",
         b'"time","who"\n"1","Ann"\n"2","Bo"',
         b"\n time , who \n 1 , Ann \n\n 2 , Bo \n\n\n",
     ],
-    ids=["BOM", "semicolons and CRLF", "tabs", "quotes", "spaces and blank lines"],
+    ids=["BOM", "semicolons and CRLF", "tabs", "blank lines that end in CRLF", "quotes", "spaces and blank lines"],
 )
 def test_dialects_that_spreadsheets_write_are_read_alike(write, content):
     found = from_csv(write(content))

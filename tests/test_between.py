@@ -275,7 +275,7 @@ def test_a_fake_stream_is_not_silent_for_longer_than_a_stream():
     """A comment at least every 15 s, so that nobody takes it for dead."""
     measured = row(poisson(0.001, 600.0), FakeStream(interval=10))
     assert (measured["requests"], measured["error_requests"]) == (1, 0)
-    with pytest.raises(ValueError, match="interval must be a number from 0.001 to 15 seconds, got 60"):
+    with pytest.raises(ValueError, match="interval must be from 0.001 to 15 seconds, got 60"):
         FakeStream(interval=60)
 
 
@@ -294,12 +294,14 @@ def test_a_thin_receiver_hands_on_the_sources_wish_to_be_left_alone(capfd):
 @pytest.mark.parametrize(
     ("made", "said"),
     [
-        (lambda: LongPolling(limit=0), "limit must be a whole number from 1 to 1000 events a page, got 0"),
+        (lambda: LongPolling(limit=0), "limit must be a whole number from 1 to 1000 events per page, got 0"),
         (lambda: Feed(last=True), "last must be a whole number from 1 to 1000 events, got True"),
         (lambda: OnDemand(act="yes"), "act must be True or False, got 'yes'"),
-        (lambda: Polling(jitter="x"), "jitter must be a number from 0 to 1 of the interval, got 'x'"),
-        (lambda: Polling(types="abc"), "types must be a tuple of types such as 'earthquake.detected', got 'abc'"),
-        (lambda: Webhook(types=("",)), "types must be a tuple of types"),
+        (lambda: Polling(jitter="x"), "jitter must be a finite number from 0 to 1 of the interval, got 'x'"),
+        (lambda: Polling(types="abc"), "types must be a tuple of event types such as 'earthquake.detected', got 'abc'"),
+        (lambda: Webhook(types=("",)), "types must be a tuple of event types"),
+        (lambda: Aimd(add=0), "add must be from 1e-06 to 1e+09 seconds, got 0"),
+        (lambda: Aimd(add=-5), "add must be from 1e-06 to 1e+09 seconds, got -5"),
     ],
 )
 def test_a_parameter_that_makes_no_sense_is_refused_by_name_and_value(made, said):

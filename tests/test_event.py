@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labkit.event import ID, Event, from_json, timestamp, to_json
+from labkit.event import ID, TYPE, Event, from_json, timestamp, to_json
 
 documents = st.recursive(
     st.none()
@@ -72,9 +72,9 @@ def test_almost_json_is_read_as_pythons_own_reader_reads_it_or_refused(text: str
         (b"-Infinity", "-Infinity is not JSON"),
         (b'{"a": 1e400}', "the number 1e400 is too large"),
         (b"-1e400", "the number -1e400 is too large"),
-        (b'{"a": 1, "b": 2, "a": 1}', "the name 'a' stands twice in one object"),
-        (b'[{"a": {"b": 1, "b": 1}}]', "the name 'b' stands twice in one object"),
-        (b'{"a": 1, "\\u0061": 2}', "the name 'a' stands twice in one object"),
+        (b'{"a": 1, "b": 2, "a": 1}', "the name 'a' appears twice in one object"),
+        (b'[{"a": {"b": 1, "b": 1}}]', "the name 'b' appears twice in one object"),
+        (b'{"a": 1, "\\u0061": 2}', "the name 'a' appears twice in one object"),
         (b"\xef\xbb\xbf{}", "the text starts with a byte order mark"),
         ('{"a": 1}'.encode("utf-16"), "the text is not UTF-8: byte 0xff at offset 0"),
         (b'{"a": "\xe9"}', "the text is not UTF-8: byte 0xe9 at offset 7"),
@@ -122,10 +122,10 @@ def test_a_very_long_integer_is_read_quickly_and_stays_beyond_64_bits() -> None:
     assert from_json(b"-" + b"9" * 60_000) < -(2**64)  # type: ignore[operator]
 
 
-def test_the_name_that_stands_twice_is_found_in_one_pass() -> None:
+def test_a_repeated_name_is_found_in_one_pass() -> None:
     """Counting each name's places anew takes the square of their number: minutes for these."""
     names = [f'"{number}":1' for number in range(100_000)]
-    assert "'99999' stands twice" in refusal(("{" + ",".join([*names, names[-1]]) + "}").encode())
+    assert "'99999' appears twice" in refusal(("{" + ",".join([*names, names[-1]]) + "}").encode())
 
 
 @pytest.mark.parametrize("document", [math.nan, [math.inf], {"a": -math.inf}, "\ud800"])
@@ -184,6 +184,16 @@ def test_these_can_be_ids(id: str) -> None:
 @pytest.mark.parametrize("id", ["", "a.b", "a b", "A" * 65, "é", "evt_1\n", "１"])
 def test_these_cannot_be_ids(id: str) -> None:
     assert not ID.fullmatch(id)
+
+
+@pytest.mark.parametrize("type", ["a", "_", "door.opened", "Door.Opened", "a.b_c.9", "x" * 128])
+def test_these_can_be_types(type: str) -> None:
+    assert TYPE.fullmatch(type)
+
+
+@pytest.mark.parametrize("type", ["", ".", "..", "a..b", ".a", "a.", "a b", "a-b", "é", "a\n", "１", "x" * 129])
+def test_these_cannot_be_types(type: str) -> None:
+    assert not TYPE.fullmatch(type)
 
 
 def test_floats_survive_to_the_bit() -> None:

@@ -17,7 +17,7 @@ GAPS = [10, 60, 354, 3600]
 
 
 def priced(interval: float = 60, every: float = 354) -> plots.Figure:
-    laws = [theory.polling(1 / every, seconds, 0.02) for seconds in sorted({*INTERVALS, *range(10, 3600, 10)})]
+    laws = [theory.Polling(1 / every, seconds, 0.02) for seconds in sorted({*INTERVALS, *range(10, 3600, 10)})]
     rows = [(law.interval, 3600 / law.period, law.mean_latency, law.empty_share) for law in laws]
     columns = ["interval", "requests_per_hour", "mean_latency", "empty_share"]
     return plots.price(pd.DataFrame(rows, columns=columns), interval)
@@ -27,8 +27,8 @@ def sides(interval: float, gaps: list[int]) -> pd.DataFrame:
     rows = []
     for gap in gaps:
         laws = {
-            "polling": theory.polling(1 / gap, interval, 0.02, limit=1000),
-            "webhook": theory.webhook(1 / gap, 0.02),
+            "polling": theory.Polling(1 / gap, interval, 0.02, limit=1000),
+            "webhook": theory.Webhook(1 / gap, 0.02),
         }
         for name, law in laws.items():
             rows.append((name, 3600 / gap, law.requests_per_event * 3600 / gap, law.mean_latency))
@@ -57,7 +57,7 @@ def frames(figure: plots.Figure) -> list[tuple[tuple[float, float], tuple[float,
 class TestPrice:
     @pytest.mark.parametrize(("interval", "every"), [(60, 354), (3600, 354), (10, 3600)])
     def test_stands_and_says_what_theory_says(self, interval, every):
-        law, figure = theory.polling(1 / every, interval, 0.02), priced(interval, every)
+        law, figure = theory.Polling(1 / every, interval, 0.02), priced(interval, every)
         assert dots(figure) == [(3600 / law.period, law.mean_latency), (interval, law.empty_share)]
         assert [dot in map(tuple, curve) for dot, curve in zip(dots(figure), curves(figure), strict=True)] == [True] * 2
         assert f"every {interval:,} s: " in figure.sentence
@@ -92,7 +92,7 @@ class TestPrice:
 class TestBalance:
     @pytest.mark.parametrize(("interval", "every"), [(60, 354), (900, 10), (10, 3600)])
     def test_stands_where_theory_says(self, interval, every):
-        asked, told = theory.polling(1 / every, interval, 0.02, limit=1000), theory.webhook(1 / every, 0.02)
+        asked, told = theory.Polling(1 / every, interval, 0.02, limit=1000), theory.Webhook(1 / every, 0.02)
         rate = 3600 / every
         assert dots(balanced(interval, every)) == [
             (rate, asked.requests_per_event * rate),

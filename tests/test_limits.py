@@ -176,5 +176,5 @@ def test_jitter_spreads_the_pauses_evenly_and_by_its_seed():
 def test_jitter_with_a_fixed_rate_is_refused():
     with pytest.raises(ValueError, match="jitter goes with fixed='delay'"):
         Polling(fixed="rate", jitter=0.1)
-    with pytest.raises(ValueError, match="jitter must be a number from 0 to 1 of the interval"):
+    with pytest.raises(ValueError, match="jitter must be from 0 to 1 of the interval, got 1.5"):
         Polling(jitter=1.5)

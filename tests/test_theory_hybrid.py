@@ -1,4 +1,4 @@
-"""The closed forms of a webhook that is swept after, held against lives that do not know them."""
+"""The closed forms of a webhook with a reconciling poll, held against sample paths that do not know them."""
 
 import random
 
@@ -20,7 +20,7 @@ CASES = [
 NAMES = ("mean_latency", "requests_per_event", "empty_share", "freshness")
 
 
-def lives_of(rate, delay, sweep, loss, retries, events=5000):
+def paths_of(rate, delay, sweep, loss, retries, events=5000):
     horizon = events / rate
     for seed in SEEDS:
         chance = random.Random(seed)
@@ -36,24 +36,24 @@ def lives_of(rate, delay, sweep, loss, retries, events=5000):
 
 @pytest.mark.parametrize("case", CASES)
 def test_a_hybrid_costs_what_theory_says(case):
-    closed, lives = theory.hybrid(*case), list(lives_of(*case))
-    assert not disagreements(closed, lives, NAMES)
-    assert not wrong_quantiles(closed, lives)
+    closed, paths = theory.Hybrid(*case), list(paths_of(*case))
+    assert not disagreements(closed, paths, NAMES)
+    assert not wrong_quantiles(closed, paths)
 
 
 @given(rate=st.floats(1e-6, 10), delay=st.floats(0, 10), sweep=st.floats(1, 1e5), loss=st.floats(0, 1))
 def test_without_retries_it_is_a_share_of_half_a_sweep_late(rate, delay, sweep, loss):
-    closed = theory.hybrid(rate, delay, sweep, loss)
+    closed = theory.Hybrid(rate, delay, sweep, loss)
     assert closed.mean_latency == pytest.approx(delay + loss * (sweep + 2 * delay) / 2)
     assert closed.recovered_share == pytest.approx(loss)
     assert closed.attempts_per_event == 1
 
 
 def test_what_is_never_lost_is_a_webhook_and_what_always_is_polling():
-    told, polled = theory.webhook(0.1, 0.5), theory.polling(0.1, 60, 0.5)
-    sure, hopeless = theory.hybrid(0.1, 0.5, 60, 0), theory.hybrid(0.1, 0.5, 60, 1)
+    pushed, polled = theory.Webhook(0.1, 0.5), theory.Polling(0.1, 60, 0.5)
+    sure, hopeless = theory.Hybrid(0.1, 0.5, 60, 0), theory.Hybrid(0.1, 0.5, 60, 1)
     for name in ("mean_latency", "freshness"):
-        assert getattr(sure, name) == pytest.approx(getattr(told, name))
+        assert getattr(sure, name) == pytest.approx(getattr(pushed, name))
         assert getattr(hopeless, name) == pytest.approx(getattr(polled, name))
     assert sure.requests_per_event == pytest.approx(1 + polled.requests_per_event)
     for q in (0, 0.3, 1):
@@ -62,39 +62,39 @@ def test_what_is_never_lost_is_a_webhook_and_what_always_is_polling():
 
 
 def test_retries_without_end_and_a_sweep_that_never_comes_make_the_attempts_of_a_webhook():
-    closed = theory.hybrid(0.1, 0, 1e9, 0.2, tuple(range(1, 200)))
+    closed = theory.Hybrid(0.1, 0, 1e9, 0.2, tuple(range(1, 200)))
     assert closed.attempts_per_event == pytest.approx(theory.attempts_per_event(0.2))
 
 
 def test_the_mean_is_the_mean_of_the_quantiles():
     shares = (np.arange(20_000) + 0.5) / 20_000
     for case in CASES:
-        closed = theory.hybrid(*case)
+        closed = theory.Hybrid(*case)
         assert np.mean([closed.quantile(q) for q in shares]) == pytest.approx(closed.mean_latency, rel=1e-3)
 
 
-def test_a_share_of_the_events_is_brought_by_a_sweep():
-    """Those whose latency is no attempt's."""
+def test_a_share_of_the_events_is_recovered_by_a_sweep():
+    """Those whose latency is not that of an attempt."""
     rate, delay, sweep, loss, retries = CASES[1]
-    closed = theory.hybrid(rate, delay, sweep, loss, retries)
+    closed = theory.Hybrid(rate, delay, sweep, loss, retries)
     attempts = np.array([0.0, *retries]) + delay
     shares = []
-    for lived in lives_of(*CASES[1]):
-        told = np.isclose(lived.latency[:, None], attempts, atol=1e-6).any(axis=1)
-        shares.append(1 - told.mean())
+    for path in paths_of(*CASES[1]):
+        delivered = np.isclose(path.latency[:, None], attempts, atol=1e-6).any(axis=1)
+        shares.append(1 - delivered.mean())
     assert agrees(closed.recovered_share, shares)
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: theory.hybrid(1, 0, 0), "reconcile_interval must be > 0 seconds, got 0"),
-        (lambda: theory.hybrid(1, 0, 60, 1.1), "loss must be from 0 to 1, got 1.1"),
+        (lambda: theory.Hybrid(1, 0, 0), "reconcile_interval must be > 0 seconds, got 0"),
+        (lambda: theory.Hybrid(1, 0, 60, 1.1), "loss must be from 0 to 1, got 1.1"),
         (
-            lambda: theory.hybrid(1, 0, 60, 0.1, (5, 5)),
+            lambda: theory.Hybrid(1, 0, 60, 0.1, (5, 5)),
             "retries must be seconds after the event, > 0 and increasing, got (5, 5)",
         ),
-        (lambda: theory.hybrid(1, 0, 60).quantile(-0.1), "q must be from 0 to 1, got -0.1"),
+        (lambda: theory.Hybrid(1, 0, 60).quantile(-0.1), "q must be from 0 to 1, got -0.1"),
     ],
 )
 def test_a_refusal_shows_the_rule_and_the_value(call, message):

@@ -1,10 +1,9 @@
-"""The virtual lens, held against lives receipt by receipt, and its rows against the closed forms.
+"""The virtual lens and the closed forms, both held against the same independent sample paths.
 
-A life and the lens live through the same events: the figures of many lives tell by how much one run may differ from
-theory, and a run's own instants must be its life's.
+On the same events a run's receipts, requests and figures must be exactly those of its sample path; and the closed form
+must be the mean of many such paths.
 """
 
-import math
 import random
 from dataclasses import dataclass
 from functools import cache, partial
@@ -13,7 +12,6 @@ import httpx
 import numpy as np
 import pytest
 import sample_paths
-from scipy import stats
 
 from labkit import (
     Aimd,
@@ -37,7 +35,6 @@ from labkit.lenses import VirtualLens
 from labkit.policies import RetryProfile
 
 SEEDS = range(3)
-BOUND = stats.norm.isf(sample_paths.ALPHA / 2)  # 4.7
 LOSS = 0.4
 WAITS = (5.0, 40.0)
 """Seconds that the source waits after a failed attempt."""
@@ -69,10 +66,10 @@ class Lossy(Hybrid):
 
 
 def again(pause):
-    """A life that asks, from the pauses of a seed and whether the first look comes after one."""
+    """The sample path of a poller whose pauses are drawn from a seed."""
 
     def lived(occurred, horizon, delay, seed, **more):
-        return sample_paths.asking(occurred, horizon, delay, pause(random.Random(f"{seed}/consumer-1")), **more)
+        return sample_paths.polling(occurred, horizon, delay, pause(random.Random(f"{seed}/consumer-1")), **more)
 
     return lived
 
@@ -80,7 +77,7 @@ def again(pause):
 def looking(occurred, horizon, delay, seed):
     chance = random.Random(f"{seed}/consumer-1")
     first, pause = sample_paths.looks(chance, 6.0)(), sample_paths.looks(chance, 6.0, 4.0)
-    return sample_paths.asking(occurred, horizon, delay, pause, first=first)
+    return sample_paths.polling(occurred, horizon, delay, pause, first=first)
 
 
 def halving(chance):
@@ -111,74 +108,74 @@ RATE, DELAY = 0.1, 1.5
 RETRIES = tuple(sum(2 * DELAY + wait for wait in WAITS[:made]) for made in (1, 2))
 PLAIN = ("mean_latency", "requests_per_event", "empty_share", "freshness", "staleness")
 CASES = {
-    # name: (approach of a seed, life of a seed, closed form, names that it has)
+    # name: (approach by seed, sample path by seed, closed form, the figures that it has)
     "jittered": (
         lambda seed: Polling(6, jitter=0.5, seed=seed),
         again(lambda chance: lambda found: 6 * chance.uniform(0.5, 1.5)),
-        theory.jittered(RATE, 6, DELAY, 0.5),
+        theory.Jittered(RATE, 6, DELAY, 0.5),
         PLAIN,
     ),
     "on demand": (
         lambda seed: OnDemand(interval=6, ttl=4, seed=seed),
         looking,
-        theory.on_demand(RATE, 6, DELAY, 4),
+        theory.OnDemand(RATE, 6, DELAY, 4),
         PLAIN,
     ),
     "halve_double": (
         lambda seed: HalveDouble(4, 1, 64),
         again(halving),
-        theory.halve_double(RATE, DELAY, 1, 64),
+        theory.HalveDouble(RATE, DELAY, 1, 64),
         PLAIN,
     ),
-    "aimd": (lambda seed: Aimd(4, 2, 1, 30), again(adding), theory.aimd(RATE, DELAY, 2, 1, 30), PLAIN),
+    "aimd": (lambda seed: Aimd(4, 2, 1, 30), again(adding), theory.Aimd(RATE, DELAY, 2, 1, 30), PLAIN),
     "long polling": (
         lambda seed: LongPolling(wait=10, pause=1),
         lambda occurred, horizon, delay, seed: sample_paths.long_polling(occurred, horizon, delay, 10, 1),
-        theory.long_polling(RATE, DELAY, 10, 1),
+        theory.LongPolling(RATE, DELAY, 10, 1),
         PLAIN,
     ),
-    "stream": (lambda seed: Stream(), streamed, theory.stream(RATE, DELAY), ("mean_latency", *PLAIN[2:])),
+    "stream": (lambda seed: Stream(), streamed, theory.Stream(RATE, DELAY), ("mean_latency", *PLAIN[2:])),
     "fake stream": (
         lambda seed: FakeStream(interval=6),
         lambda occurred, horizon, delay, seed: sample_paths.fake_stream(occurred, horizon, delay, 6),
-        theory.fake_stream(RATE, 6, DELAY),
+        theory.FakeStream(RATE, 6, DELAY),
         ("mean_latency", *PLAIN[2:]),
     ),
-    "thin": (lambda seed: Thin(), fetched, theory.thin(RATE, DELAY), PLAIN),
+    "thin": (lambda seed: Thin(), fetched, theory.Thin(RATE, DELAY), PLAIN),
     "batched": (
         lambda seed: Batched(count=3, max_wait=20),
         lambda occurred, horizon, delay, seed: sample_paths.batched(occurred, horizon, delay, 20, 3),
-        theory.batched(RATE, 20, DELAY, 3),
+        theory.Batched(RATE, 20, DELAY, 3),
         PLAIN,
     ),
     "relay": (
         lambda seed: Relay(interval=6),
         lambda occurred, horizon, delay, seed: sample_paths.relay(occurred, horizon, delay, 6),
-        theory.relay(RATE, 6, DELAY),
+        theory.Relay(RATE, 6, DELAY),
         PLAIN,
     ),
     "feed": (
         lambda seed: Feed(interval=8, last=2),
         lambda *lived: again(lambda chance: lambda found: 8)(*lived, newest=2),
-        theory.feed(RATE, 8, DELAY, 2),
+        theory.Feed(RATE, 8, DELAY, 2),
         PLAIN[:3],
     ),
     "conditional feed": (
         lambda seed: ConditionalFeed(interval=8, last=2),
         lambda *lived: again(lambda chance: lambda found: 8)(*lived, newest=2),
-        theory.feed(RATE, 8, DELAY, 2),
+        theory.Feed(RATE, 8, DELAY, 2),
         PLAIN[:3],
     ),
     "hybrid": (
         lambda seed: Lossy(reconcile_interval=60, seed=seed),
         swept(RETRIES),
-        theory.hybrid(RATE, DELAY, 60, LOSS, RETRIES),
+        theory.Hybrid(RATE, DELAY, 60, LOSS, RETRIES),
         PLAIN[:4],
     ),
     "hybrid without retries": (
         lambda seed: Lossy(reconcile_interval=60, seed=seed),
         swept(()),
-        theory.hybrid(RATE, DELAY, 60, LOSS),
+        theory.Hybrid(RATE, DELAY, 60, LOSS),
         PLAIN[:4],
     ),
 }
@@ -204,8 +201,8 @@ def row_figures(result):
 
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("name", CASES)
-def test_each_receipt_and_request_is_that_of_an_independent_life(name, seed):
-    """To a microsecond, and every figure of the row with them."""
+def test_each_receipt_and_request_is_that_of_an_independent_sample_path(name, seed):
+    """To a microsecond, and so is every figure of the row."""
     result, lived = run(name, seed)
     received = result.receipts.received_at.to_numpy()
     assert received == pytest.approx(lived.received, abs=1e-6, rel=0, nan_ok=True)
@@ -217,25 +214,15 @@ def test_each_receipt_and_request_is_that_of_an_independent_life(name, seed):
         assert row[figure] == pytest.approx(figures[figure], rel=1e-6), figure
 
 
-@cache
-def many_lives(name):
-    """The figures of 150 lives as long as a run."""
-    lived, names = CASES[name][1], CASES[name][3]
-    found = [
-        lived(sample_paths.poisson_arrivals(1000 + seed, RATE, HORIZON), HORIZON, DELAY, 1000 + seed).figures()
-        for seed in range(150)
-    ]
-    return {figure: np.array([each[figure] for each in found]) for figure in names}
-
-
 @pytest.mark.parametrize("name", CASES)
-def test_the_rows_figures_are_theorys(name):
-    """Within what lives as long as these runs differ by: a rough check, where the receipts above are exact."""
-    closed = CASES[name][2]
-    rows = [row_figures(run(name, seed)[0]) for seed in SEEDS]
-    for figure, spread in many_lives(name).items():
-        expected = getattr(closed, figure)
-        error = spread.std(ddof=1) / math.sqrt(len(rows))
-        assert error <= 0.08 * max(expected, 0.1), figure
-        measured = np.mean([row[figure] for row in rows])
-        assert abs(measured - expected) <= BOUND * error + 1e-9, (figure, measured, expected, error)
+def test_the_closed_form_is_the_mean_of_many_such_sample_paths(name):
+    """To 1 %, as `agrees` demands. The lens's rows equal those of sample paths (above), so this holds for the lens too.
+
+    Rows of the lens itself would be too few for that: three of 450 events differ from theory by up to 38 % by chance.
+    """
+    _, lived, closed, names = CASES[name]
+    horizon = 3000 / RATE
+    paths = [
+        lived(sample_paths.poisson_arrivals(seed, RATE, horizon), horizon, DELAY, seed) for seed in sample_paths.SEEDS
+    ]
+    assert not sample_paths.disagreements(closed, paths, names)

@@ -197,7 +197,7 @@ LOADS = [0.01, 0.03, 0.1, 0.3, 1, 3, 10]
 def at_load(load, fixed, seed):
     """1,000 polls, 2 s each way against 6 s, so that a forgotten delay is seen."""
     interval, delay = 6.0, 2.0
-    closed = theory.polling(load / interval, interval, delay, fixed)
+    closed = theory.Polling(load / interval, interval, delay, fixed)
     events = poisson(3600 * load / interval, 1000 * closed.period, seed)
     return VirtualLens().run(Scenario(events, delay), Polling(interval, fixed, limit=1000)), closed
 
@@ -233,7 +233,7 @@ def test_the_number_of_polls_is_theorys_exactly(load, fixed, seed):
 
 def test_the_standard_error_is_neither_too_small_nor_too_large():
     """Over the seeds 0..199, z looks standard normal: Kolmogorov-Smirnov, and the variance by chi square."""
-    closed = theory.polling(1, 6, 2)
+    closed = theory.Polling(1, 6, 2)
     scores = []
     for seed in range(200):
         result = VirtualLens().run(Scenario(poisson(3600, 11 * closed.period, seed), 2.0), Polling(6))
@@ -259,7 +259,7 @@ def test_polling_sends_fewer_requests_than_the_webhook_beyond_one_event_a_period
 
 def test_how_current_one_is_on_the_earthquakes_is_near_theory():
     """Current 92.0 % of the time and 1.63 s stale by theory; the week is one sample, Poisson at this scale."""
-    row, closed = week_at_60().row(), theory.polling(1707 / 604_800, 60, 0.02)
+    row, closed = week_at_60().row(), theory.Polling(1707 / 604_800, 60, 0.02)
     assert row["freshness"] == pytest.approx(closed.freshness, abs=0.01)
     assert row["staleness"]["mean"] == pytest.approx(closed.staleness, rel=0.1)
 

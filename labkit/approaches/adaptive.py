@@ -7,7 +7,8 @@ from typing import ClassVar
 from labkit.approaches.approach import Approach, Style
 from labkit.approaches.consumer import Consumer
 from labkit.approaches.page import pages
-from labkit.approaches.parameters import LONGEST, SHORTEST, between, seconds
+from labkit.approaches.parameters import LONGEST, SHORTEST, seconds
+from labkit.checks import number
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Aimd(Approach):
 
     def __post_init__(self) -> None:
         check(self.start, self.shortest, self.longest)
-        between("add", self.add, SHORTEST, LONGEST)
+        number("add", self.add, "seconds", least=SHORTEST, most=LONGEST)
 
     @property
     def idle_interval(self) -> float:
@@ -87,6 +88,6 @@ def poll(consumer: Consumer, interval: float, adapt: Callable[[float, bool], flo
 
 
 def check(start: float, shortest: float, longest: float) -> None:
-    between("shortest", shortest, SHORTEST, LONGEST)
-    between("longest", longest, shortest, LONGEST)
-    between("start", start, shortest, longest)
+    number("shortest", shortest, "seconds", least=SHORTEST, most=LONGEST)
+    number("longest", longest, "seconds", least=shortest, most=LONGEST)
+    number("start", start, "seconds", least=shortest, most=longest)

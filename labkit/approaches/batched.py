@@ -5,8 +5,9 @@ from typing import ClassVar
 
 from labkit.approaches.approach import Approach, Style
 from labkit.approaches.consumer import Consumer
-from labkit.approaches.parameters import between, seconds, whole
+from labkit.approaches.parameters import seconds
 from labkit.approaches.webhook import subscribe_receiver
+from labkit.checks import number, whole
 from labkit.wire import LARGEST_BATCH, LONGEST_BATCH_WAIT
 
 
@@ -25,7 +26,7 @@ class Batched(Approach):
     max_wait: float = seconds(60.0)
 
     def __post_init__(self) -> None:
-        between("max_wait", self.max_wait, 0, LONGEST_BATCH_WAIT)
+        number("max_wait", self.max_wait, "seconds", least=0, most=LONGEST_BATCH_WAIT)
         whole("count", self.count, 2, LARGEST_BATCH, "events")
 
     def subscribe(self, consumer: Consumer) -> None:

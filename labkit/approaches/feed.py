@@ -7,7 +7,8 @@ import httpx
 
 from labkit.approaches.approach import Approach, Style
 from labkit.approaches.consumer import Consumer
-from labkit.approaches.parameters import LONGEST, SHORTEST, between, seconds, whole
+from labkit.approaches.parameters import LONGEST, SHORTEST, seconds
+from labkit.checks import number, whole
 from labkit.wire import LARGEST_PAGE
 
 
@@ -28,7 +29,7 @@ class Feed(Approach):
     conditional: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        between("interval", self.interval, SHORTEST, LONGEST)
+        number("interval", self.interval, "seconds", least=SHORTEST, most=LONGEST)
         whole("last", self.last, 1, LARGEST_PAGE, "events")
 
     @property

@@ -5,9 +5,10 @@ from typing import ClassVar
 
 from labkit.approaches.approach import Approach, Style
 from labkit.approaches.consumer import Consumer
-from labkit.approaches.parameters import LONGEST, SHORTEST, between, seconds
+from labkit.approaches.parameters import LONGEST, SHORTEST, seconds
 from labkit.approaches.polling import Polling
 from labkit.approaches.webhook import Webhook
+from labkit.checks import number
 from labkit.wire import LARGEST_PAGE
 
 
@@ -25,7 +26,7 @@ class Hybrid(Approach):
     reconcile_interval: float = seconds(3600.0)
 
     def __post_init__(self) -> None:
-        between("reconcile_interval", self.reconcile_interval, SHORTEST, LONGEST)
+        number("reconcile_interval", self.reconcile_interval, "seconds", least=SHORTEST, most=LONGEST)
 
     @property
     def idle_interval(self) -> float:

@@ -8,7 +8,8 @@ import httpx
 from labkit.approaches.approach import Approach, Style
 from labkit.approaches.consumer import Consumer
 from labkit.approaches.page import take
-from labkit.approaches.parameters import LONGEST, SHORTEST, between, seconds, whole
+from labkit.approaches.parameters import LONGEST, SHORTEST, seconds
+from labkit.checks import number, whole
 from labkit.network import TIMEOUT
 from labkit.wire import LARGEST_PAGE, LONGEST_WAIT
 
@@ -30,9 +31,9 @@ class LongPolling(Approach):
     limit: int = 100
 
     def __post_init__(self) -> None:
-        between("wait", self.wait, SHORTEST, LONGEST_WAIT)
-        between("pause", self.pause, 0, LONGEST)
-        whole("limit", self.limit, 1, LARGEST_PAGE, "events a page")
+        number("wait", self.wait, "seconds", least=SHORTEST, most=LONGEST_WAIT)
+        number("pause", self.pause, "seconds", least=0, most=LONGEST)
+        whole("limit", self.limit, 1, LARGEST_PAGE, "events per page")
 
     @property
     def idle_interval(self) -> float:

@@ -9,7 +9,8 @@ import httpx
 from labkit.approaches.approach import Approach, Style
 from labkit.approaches.consumer import Consumer
 from labkit.approaches.page import pages
-from labkit.approaches.parameters import LONGEST, SHORTEST, between, one_of, seconds
+from labkit.approaches.parameters import LONGEST, SHORTEST, seconds
+from labkit.checks import number, one_of
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,8 @@ class OnDemand(Approach):
     act: bool = False
 
     def __post_init__(self) -> None:
-        between("interval", self.interval, SHORTEST, LONGEST)
-        between("ttl", self.ttl, 0, LONGEST)
+        number("interval", self.interval, "seconds", least=SHORTEST, most=LONGEST)
+        number("ttl", self.ttl, "seconds", least=0, most=LONGEST)
         one_of("act", self.act, (True, False))
 
     @property

@@ -8,7 +8,8 @@ from typing import ClassVar, Literal
 from labkit.approaches.approach import Approach, Style
 from labkit.approaches.consumer import Consumer
 from labkit.approaches.page import pages
-from labkit.approaches.parameters import LONGEST, SHORTEST, between, event_types, one_of, seconds, whole
+from labkit.approaches.parameters import LONGEST, SHORTEST, seconds
+from labkit.checks import event_types, number, one_of, share, whole
 from labkit.wire import LARGEST_PAGE
 
 
@@ -41,13 +42,13 @@ class Polling(Approach):
     """Whether to send back the last answer's `ETag`; the answer to a question that brings nothing new is a 304."""
 
     def __post_init__(self) -> None:
-        between("interval", self.interval, SHORTEST, LONGEST)
+        number("interval", self.interval, "seconds", least=SHORTEST, most=LONGEST)
         one_of("fixed", self.fixed, ("delay", "rate"))
-        between("initial_delay", self.initial_delay, 0, LONGEST)
-        whole("limit", self.limit, 1, LARGEST_PAGE, "events a page")
+        number("initial_delay", self.initial_delay, "seconds", least=0, most=LONGEST)
+        whole("limit", self.limit, 1, LARGEST_PAGE, "events per page")
         event_types(self.types)
         one_of("filtered", self.filtered, ("source", "client"))
-        between("jitter", self.jitter, 0, 1, "of the interval")
+        share("jitter", self.jitter, "of the interval")
         one_of("conditional", self.conditional, (True, False))
         if self.jitter and self.fixed == "rate":
             raise ValueError(f"jitter goes with fixed='delay': a fixed rate has no pauses, got {self.jitter!r}")

@@ -8,8 +8,9 @@ from flask import Response, request
 
 from labkit.approaches.approach import Approach, Style
 from labkit.approaches.consumer import Consumer
-from labkit.approaches.parameters import LONGEST, SHORTEST, between, seconds
+from labkit.approaches.parameters import LONGEST, SHORTEST, seconds
 from labkit.approaches.webhook import register
+from labkit.checks import number
 from labkit.event import to_json
 from labkit.receiver import Inbox, Receiver
 from labkit.receiver.app import receiver_app
@@ -29,7 +30,7 @@ class Relay(Approach):
     interval: float = seconds(10.0)
 
     def __post_init__(self) -> None:
-        between("interval", self.interval, SHORTEST, LONGEST)
+        number("interval", self.interval, "seconds", least=SHORTEST, most=LONGEST)
 
     @property
     def idle_interval(self) -> float:

@@ -11,7 +11,8 @@ import httpx
 
 from labkit.approaches.approach import Approach, Style
 from labkit.approaches.consumer import Consumer
-from labkit.approaches.parameters import between, seconds
+from labkit.approaches.parameters import seconds
+from labkit.checks import number
 from labkit.wire import HEARTBEAT, SHORTEST_LOOK
 
 
@@ -66,7 +67,7 @@ class FakeStream(Stream):
     interval: float = seconds(5.0)
 
     def __post_init__(self) -> None:
-        between("interval", self.interval, SHORTEST_LOOK, HEARTBEAT)
+        number("interval", self.interval, "seconds", least=SHORTEST_LOOK, most=HEARTBEAT)
 
     @property
     def idle_interval(self) -> float:

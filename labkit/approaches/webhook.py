@@ -8,7 +8,7 @@ import httpx
 
 from labkit.approaches.approach import Approach, Style
 from labkit.approaches.consumer import Consumer
-from labkit.approaches.parameters import event_types
+from labkit.checks import event_types
 from labkit.receiver import Inbox, Receiver
 from labkit.receiver.app import receiver_app
 

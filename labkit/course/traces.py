@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from labkit import arrivals, trace
 from labkit.arrivals import WEEK
+from labkit.checks import whole
 from labkit.clock import NANO
 
 TAUS = (60.0, 600.0, 6000.0)
@@ -50,8 +51,7 @@ def traces(seed: int = 0) -> list[ContestTrace]:
     >>> [(trace.name, len(trace.events)) for trace in traces(seed=0)[:2]]
     [('poisson', 6156), ('bursty', 3660)]
     """
-    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
-        raise ValueError(f"seed must be a whole number >= 0, got {seed!r}")
+    seed = whole("seed", seed, 0)
     kinds = {"poisson": _poisson, "bursty": _bursty, "daily": _daily, "switching": _switching, "earthquakes": _quakes}
     drawn = []
     for tau in TAUS:

@@ -5,6 +5,7 @@ from dataclasses import fields, replace
 from typing import TypeVar
 
 from labkit.approaches import Approach
+from labkit.checks import number
 from labkit.faults import Fault
 from labkit.policies import RateLimit
 from labkit.scenario import Scenario
@@ -19,8 +20,7 @@ def scaled(scenario: Scenario, approach: Approach, speed: float) -> tuple[Scenar
     stays as it is: a client's timeout of 30 s, the pause of a stream before it reconnects, headers in whole seconds.
     Raises ValueError where one of these would matter.
     """
-    if not 0 < speed < math.inf:
-        raise ValueError(f"speed must be > 0, got {speed}")
+    number("speed", speed, above=0)
     if speed == 1:
         return scenario, approach
     _check(scenario, approach, speed)

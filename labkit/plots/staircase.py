@@ -5,6 +5,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from labkit.catalogue import gettext
+from labkit.checks import number
 from labkit.plots.figure import (
     SIZE,
     Figure,
@@ -40,8 +41,7 @@ def busiest(receipts: "pd.DataFrame", seconds: float = 3600.0) -> tuple[float, f
     import numpy as np
 
     require(receipts, "receipts", ["event_id", "occurred_at"])
-    if not 0 < seconds < float("inf"):
-        raise ValueError(f"seconds must be > 0, got {seconds}")
+    number("seconds", seconds, above=0)
     if receipts.empty:
         raise ValueError("receipts must hold one event at least to have a busiest window, got none")
     occurred = np.sort(receipts.drop_duplicates("event_id").occurred_at.to_numpy(dtype=float))
@@ -79,7 +79,7 @@ def staircases(receipts: Mapping[str, "pd.DataFrame"], start: float, end: float)
     drawing = canvas({1: 8.5, 2: 12.5, 3: 15.0}[columns], 5.0 * rows)
     panels = drawing.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     panel_lines = []
-    for number, (axes, label) in enumerate(zip(panels.flat, instants, strict=False)):
+    for panel, (axes, label) in enumerate(zip(panels.flat, instants, strict=False)):
         occurred, received = instants[label]
         look = style(label)
         steps = [_steps(times, start, right) for times in (occurred, received)]
@@ -97,9 +97,9 @@ def staircases(receipts: Mapping[str, "pd.DataFrame"], start: float, end: float)
         (told,) = axes.plot(*steps[1], drawstyle="steps-post", color=look.colour, linewidth=3, label="received")
         (real,) = axes.plot(*steps[0], drawstyle="steps-post", color="black", linewidth=1.6, label="occurred")
         panel_lines.append((label, real, told))
-        lowest = number + columns >= len(instants)
+        lowest = panel + columns >= len(instants)
         x = gettext("minutes after t = {start} s", start=short(start, 7)) if lowest else ""
-        style_axes(axes, label, x, "" if number % columns else gettext("events, cumulative"))
+        style_axes(axes, label, x, "" if panel % columns else gettext("events, cumulative"))
         axes.tick_params(labelbottom=lowest)
         axes.yaxis.set_major_locator(MaxNLocator(integer=True))
         late = np.median(occurred) > (start + right) / 2 if len(occurred) else False

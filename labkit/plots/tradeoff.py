@@ -4,6 +4,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from labkit.catalogue import gettext
+from labkit.checks import number
 from labkit.plots.figure import (
     SIZE,
     Figure,
@@ -51,12 +52,10 @@ def frontier(
     require(table, "table", ["approach", "requests", "latency_mean", "latency_p95"])
     if table.empty:
         raise ValueError("table must have one row at least, got none")
-    if not 0 < duration < math.inf:
-        raise ValueError(f"duration must be > 0 seconds, got {duration}")
-    if not 0 <= delay < math.inf:
-        raise ValueError(f"delay must be >= 0 seconds, got {delay}")
-    if limit is not None and not 0 < limit < math.inf:
-        raise ValueError(f"limit must be > 0 seconds, got {limit}")
+    number("duration", duration, "seconds", above=0)
+    number("delay", delay, "seconds", least=0)
+    if limit is not None:
+        number("limit", limit, "seconds", above=0)
     if theory is not None:
         require(theory, "theory", ["approach", "label", "requests_per_hour", "mean_latency"])
     points, left_out = _points(table, duration)
@@ -266,10 +265,10 @@ def _gathered(axes: "Axes", labels: list[tuple[float, float, str]]) -> list[tupl
     """One text for points that lie on each other, within 3 pixels: a name a line."""
     gathered: list[tuple[float, float, str]] = []
     for x, y, text in labels:
-        for number, (at, height, texts) in enumerate(gathered):
+        for group, (at, height, texts) in enumerate(gathered):
             (left, low), (right, high) = axes.transData.transform([(x, y), (at, height)])
             if max(abs(left - right), abs(low - high)) < 3:
-                gathered[number] = at, height, f"{texts}\n{text}"
+                gathered[group] = at, height, f"{texts}\n{text}"
                 break
         else:
             gathered.append((x, y, text))

@@ -7,13 +7,14 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 from flask import abort, request
 
+from labkit.checks import number, whole
 from labkit.event import TYPE, from_json
 from labkit.wire import LARGEST_BATCH, LARGEST_BODY, LONGEST_BATCH_WAIT
 
 MOST_TYPES = 100
 LONGEST_KEY = 255
 
-Type = Annotated[str, msgspec.Meta(pattern=rf"^{TYPE.pattern}\Z", max_length=128)]
+Type = Annotated[str, msgspec.Meta(pattern=rf"^{TYPE.pattern}\Z")]
 Types = Annotated[list[Type], msgspec.Meta(max_length=MOST_TYPES)]
 Instant = Annotated[str, msgspec.Meta(pattern=r"^\d{4}-\d\d-\d\dT([01]\d|2[0-3]):\d\d:\d\d(\.\d{1,6})?Z\Z")]
 
@@ -77,8 +78,8 @@ def _got(document: Any, complaint: str) -> str:
     _, found, path = complaint.partition(" - at `$")
     if not found or path.startswith(".secret"):
         return ""
-    for name, number in re.findall(r"\.(\w+)|\[(\d+)\]", path):
-        document = document[name or int(number)]
+    for name, index in re.findall(r"\.(\w+)|\[(\d+)\]", path):
+        document = document[name or int(index)]
     return f", got {document!r:.80}"
 
 
@@ -88,8 +89,8 @@ def _check_integers(document: object, where: str = "$") -> None:
         for name, child in document.items():
             _check_integers(child, f"{where}.{name[:40]}")
     elif isinstance(document, list):
-        for number, child in enumerate(document):
-            _check_integers(child, f"{where}[{number}]")
+        for index, child in enumerate(document):
+            _check_integers(child, f"{where}[{index}]")
     elif isinstance(document, int) and not -(2**63) <= document < 2**63:
         raise ValueError(f"Expected an integer of 64 bits - at `{where}`, got {document!s:.40}")
 
@@ -121,12 +122,17 @@ def query(*known: str) -> dict[str, str]:
 
 
 def seconds(name: str, text: str, most: float, least: float = 0.0) -> float:
-    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text) or not least <= float(text) <= most:
-        abort(400, f"{name} must be a number of seconds from {least:g} to {most:g}, got {text[:40]!r}")
-    return float(text)
+    """A time in the query, written in decimal digits; otherwise 400."""
+    decimal = re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text)
+    try:
+        return number(name, float(text) if decimal else text[:40], "seconds", least=least, most=most)
+    except ValueError as error:
+        abort(400, str(error))
 
 
 def whole_number(name: str, text: str, least: int, most: int) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 10 and least <= int(text) <= most):
-        abort(400, f"{name} must be a whole number from {least} to {most}, got {text[:40]!r}")
-    return int(text)
+    """A whole number in the query, written in decimal digits; otherwise 400."""
+    try:
+        return whole(name, int(text) if re.fullmatch("[0-9]{1,9}", text) else text[:40], least, most)
+    except ValueError as error:
+        abort(400, str(error))

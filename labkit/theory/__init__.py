@@ -1,62 +1,50 @@
-"""Closed forms: what arithmetic says each way of learning of an event costs. It knows nothing of any lens.
+"""Closed forms: what each approach costs by arithmetic alone. One class per approach, under the approach's own name.
 
-Symbols: rate λ (events a second), interval T, delay d (one way), period P: the time between the moments
-at which two polls reach the source. The server takes no time, nothing is lost unless a rule says so.
-"Poisson only" marks a rule that needs events which come one by one, independently, at one rate;
-the others need no more than arrivals without phase lock to the poller.
-The properties carry the names of a `Result`'s columns, so that theory can be drawn over measurements.
+Symbols: rate λ (events per second), interval T, delay d (one way), period P: the time between the instants at which two
+polls reach the source. The source takes no time, and nothing is lost unless a rule says so. "Poisson only" marks a rule
+for independent events at a constant rate; the others hold for any arrivals without phase lock to the poller. Properties
+have the names of a `Result`'s columns, so that theory can be drawn over measurements.
+
+>>> polled, pushed = Polling(rate=1 / 360, interval=60, delay=0.02), Webhook(rate=1 / 360, delay=0.02)
+>>> round(polled.requests_per_event, 2), polled.mean_latency, pushed.requests_per_event, pushed.mean_latency
+(6.0, 30.04, 1.0, 0.02)
 """
 
-from labkit.theory.adaptive import AdaptiveTheory, aimd, aimd_fluid_interval, aimd_rough_interval, halve_double
-from labkit.theory.batched import BatchedTheory, batched
-from labkit.theory.feed import FeedTheory, feed
-from labkit.theory.hybrid import HybridTheory, hybrid
-from labkit.theory.jitter import JitteredTheory, jittered, unequal_empty_share, unequal_wait
-from labkit.theory.long_polling import LongPollingTheory, long_polling
-from labkit.theory.on_demand import OnDemandTheory, on_demand, on_demand_crossover
-from labkit.theory.polling import PollingTheory, best_interval, crossover_interval, pages, polling
-from labkit.theory.relay import RelayTheory, relay
-from labkit.theory.renewal import RenewalTheory
-from labkit.theory.stream import FakeStreamTheory, StreamTheory, fake_stream, stream
-from labkit.theory.thin import ThinTheory, thin
-from labkit.theory.webhook import WebhookTheory, attempts_per_event, webhook
+from labkit.theory.adaptive import Aimd, HalveDouble, aimd_fluid_interval, aimd_rough_interval
+from labkit.theory.batched import Batched
+from labkit.theory.feed import Feed
+from labkit.theory.hybrid import Hybrid
+from labkit.theory.jitter import Jittered, unequal_empty_share, unequal_wait
+from labkit.theory.long_polling import LongPolling
+from labkit.theory.on_demand import OnDemand, on_demand_crossover
+from labkit.theory.polling import Polling, best_interval, crossover_interval, pages
+from labkit.theory.relay import Relay
+from labkit.theory.stream import FakeStream, Stream
+from labkit.theory.thin import Thin
+from labkit.theory.webhook import Webhook, attempts_per_event
 
 __all__ = [
-    "AdaptiveTheory",
-    "BatchedTheory",
-    "FakeStreamTheory",
-    "FeedTheory",
-    "HybridTheory",
-    "JitteredTheory",
-    "LongPollingTheory",
-    "OnDemandTheory",
-    "PollingTheory",
-    "RelayTheory",
-    "RenewalTheory",
-    "StreamTheory",
-    "ThinTheory",
-    "WebhookTheory",
-    "aimd",
+    "Aimd",
+    "Batched",
+    "FakeStream",
+    "Feed",
+    "HalveDouble",
+    "Hybrid",
+    "Jittered",
+    "LongPolling",
+    "OnDemand",
+    "Polling",
+    "Relay",
+    "Stream",
+    "Thin",
+    "Webhook",
     "aimd_fluid_interval",
     "aimd_rough_interval",
     "attempts_per_event",
-    "batched",
     "best_interval",
     "crossover_interval",
-    "fake_stream",
-    "feed",
-    "halve_double",
-    "hybrid",
-    "jittered",
-    "long_polling",
-    "on_demand",
     "on_demand_crossover",
     "pages",
-    "polling",
-    "relay",
-    "stream",
-    "thin",
     "unequal_empty_share",
     "unequal_wait",
-    "webhook",
 ]

@@ -1,10 +1,12 @@
-"""Adaptive polling on a Poisson stream: the law of the interval in the long run, and what follows from it."""
+"""Adaptive polling of a Poisson stream: the long-run distribution of the interval, and what follows from it."""
 
 import math
-from dataclasses import dataclass, field
+from abc import abstractmethod
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
-from labkit.theory.arguments import not_negative, positive, share
+from labkit.checks import number, share
 from labkit.theory.renewal import RenewalTheory
 from labkit.theory.series import exp_tail
 
@@ -14,92 +16,112 @@ if TYPE_CHECKING:
 
     Steps = tuple[NDArray[np.int64], NDArray[np.float64]]
 
-LEAST = 1e-6
-"""The least λ·add whose law comes within a second or two."""
+Distribution = tuple[tuple[float, float], ...]
+"""Intervals in ascending order, each with the share of the polls that it follows."""
 
 
-@dataclass(frozen=True, slots=True)
 class AdaptiveTheory(RenewalTheory):
-    """Intervals, and the share of the polls that come after each; `halve_double` and `aimd` make one.
+    """Intervals between `shortest` and `longest` that depend on what the last poll found. Poisson only.
 
-    All of it is Poisson only. On such a stream no rule beats fixed polling: what was found says nothing of what comes.
+    On such a stream no rule beats a fixed interval: what was found says nothing about what comes next.
     """
 
-    rate: float
-    delay: float
-    intervals: tuple[float, ...] = field(repr=False)
-    shares: tuple[float, ...] = field(repr=False)
+    shortest: float
+    longest: float
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        number("shortest", self.shortest, "seconds", above=0)
+        number("longest", self.longest, "seconds", least=self.shortest)
+
+    @property
+    @abstractmethod
+    def distribution(self) -> Distribution:
+        """The long-run distribution of the interval."""
 
     @property
     def mean_interval(self) -> float:
         """E[T], over the polls."""
-        return math.fsum(weight * at for at, weight in zip(self.intervals, self.shares, strict=True))
+        return math.fsum(weight * at for at, weight in self.distribution)
 
     @property
-    def mean_period(self) -> float:
+    def period(self) -> float:
         """E[T] + 2d."""
         return self.mean_interval + 2 * self.delay
 
     @property
     def mean_wait(self) -> float:
-        """E[P²] / 2E[P]: at equal requests later than fixed polling by E[P²]/E[P]², 68 % for halving and doubling.
+        """E[P²] / 2E[P]: with as many requests, polling at a fixed interval waits half a period.
 
-        >>> law = halve_double(rate=1 / 353.678, delay=0)
-        >>> round(law.mean_wait / (law.mean_period / 2), 2)
+        >>> law = HalveDouble(rate=1 / 353.678, delay=0)
+        >>> round(law.mean_wait / (law.period / 2), 2)
         1.68
         """
-        squares = math.fsum(weight * period**2 for period, weight in self._periods())
-        return squares / (2 * self.mean_period)
+        return math.fsum(weight * period**2 for period, weight in self._periods()) / (2 * self.period)
 
     def _periods(self) -> list[tuple[float, float]]:
-        return [(at + 2 * self.delay, weight) for at, weight in zip(self.intervals, self.shares, strict=True)]
+        return [(at + 2 * self.delay, weight) for at, weight in self.distribution]
 
-    def _rest(self, order: int) -> float:
+    def _tail(self, order: int) -> float:
         return math.fsum(weight * exp_tail(self.rate * period, order) for period, weight in self._periods())
 
     def quantile(self, q: float) -> float:
-        """d + w, P(wait < w) = E[min(w, P)]/E[P], the intervals in order.
+        """d + w, P(wait < w) = E[min(w, P)]/E[P], added up over the periods in ascending order.
 
-        >>> round(halve_double(rate=1 / 353.678, delay=0).quantile(0.95))
+        >>> round(HalveDouble(rate=1 / 353.678, delay=0).quantile(0.95))
         786
         """
-        share("q", q)
-        wait, area, left = 0.0, q * self.mean_period, 1.0
+        wait, area, left = 0.0, share("q", q) * self.period, 1.0
         for period, weight in self._periods():
             if area <= left * (period - wait):
                 break
             area -= left * (period - wait)
             wait, left = period, left - weight
-        return self.delay + min(wait + area / left if left > 0 else wait, self.intervals[-1] + 2 * self.delay)
+        return self.delay + min(wait + area / left if left > 0 else wait, self.distribution[-1][0] + 2 * self.delay)
 
 
-def halve_double(rate: float, delay: float, shortest: float = 1.0, longest: float = 3600.0) -> AdaptiveTheory:
-    """Half the interval after a poll that found something, twice as long after one that did not, between two clamps.
+@dataclass(frozen=True)
+class HalveDouble(AdaptiveTheory):
+    """Half the interval after a poll that found something, twice the interval after an empty one.
 
-    Each step up needs a step down, so half of the polls are empty, whatever the rate, unless the clamps are met. The
-    law is exact once a clamp has been met. Before, the intervals are start·2^k: it changes the means by 1 in 10,000 and
-    a share under a quantile by up to 1 %; clamps that are start·2^k make it exact from the start.
+    Each step up needs a step down, so half of the polls are empty at any rate, unless the limits are reached. The
+    distribution is exact once a limit has been reached. Before, the intervals are start·2^k, which changes the means by
+    1 in 10,000 and a share under a quantile by up to 1 %; limits that are start·2^k make it exact from the start.
 
-    >>> law = halve_double(rate=1 / 353.678, delay=0.02)
+    >>> law = HalveDouble(rate=1 / 353.678, delay=0.02)
     >>> round(law.empty_share, 3), round(law.mean_interval), round(law.mean_latency)
     (0.5, 305, 256)
     """
-    _check(rate, delay, shortest, longest)
-    reached, new = set[float](), {shortest, longest}
-    while new:
-        reached |= new
-        new = {min(2 * at, longest) for at in new} | {max(at / 2, shortest) for at in new}
-        new -= reached
-    intervals = sorted(reached)
-    number = {at: n for n, at in enumerate(intervals)}
-    steps = [(number[min(2 * at, longest)], number[max(at / 2, shortest)]) for at in intervals]
-    empty = [math.exp(-rate * (at + 2 * delay)) for at in intervals]
-    found = [-math.expm1(-rate * (at + 2 * delay)) for at in intervals]
-    return AdaptiveTheory(rate, delay, tuple(intervals), _long_run(steps, empty, found))
+
+    rate: float
+    delay: float
+    shortest: float = 1.0
+    longest: float = 3600.0
+
+    @cached_property
+    def distribution(self) -> Distribution:
+        """Exact, over all intervals that can be reached from the two limits."""
+
+        def up(at: float) -> float:
+            return min(2 * at, self.longest)
+
+        def down(at: float) -> float:
+            return max(at / 2, self.shortest)
+
+        reached, new = set[float](), {self.shortest, self.longest}
+        while new:
+            reached |= new
+            new = {step(at) for at in new for step in (up, down)} - reached
+        intervals = sorted(reached)
+        index = {at: n for n, at in enumerate(intervals)}
+        steps = [(index[up(at)], index[down(at)]) for at in intervals]
+        loads = [self.rate * (at + 2 * self.delay) for at in intervals]
+        shares = _stationary(steps, [math.exp(-load) for load in loads], [-math.expm1(-load) for load in loads])
+        return tuple(zip(intervals, shares, strict=True))
 
 
-def _long_run(steps: list[tuple[int, int]], empty: list[float], found: list[float]) -> tuple[float, ...]:
-    """The share of each state, by taking states out one by one: without a subtraction (Grassmann, Taksar, Heyman)."""
+def _stationary(steps: list[tuple[int, int]], empty: list[float], found: list[float]) -> list[float]:
+    """The share of each state, by eliminating states one by one, without subtractions (Grassmann, Taksar, Heyman)."""
     import numpy as np
 
     size = len(steps)
@@ -114,41 +136,55 @@ def _long_run(steps: list[tuple[int, int]], empty: list[float], found: list[floa
     for state in range(1, size):
         shares = np.append(shares, shares @ chances[:state, state])
         shares /= shares.max()
-    return tuple((shares / shares.sum()).tolist())
+    normalised: list[float] = (shares / shares.sum()).tolist()
+    return normalised
 
 
-def aimd(rate: float, delay: float, add: float = 5.0, shortest: float = 1.0, longest: float = 3600.0) -> AdaptiveTheory:
-    """`add` seconds more after a poll that found nothing, half the interval after one that did, between two clamps.
+@dataclass(frozen=True)
+class Aimd(AdaptiveTheory):
+    """`add` seconds more after an empty poll, half the interval after one that found something.
 
-    The law is numerical, on a grid so fine that its means are right to about five digits.
+    The distribution is numerical, on a grid so fine that its means are right to about five digits.
 
-    >>> law = aimd(rate=1 / 353.678, delay=0.02)
+    >>> law = Aimd(rate=1 / 353.678, delay=0.02)
     >>> round(law.empty_share, 2), round(law.mean_interval, 1), round(law.mean_latency, 1)
     (0.86, 53.2, 31.7)
     """
-    import numpy as np
 
-    _check(rate, delay, shortest, longest)
-    positive("add", add, "seconds")
-    if rate * add < LEAST:
-        raise ValueError(f"rate * add must be >= {LEAST:g} for a law that can be computed, got {rate * add:g}")
-    steps = max(1, math.ceil(256 * math.sqrt(rate * add / 2)))  # a grid of 1/256 of the usual interval, or of `add`
-    top = min(longest, shortest + 2 * add + math.sqrt(107 * add / rate))  # nobody climbs so high: a chance under 1e-17
-    intervals = np.arange(shortest, top, add / steps)
-    intervals = np.append(intervals[intervals < top], top)
-    empty = np.exp(-rate * (intervals + 2 * delay))
-    up = _onto(intervals, np.minimum(intervals + add, top))
-    down = _onto(intervals, np.maximum(intervals / 2, shortest))
-    shares = np.full(len(intervals), 1 / len(intervals))
-    change = 1.0
-    while change > 1e-12:
-        after = _moved(up, shares * empty) + _moved(down, shares * (1 - empty))
-        change, shares = float(np.abs(after - shares).sum()), after / after.sum()
-    return AdaptiveTheory(rate, delay, tuple(intervals.tolist()), tuple(shares.tolist()))
+    rate: float
+    delay: float
+    add: float = 5.0
+    shortest: float = 1.0
+    longest: float = 3600.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        number("add", self.add, "seconds", above=0)
+        number("rate * add", self.rate * self.add, "events", least=1e-6)  # below, the grid would take many seconds
+
+    @cached_property
+    def distribution(self) -> Distribution:
+        """Iterated on a grid until it no longer changes."""
+        import numpy as np
+
+        load, shortest = self.rate * self.add, self.shortest
+        steps = max(1, math.ceil(256 * math.sqrt(load / 2)))  # a grid of 1/256 of the usual interval, or of `add`
+        top = min(self.longest, shortest + 2 * self.add + math.sqrt(107 * self.add / self.rate))  # beyond: under 1e-17
+        intervals = np.arange(shortest, top, self.add / steps)
+        intervals = np.append(intervals[intervals < top], top)
+        empty = np.exp(-self.rate * (intervals + 2 * self.delay))
+        up = _onto(intervals, np.minimum(intervals + self.add, top))
+        down = _onto(intervals, np.maximum(intervals / 2, shortest))
+        shares = np.full(len(intervals), 1 / len(intervals))
+        change = 1.0
+        while change > 1e-12:
+            after = _moved(up, shares * empty) + _moved(down, shares * (1 - empty))
+            change, shares = float(np.abs(after - shares).sum()), after / after.sum()
+        return tuple(zip(intervals.tolist(), shares.tolist(), strict=True))
 
 
 def _onto(grid: "NDArray[np.float64]", to: "NDArray[np.float64]") -> "Steps":
-    """For each place, the grid's point before it and the share that goes to the next: the mean stays what it was."""
+    """For each target, the grid point before it and the share that goes to the next one, so that the mean is kept."""
     import numpy as np
 
     before = np.clip(np.searchsorted(grid, to, side="right") - 1, 0, max(0, len(grid) - 2))
@@ -160,21 +196,21 @@ def _moved(steps: "Steps", shares: "NDArray[np.float64]") -> "NDArray[np.float64
     import numpy as np
 
     before, beyond = steps
-    moved = np.zeros(len(shares) + 1)  # one more, of which nothing comes: nobody goes beyond the last point
+    moved = np.zeros(len(shares) + 1)  # with one more place, which stays empty: nothing moves beyond the last point
     np.add.at(moved, before, shares * (1 - beyond))
     np.add.at(moved, before + 1, shares * beyond)
     return moved[:-1]
 
 
 def aimd_fluid_interval(rate: float, add: float, delay: float = 0.0) -> float:
-    """The T at which up and down balance: add·e^(-λP) = (1 - e^(-λP))·T/2, P = T + 2d. Poisson only.
+    """The T at which steps up and down balance: add·e^(-λP) = (1 - e^(-λP))·T/2, P = T + 2d. Poisson only.
 
-    For λ·add from 0.01 to 0.2 the true mean is 3 to 7 % below it, and for 1 and more above.
+    For λ·add from 0.01 to 0.2 the true mean is 3 to 7 % below it; for λ·add of 1 and more it is above.
 
     >>> round(aimd_fluid_interval(rate=1 / 360, add=5), 1)
     57.6
     """
-    not_negative("delay", delay, "seconds")
+    number("delay", delay, "seconds", least=0)
     low, high = 0.0, aimd_rough_interval(rate, add)
     for _ in range(200):
         middle = (low + high) / 2
@@ -187,19 +223,11 @@ def aimd_fluid_interval(rate: float, add: float, delay: float = 0.0) -> float:
 
 
 def aimd_rough_interval(rate: float, add: float) -> float:
-    """√(2·add/λ): the fluid interval while λ·add is small and there is no delay; the true mean is 10 % and more below.
+    """√(2·add/λ): the fluid interval for small λ·add and no delay. The true mean is at least 10 % below it.
 
     >>> round(aimd_rough_interval(rate=1 / 360, add=5), 6)
     60.0
     """
-    positive("rate", rate, "events a second")
-    positive("add", add, "seconds")
+    number("rate", rate, "events per second", above=0)
+    number("add", add, "seconds", above=0)
     return math.sqrt(2 * add / rate)
-
-
-def _check(rate: float, delay: float, shortest: float, longest: float) -> None:
-    positive("rate", rate, "events a second")
-    not_negative("delay", delay, "seconds")
-    positive("shortest", shortest, "seconds")
-    if not shortest <= longest < math.inf:
-        raise ValueError(f"longest must be >= shortest, {shortest} seconds, got {longest}")

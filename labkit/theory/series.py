@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 
 def exp_tail(x: float, order: int) -> float:
-    """e^(-x) less the first `order` terms of its power series; by the rest of the series where x is small.
+    """e^(-x) minus the first `order` terms of its power series; for small x, the sum of the remaining terms.
 
     >>> round(exp_tail(1e-9, 2) / 1e-18, 6)  # e^(-x) - 1 + x is x²/2, of which a plain difference leaves no digit
     0.5
@@ -16,7 +16,7 @@ def exp_tail(x: float, order: int) -> float:
 
 
 def poisson_mean(mean: float, value: Callable[[int], float], least: int = 0) -> float:
-    """Σ P(N = n)·value(n), n = `least`, `least` + 1, …, for N Poisson of this mean.
+    """Σ P(N = n)·value(n), n = `least`, `least` + 1, …, for N Poisson with this mean.
 
     >>> round(poisson_mean(3, lambda n: n * n), 9)
     12.0
