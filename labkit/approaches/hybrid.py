@@ -38,6 +38,5 @@ class Hybrid(Approach):
 
     def run(self, consumer: Consumer) -> None:
         """Reconcile until ended, first after one interval."""
-        Polling(interval=self.reconcile_interval, initial_delay=self.reconcile_interval, limit=LARGEST_PAGE).run(
-            consumer
-        )
+        interval = self.reconcile_interval
+        Polling(interval=interval, initial_delay=interval, limit=LARGEST_PAGE).run(consumer)

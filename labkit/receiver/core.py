@@ -34,10 +34,6 @@ class UnavailableError(Exception):
         self.retry_after = retry_after
 
 
-def _ignore(*_: object) -> None:
-    """The hook that does nothing."""
-
-
 @dataclass(frozen=True)
 class Receiver:
     """Verifies a message, reads it, deduplicates its events, has the effect of each once, and says what to answer.
@@ -50,8 +46,8 @@ class Receiver:
     secrets: list[str] = field(repr=False)
     """Any of them may have signed. A secret may be added later: a source names it only when the URL is subscribed."""
     inbox: Inbox
-    on_arrival: Callable[[Event], object] = _ignore
-    on_event: Callable[[Event, sqlite3.Connection], object] = _ignore
+    on_arrival: Callable[[Event], object] = lambda event: None
+    on_event: Callable[[Event, sqlite3.Connection], object] = lambda event, sql: None
     fetch: Callable[[Event], Iterable[Event]] = lambda event: [event]
     """Returns the events that a message stands for, by default itself. It comes before the transaction, so it may take
     its time, and raise UnavailableError."""
@@ -61,6 +57,10 @@ class Receiver:
 
         200: acknowledged. 413, 415: too long, no JSON. 401: not signed by a known secret within 300 s. 422: signed
         nonsense, or every event refused; kept aside once, and not to be sent again. 503: come again.
+
+        >>> receiver = Receiver(["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"], Inbox())
+        >>> receiver.handle({"Content-Type": "application/json"}, b"{}", now=1_700_000_000).body
+        b'webhook-id must be given once, got 0 of them\\n'
         """
         if len(body) > wire.LARGEST_BODY:
             return _text(413, f"send at most {wire.LARGEST_BODY} bytes")
@@ -134,7 +134,5 @@ def _media_type(headers: Headers) -> str:
 
 
 def _text(status: int, text: str, retry_after: float = 0.0) -> Reply:
-    headers = {"Content-Type": "text/plain; charset=utf-8"}
-    if retry_after > 0:
-        headers["Retry-After"] = str(math.ceil(retry_after))
-    return Reply(status, f"{text}\n".encode(), headers)
+    again = {"Retry-After": str(math.ceil(retry_after))} if retry_after > 0 else {}
+    return Reply(status, f"{text}\n".encode(), {"Content-Type": "text/plain; charset=utf-8", **again})

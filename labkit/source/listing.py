@@ -63,10 +63,10 @@ def add_listing(app: Flask, store: Store, clock: Clock, news: Condition) -> None
         return event_stream(after, lambda after: poll_store(store, clock, after, interval))
 
     def event_stream(after: int, read: Callable[[int], list[tuple[int, bytes]]]) -> Response:
-        return Response(chunks(after, read), mimetype="text/event-stream", headers={"Cache-Control": "no-store"})
+        return Response(blocks(after, read), mimetype="text/event-stream", headers={"Cache-Control": "no-store"})
 
-    def chunks(after: int, read: Callable[[int], list[tuple[int, bytes]]]) -> Iterator[bytes]:
-        """Server-sent events (WHATWG HTML, 9.2): an `id` that resumes, one event a block, and comments in silence."""
+    def blocks(after: int, read: Callable[[int], list[tuple[int, bytes]]]) -> Iterator[bytes]:
+        """Server-sent events (WHATWG HTML, 9.2): one event per block, with an `id` to resume; comments in silence."""
         yield f"retry: {RETRY_MS}\n\n".encode()
         while True:
             if rows := read(after):

@@ -9,6 +9,7 @@ from labkit.crash import crash_point
 from labkit.event import ID, timestamp, to_json
 from labkit.ledger import Ledger
 from labkit.network import Network
+from labkit.network.sockets import SocketNetwork
 from labkit.policies import RateLimit, RetryProfile
 from labkit.source.deliver import Attempt, deliver
 from labkit.source.dispatcher import Dispatcher
@@ -39,7 +40,7 @@ class Publisher:
         self.rng = rng or random.SystemRandom()
         self.db = db or open_database()
         self.store, self.outbox = Store(self.rng.randbytes(16), self.db), Outbox(self.db)
-        self._network = network = network or _sockets(self.clock)
+        self._network = network = network or SocketNetwork(self.clock, Ledger())
         retries = retries or RetryProfile()
         client = network.client(name, "delivery", timeout=retries.timeout, deadline=retries.timeout)
         self._challenges = network.client(name, "setup", timeout=retries.timeout, deadline=retries.timeout)
@@ -120,9 +121,3 @@ class Publisher:
         id, unix = f"msg_{self.rng.randbytes(12).hex()}", self.unix()
         message = to_json({"type": type, "timestamp": timestamp(unix), "data": data})
         return deliver(self._challenges, subscription.url, subscription.secret, id, message, unix)
-
-
-def _sockets(clock: Clock) -> Network:
-    from labkit.network.sockets import SocketNetwork
-
-    return SocketNetwork(clock, Ledger())
