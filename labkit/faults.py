@@ -3,12 +3,12 @@
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from typing import Any, ClassVar, Literal, NoReturn, Protocol
+from typing import Any, ClassVar, Literal, NoReturn, Protocol, get_args, get_origin, get_type_hints
 
 import httpx
 
-from labkit.checks import number, share, whole
-from labkit.ledger import Kind
+from labkit.checks import number, one_of, share, whole
+from labkit.ledger import KINDS, Kind
 
 SOURCE = "source"
 """The source's name on every network; all other parties are consumers."""
@@ -67,12 +67,21 @@ class Fault:
     p: float = 1.0
 
     def __post_init__(self) -> None:
-        if abs(self.start) != math.inf:
+        if self.start != -math.inf:
             number("start", self.start, "of seconds after t = 0")
         if self.duration != math.inf:
             number("duration", self.duration, "seconds", above=0)
-        whole("every", self.every, 1)
+        if not isinstance(self.kinds, tuple) or not set(self.kinds) <= set(KINDS):
+            raise ValueError(f"kinds must be a tuple of {', '.join(KINDS)}, got {self.kinds!r}")
+        for name, values in (("events", self.events), ("attempts", self.attempts)):
+            if not isinstance(values, tuple):
+                raise ValueError(f"{name} must be a tuple, got {values!r}")
+        for name, value in (("every", self.every), *(("each of attempts", attempt) for attempt in self.attempts)):
+            whole(name, value, 1)
         share("p", self.p)
+        for name, kind in get_type_hints(type(self)).items():
+            if get_origin(kind) is Literal:
+                one_of(name, getattr(self, name), get_args(kind))
 
     @property
     def end(self) -> float:

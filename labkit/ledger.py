@@ -5,12 +5,13 @@ from collections.abc import Mapping, Sequence
 from math import nan
 from sys import intern
 from threading import Lock
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Kind = Literal["poll", "delivery", "fetch", "action", "setup"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 CameBy = tuple[int, int]
 """A sender's port, and the number of a request on that connection, from 1: both ends know them."""
 

@@ -265,21 +265,18 @@ def test_the_first_fault_is_the_outermost():
     ("made", "said"),
     [
         (lambda: Outage(duration=0), "duration must be > 0 seconds, got 0"),
-        (lambda: Outage(start=math.nan), "start must be a number of seconds after t = 0, got nan"),
+        (lambda: Outage(start=math.nan), "start must be a finite number of seconds after t = 0, got nan"),
         (lambda: Outage(target="sender"), "target must be 'receiver' or 'source' or 'network', got 'sender'"),
         (lambda: Outage(error="reset"), "error must be 'refused' or 'timeout', got 'reset'"),
-        (lambda: LostAnswer(p=1.5), "p must be"),
+        (lambda: LostAnswer(p=1.5), "p must be from 0 to 1, got 1.5"),
         (lambda: LostAnswer(error="refused"), "error must be 'timeout' or 'reset', got 'refused'"),
         (lambda: Status(status=200), "status must be a whole number from 400 to 599, got 200"),
-        (lambda: Status(retry_after=1.5), "retry_after must be a whole number from 0 to"),
-        (
-            lambda: Status(kinds=("post",)),
-            "kinds must be a tuple of poll, delivery, fetch, action, setup, got ('post',)",
-        ),
+        (lambda: Status(retry_after=1.5), "retry_after must be a whole number >= 0 seconds, got 1.5"),
+        (lambda: Status(kinds=("post",)), "kinds must be a tuple of poll, delivery, fetch, action, setup, got ('post"),
         (lambda: Status(kinds="poll"), "kinds must be a tuple of poll, delivery, fetch, action, setup, got 'poll'"),
-        (lambda: Status(every=0), "every must be a whole number from 1 to"),
-        (lambda: Status(attempts=(0,)), "attempts must be a tuple of whole numbers >= 1, got (0,)"),
-        (lambda: Status(events="evt_1"), "events must be a tuple of ids, got 'evt_1'"),
+        (lambda: Status(every=0), "every must be a whole number >= 1, got 0"),
+        (lambda: Status(attempts=(0,)), "each of attempts must be a whole number >= 1, got 0"),
+        (lambda: Status(events="evt_1"), "events must be a tuple, got 'evt_1'"),
     ],
 )
 def test_a_value_that_makes_no_sense_is_refused_by_name(made, said):
@@ -312,7 +309,7 @@ BREAKS = {
     "answers are lost": LostAnswer(error="reset", every=3, attempts=(1, 3, 6)),
     "somebody says 503": Status(every=2, attempts=(1, 4, 6), kinds=("poll", "delivery")),
 }
-INSTANTS = [0.3, 0.5, 0.95, 1.1, 1.25, 1.5, 1.75, 2.1, 2.3]
+INSTANTS = [0.3, 0.5, 1.04, 1.25, 1.5, 1.75, 2.1, 2.3]
 
 
 @cache
