@@ -5,10 +5,8 @@ must be the mean of many such paths.
 """
 
 import random
-from dataclasses import dataclass
 from functools import cache, partial
 
-import httpx
 import numpy as np
 import pytest
 import sample_paths
@@ -26,6 +24,7 @@ from labkit import (
     Polling,
     Relay,
     Scenario,
+    Status,
     Stream,
     Thin,
     poisson,
@@ -41,28 +40,9 @@ WAITS = (5.0, 40.0)
 
 
 def lost(seed, event, attempt):
-    return random.Random(f"{seed}/{event}/{attempt}").random() < LOSS
-
-
-@dataclass(frozen=True)
-class Lossy(Hybrid):
-    """A webhook that fails as `lost` says; `data.number` is the event's place, from 1."""
-
-    seed: int = 0
-
-    def subscribe(self, consumer):
-        receive, attempts = consumer.receive, {}
-
-        def sometimes(event, carrier):
-            if not isinstance(carrier, httpx.Response):
-                attempt = attempts.setdefault(event["id"], 0)
-                attempts[event["id"]] += 1
-                if lost(self.seed, event["data"]["number"] - 1, attempt):
-                    raise RuntimeError("lost")
-            receive(event, carrier)
-
-        consumer.receive = sometimes
-        super().subscribe(consumer)
+    """What the scenario's fault draws for an attempt, both counted from 0: by its key, as labkit.network says it."""
+    key = f"{seed}/0/status/consumer-1/delivery/evt_{event + 1:06}/{attempt + 1}"
+    return random.Random(key).random() < LOSS
 
 
 def again(pause):
@@ -167,13 +147,13 @@ CASES = {
         PLAIN[:3],
     ),
     "hybrid": (
-        lambda seed: Lossy(reconcile_interval=60, seed=seed),
+        lambda seed: Hybrid(reconcile_interval=60),
         swept(RETRIES),
         theory.Hybrid(RATE, DELAY, 60, LOSS, RETRIES),
         PLAIN[:4],
     ),
     "hybrid without retries": (
-        lambda seed: Lossy(reconcile_interval=60, seed=seed),
+        lambda seed: Hybrid(reconcile_interval=60),
         swept(()),
         theory.Hybrid(RATE, DELAY, 60, LOSS),
         PLAIN[:4],
@@ -187,7 +167,9 @@ HORIZON = EVENTS / RATE
 def run(name, seed):
     approach, lived, *_ = CASES[name]
     waits = WAITS if name == "hybrid" else ()
-    scenario = Scenario(poisson(3600 * RATE, HORIZON, seed), DELAY, retries=RetryProfile(waits=waits))
+    faults = (Status(p=LOSS, kinds=("delivery",)),) if name.startswith("hybrid") else ()
+    retries = RetryProfile(waits=waits)
+    scenario = Scenario(poisson(3600 * RATE, HORIZON, seed), DELAY, seed, retries=retries, faults=faults)
     result = VirtualLens().run(scenario, approach(seed))
     occurred = np.array([event.occurred_at for event in scenario.arrivals.events])
     return result, lived(occurred, HORIZON, DELAY, seed)
