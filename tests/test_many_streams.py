@@ -17,7 +17,7 @@ STREAMS, EVENTS = 1000, 8
 @pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="on Windows select takes at most 512 sockets")
 def test_a_thousand_streams_get_each_event_once_and_in_order_and_stop_ends_them_all():
-    """The server stops in a second while all are open. In the end no thread is left."""
+    """The server stops while all are open, within 10 s on a busy machine. In the end no thread is left."""
     allow_files(2 * STREAMS)  # both ends are in this process
     before, source = set(threading.enumerate()), EventSource()
     server = serve(source.app)
@@ -35,7 +35,7 @@ def test_a_thousand_streams_get_each_event_once_and_in_order_and_stop_ends_them_
         assert (server.requests, server.errors) == (STREAMS, "")
         started = monotonic()
         server.stop()
-        assert monotonic() - started < 1.0
+        assert monotonic() - started < 10.0
         source.close()
         with pytest.raises(ConnectionError, match="was closed"):
             streams.wait(b"data: ", EVENTS + 2)

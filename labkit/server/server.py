@@ -11,6 +11,7 @@ from threading import Lock, Thread, current_thread
 from weakref import WeakSet
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
+from labkit.checks import whole
 from labkit.clock import monotonic
 from labkit.server.connection import Connection
 from labkit.server.limits import RequestLimits
@@ -163,8 +164,7 @@ def serve(
     """
     if not callable(app):
         raise TypeError(f"app must be a WSGI app, such as Flask(__name__), got {app!r:.200}")
-    if not 0 <= port <= 65_535:
-        raise ValueError(f"port must be 0 to 65535, got {port}")
+    whole("port", port, 0, 65_535)
     hidden = "JUPYTERHUB_USER" in os.environ if secret_path is None else secret_path
     stopped_by_next_run = stop_earlier_run()
     try:
