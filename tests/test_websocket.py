@@ -68,7 +68,7 @@ def test_what_is_no_handshake_is_refused(server):
     assert (plain.status_code, plain.headers["Upgrade"]) == (426, "websocket")
     assert "Upgrade: websocket" in plain.json()["detail"]
     elsewhere = httpx.get(f"{server.url}/stream", headers=upgrade())
-    assert (elsewhere.status_code, elsewhere.json()["detail"]) == (400, "/stream is no WebSocket: that is GET /ws")
+    assert (elsewhere.status_code, elsewhere.json()["detail"]) == (400, "/stream is not a WebSocket: GET /ws is")
     old = httpx.get(f"{server.url}/ws", headers=upgrade() | {"Sec-WebSocket-Version": "7"})
     assert old.status_code == 400
     assert "Sec-WebSocket-Version" in old.json()["detail"]
