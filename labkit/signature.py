@@ -81,21 +81,11 @@ def headers(secrets: str | Sequence[str], message_id: str, timestamp: int, body:
     ['webhook-id', 'webhook-timestamp', 'webhook-signature']
     """
     signatures = [sign(secret, message_id, timestamp, body) for secret in _several(secrets)]
-    return {
-        "webhook-id": message_id,
-        "webhook-timestamp": str(timestamp),
-        "webhook-signature": " ".join(signatures),
-    }
+    return {"webhook-id": message_id, "webhook-timestamp": str(timestamp), "webhook-signature": " ".join(signatures)}
 
 
 # https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md#verifying-signatures
-def verify(
-    secrets: str | Sequence[str],
-    headers: Headers,
-    body: bytes,
-    now: float,
-    tolerance: float = 300,
-) -> str:
+def verify(secrets: str | Sequence[str], headers: Headers, body: bytes, now: float, tolerance: float = 300) -> str:
     """Return the id of a message that was signed with one of the secrets, at most `tolerance` seconds from `now`.
 
     Use this id to deduplicate, and no other. `now` is Unix time, not rounded: a message is accepted until it is exactly

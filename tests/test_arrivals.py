@@ -85,11 +85,7 @@ def test_a_run_may_end_with_the_year_8999(epoch, duration):
 
 @pytest.mark.parametrize(
     ("min_magnitude", "count", "mean_gap", "cv2"),
-    [
-        (None, 1707, (353.678, 0.0005), 0.9999),
-        (2.5, 297, (2030.2, 0.05), 1.10),
-        (4.5, 85, (7102.4, 0.05), 1.34),
-    ],
+    [(None, 1707, (353.678, 0.0005), 0.9999), (2.5, 297, (2030.2, 0.05), 1.10), (4.5, 85, (7102.4, 0.05), 1.34)],
 )
 def test_the_earthquakes_have_the_figures_of_the_data_readme(min_magnitude, count, mean_gap, cv2):
     """Each figure to its last printed digit."""
@@ -331,10 +327,7 @@ def test_rates_and_durations_that_make_no_sense_are_named_with_their_value(make,
             lambda: switching(dwell=(1, 2, 3)),
             "dwell must be a number of seconds or a pair (quiet, busy), got (1, 2, 3)",
         ),
-        (
-            lambda: switching(dwell=1e-9),
-            "mean dwell must be >= 0.3024 seconds in a run of 604800 seconds, got 1e-09",
-        ),
+        (lambda: switching(dwell=1e-9), "mean dwell must be >= 0.3024 seconds in a run of 604800 seconds, got 1e-09"),
         (lambda: switching(duration=-5), "duration must be > 0 seconds, got -5"),
         (lambda: earthquakes(duration=0), "duration must be > 0 seconds, got 0"),
         (lambda: earthquakes(math.nan), "min_magnitude must be a finite number, got nan"),
@@ -657,11 +650,7 @@ def test_min_magnitude_filters_before_the_first_event_is_chosen(write):
             {},
             "row 3: time must be ISO 8601 such as 2026-01-31T12:00:00Z, got an empty cell",
         ),
-        (
-            "t\nsoon\n",
-            {"time_column": "t"},
-            "row 2: t must be ISO 8601 such as 2026-01-31T12:00:00Z, got 'soon'",
-        ),
+        ("t\nsoon\n", {"time_column": "t"}, "row 2: t must be ISO 8601 such as 2026-01-31T12:00:00Z, got 'soon'"),
         (
             "time\n1767225600\n1767225600000\n",
             {},
@@ -686,11 +675,7 @@ def test_min_magnitude_filters_before_the_first_event_is_chosen(write):
             {},
             "several columns hold instants: 'start', 'end'; name one with --time-column NAME",
         ),
-        (
-            "2026-01-01\n2026-01-02\n",
-            {},
-            "row 1 must be a header that names the columns, got '2026-01-01'",
-        ),
+        ("2026-01-01\n2026-01-02\n", {}, "row 1 must be a header that names the columns, got '2026-01-01'"),
         ("time,x\n1,2\n1,2,3\n", {}, "row 3: must have 2 cells as the header has, got 3: ['1', '2', '3']"),
         ("time,x\n1\n", {}, "row 2: must have 2 cells as the header has, got 1: ['1']"),
         ("time,x,x\n1,2,3\n", {}, "row 1: names of columns must be unique, got 'x' twice"),

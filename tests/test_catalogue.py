@@ -133,11 +133,7 @@ def untouched():
 def test_no_english_is_left_in_a_verdict(made_up, capsys):
     """Neither in what is wrong, nor in what is right, nor in what is not there yet."""
     said = []
-    for answer in (
-        lambda: check("ю", 1, 2.5, within=0.1, hint="ю"),
-        lambda: check_at_most("ю", 7, 5),
-        untouched,
-    ):
+    for answer in (lambda: check("ю", 1, 2.5, within=0.1, hint="ю"), lambda: check_at_most("ю", 7, 5), untouched):
         with pytest.raises((Incorrect, NotAttempted)) as caught, checking("ю"):
             answer()
         said.append(str(caught.value))

@@ -23,10 +23,7 @@ from labkit.clock import RealClock, monotonic
 from labkit.crash import VARIABLE
 from labkit.server import Server, serve
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(os.name != "posix", reason="kills with SIGKILL, which POSIX has"),
-]
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.name != "posix", reason="kills with SIGKILL, which POSIX has")]
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 CLOCK = RealClock()
 

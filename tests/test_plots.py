@@ -540,13 +540,7 @@ class TestSwimLanes:
         named = {
             round(float(y)): text.get_text() for y, text in zip(axes.get_yticks(), axes.get_yticklabels(), strict=True)
         }
-        assert named == {
-            4: "world",
-            3: "source",
-            2: "poller\npolling",
-            1: "receiver\nwebhook",
-            0: "consumer\nhybrid",
-        }
+        assert named == {4: "world", 3: "source", 2: "poller\npolling", 1: "receiver\nwebhook", 0: "consumer\nhybrid"}
         assert axes.get_xlabel() == "minutes after t = 0 s"
 
     def test_hollow_found_nothing_and_filled_found_something(self) -> None:

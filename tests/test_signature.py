@@ -80,11 +80,7 @@ def refusal(changed: Mapping[str, str], body: bytes = BODY, now: float = NOW) ->
 def test_the_published_vectors(secret: str, message_id: str, timestamp: int, body: bytes, signature: str) -> None:
     """Signing gives the published signature, and verifying accepts it."""
     assert sign(secret, message_id, timestamp, body) == signature
-    published = {
-        "webhook-id": message_id,
-        "webhook-timestamp": str(timestamp),
-        "webhook-signature": signature,
-    }
+    published = {"webhook-id": message_id, "webhook-timestamp": str(timestamp), "webhook-signature": signature}
     assert verify(secret, published, body, now=timestamp) == message_id
     assert headers(secret, message_id, timestamp, body) == published
 
@@ -122,11 +118,7 @@ def test_we_verify_what_other_libraries_sign(
     """They sign a datetime, which must be in UTC."""
     moment = datetime.fromtimestamp(timestamp, UTC)
     signature = library(secret_of(key)).sign(message_id, moment, text)  # type: ignore[attr-defined]
-    signed = {
-        "webhook-id": message_id,
-        "webhook-timestamp": str(timestamp),
-        "webhook-signature": signature,
-    }
+    signed = {"webhook-id": message_id, "webhook-timestamp": str(timestamp), "webhook-signature": signature}
     assert verify(secret_of(key), signed, text.encode(), now=timestamp) == message_id
     assert sign(secret_of(key), message_id, timestamp, text.encode()) == signature
 
@@ -241,8 +233,7 @@ def test_each_header_must_be_given_once(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "message_id",
-    ["", "msg.1", "msg_1 ", "msg_1\n", "a" * 65, "é", "\u0661", "a/b", "../x", "\ud800", "x" * 10**5],
+    "message_id", ["", "msg.1", "msg_1 ", "msg_1\n", "a" * 65, "é", "\u0661", "a/b", "../x", "\ud800", "x" * 10**5]
 )
 def test_an_id_is_refused_at_both_ends(message_id: str) -> None:
     """Even when the signature is right. The error message is short whatever the id is."""
@@ -338,15 +329,7 @@ def test_only_canonical_base64_of_a_signature_is_accepted() -> None:
     signed = GOOD | {"webhook-id": "evt_2"}
     spare = good[:-2] + chr(ord(good[-2]) + 1) + "="
     assert base64.b64decode(spare[3:]) == base64.b64decode(good[3:])
-    for bad in (
-        spare,
-        good[:-1],
-        good + "=",
-        good + "\t",
-        good[:9] + "\n" + good[9:],
-        good + "AAAA",
-        good[:-5],
-    ):
+    for bad in (spare, good[:-1], good + "=", good + "\t", good[:9] + "\n" + good[9:], good + "AAAA", good[:-5]):
         assert "must hold a v1 signature" in refusal(signed | {"webhook-signature": bad})
 
 

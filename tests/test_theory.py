@@ -25,12 +25,7 @@ BOUND = stats.norm.isf(ALPHA / 2)  # 4.3
 QUAKES = 1 / 353.678  # earthquakes a second
 
 # rate, interval, delay, fixed: the delay weighs as much as the interval, so that a forgotten 2d is seen
-CASES = [
-    (0.1, 6.0, 2.0, "delay"),
-    (2.0, 0.5, 0.25, "delay"),
-    (0.5, 4.0, 1.5, "rate"),
-    (0.01, 60.0, 5.0, "rate"),
-]
+CASES = [(0.1, 6.0, 2.0, "delay"), (2.0, 0.5, 0.25, "delay"), (0.5, 4.0, 1.5, "rate"), (0.01, 60.0, 5.0, "rate")]
 
 rates = st.floats(1e-9, 1e2)
 intervals = st.floats(1e-3, 1e5)
@@ -428,19 +423,13 @@ def test_polling_all_the_time_at_a_fixed_rate_is_as_current_as_a_webhook():
         (lambda: Polling(1, 1, 0).quantile(1.1), "q must be from 0 to 1, got 1.1"),
         (lambda: Polling(1, 1, 0).standard_error(0), "events must be > 0, got 0"),
         (lambda: Polling(1, 1, 0).polls(-1), "duration must be >= 0 seconds, got -1"),
-        (
-            lambda: Polling(1, 1e-12, 0).polls(1),
-            "period must be >= 1 nanosecond to be counted, got 1e-12 seconds",
-        ),
+        (lambda: Polling(1, 1e-12, 0).polls(1), "period must be >= 1 nanosecond to be counted, got 1e-12 seconds"),
         (lambda: Webhook(-2, 0), "rate must be > 0 events per second, got -2"),
         (lambda: Webhook(1, -1), "delay must be >= 0 seconds, got -1"),
         (lambda: theory.attempts_per_event(1), "loss must be >= 0 and < 1, got 1"),
         (lambda: theory.pages(0, 5), "mean must be > 0 events per poll, got 0"),
         (lambda: theory.best_interval(1, 0), "tau must be > 0 seconds, got 0"),
-        (
-            lambda: theory.crossover_interval(1, 0, requests_per_event=0),
-            "requests_per_event must be > 0, got 0",
-        ),
+        (lambda: theory.crossover_interval(1, 0, requests_per_event=0), "requests_per_event must be > 0, got 0"),
         (lambda: theory.unequal_wait([]), "periods must have at least one period, got none"),
         (lambda: theory.unequal_empty_share(1, [1, 0]), "period must be > 0 seconds, got 0"),
     ],

@@ -101,12 +101,7 @@ CASES = {
         theory.OnDemand(RATE, 6, DELAY, 4),
         PLAIN,
     ),
-    "halve_double": (
-        lambda seed: HalveDouble(4, 1, 64),
-        again(halving),
-        theory.HalveDouble(RATE, DELAY, 1, 64),
-        PLAIN,
-    ),
+    "halve_double": (lambda seed: HalveDouble(4, 1, 64), again(halving), theory.HalveDouble(RATE, DELAY, 1, 64), PLAIN),
     "aimd": (lambda seed: Aimd(4, 2, 1, 30), again(adding), theory.Aimd(RATE, DELAY, 2, 1, 30), PLAIN),
     "long polling": (
         lambda seed: LongPolling(wait=10, pause=1),

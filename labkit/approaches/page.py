@@ -18,10 +18,7 @@ def take(consumer: Consumer, answer: httpx.Response) -> str:
 
 
 def pages(
-    client: httpx.Client,
-    cursor: str,
-    question: str = "/events?limit=100",
-    known: Mapping[str, str] | None = None,
+    client: httpx.Client, cursor: str, question: str = "/events?limit=100", known: Mapping[str, str] | None = None
 ) -> Iterator[tuple[httpx.Response, dict[str, Any]]]:
     """Ask once, and follow the pages. A failure or a 304 ends it: no page, no other cursor."""
     more = True

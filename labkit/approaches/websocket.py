@@ -47,12 +47,7 @@ class WebSocket(Approach):
 def upgrade() -> dict[str, str]:
     """The client's half of the opening handshake (RFC 6455, 4.1)."""
     key = b64encode(secrets.token_bytes(16)).decode()
-    return {
-        "Connection": "Upgrade",
-        "Upgrade": "websocket",
-        "Sec-WebSocket-Version": "13",
-        "Sec-WebSocket-Key": key,
-    }
+    return {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": key}
 
 
 def accepted(handshake: dict[str, str], answer: httpx.Response) -> bool:

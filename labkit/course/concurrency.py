@@ -24,12 +24,7 @@ SELECT_DELAY = 0.010
 
 
 def call_concurrently(
-    path: Path,
-    name: str,
-    calls: Sequence[Sequence[object]],
-    processes: int = 2,
-    threads: int = 4,
-    limit: float = LIMIT,
+    path: Path, name: str, calls: Sequence[Sequence[object]], processes: int = 2, threads: int = 4, limit: float = LIMIT
 ) -> None:
     """Make each call `processes` × `threads` times at the same moment; when all have returned, make the next.
 

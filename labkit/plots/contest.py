@@ -4,18 +4,7 @@ from typing import TYPE_CHECKING
 
 from labkit.approaches.approach import Approach, Style
 from labkit.catalogue import gettext
-from labkit.plots.figure import (
-    SIZE,
-    Figure,
-    canvas,
-    drawn,
-    listed,
-    logarithmic,
-    place,
-    require,
-    short,
-    style_axes,
-)
+from labkit.plots.figure import SIZE, Figure, canvas, drawn, listed, logarithmic, place, require, short, style_axes
 from labkit.plots.styles import style
 
 if TYPE_CHECKING:

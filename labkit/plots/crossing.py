@@ -4,18 +4,7 @@ import math
 from typing import TYPE_CHECKING
 
 from labkit.catalogue import gettext
-from labkit.plots.figure import (
-    SIZE,
-    Figure,
-    canvas,
-    counted,
-    drawn,
-    listed,
-    logarithmic,
-    require,
-    short,
-    style_axes,
-)
+from labkit.plots.figure import SIZE, Figure, canvas, counted, drawn, listed, logarithmic, require, short, style_axes
 from labkit.plots.styles import style
 
 if TYPE_CHECKING:

@@ -5,18 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from labkit.catalogue import gettext
 from labkit.checks import number
-from labkit.plots.figure import (
-    SIZE,
-    Figure,
-    canvas,
-    drawn,
-    listed,
-    logarithmic,
-    place,
-    require,
-    short,
-    style_axes,
-)
+from labkit.plots.figure import SIZE, Figure, canvas, drawn, listed, logarithmic, place, require, short, style_axes
 from labkit.plots.styles import style
 
 if TYPE_CHECKING:
