@@ -4,9 +4,15 @@ A bool is not a number here: `limit=True` is a mistake, not a limit of 1.
 """
 
 import math
+from dataclasses import fields
+from functools import cache
 from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
 
 from labkit.event import TYPE
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 
 def number(
@@ -91,3 +97,25 @@ def event_types(types: object) -> None:
     """
     if not isinstance(types, tuple) or not all(isinstance(type, str) and TYPE.fullmatch(type) for type in types):
         raise ValueError(f"types must be a tuple of event types such as 'earthquake.detected', got {types!r}")
+
+
+def check_fields(record: "DataclassInstance") -> None:
+    """Refuse a dataclass's value outside of `least` and `most` in its field's metadata, or of its Literal or bool type.
+
+    A field whose metadata has the unit "s" is a time in seconds.
+    """
+    hints = _hints(type(record))
+    for each in fields(record):
+        value, limits, kind = getattr(record, each.name), dict(each.metadata), hints[each.name]
+        unit = {"s": "seconds"}.get(limits.pop("unit", ""), each.metadata.get("unit", ""))
+        if "least" in limits and kind is int:
+            whole(each.name, value, limits["least"], limits["most"], unit)
+        elif "least" in limits:
+            number(each.name, value, unit, least=limits["least"], most=limits["most"])
+        elif get_origin(kind) is Literal or kind is bool:
+            one_of(each.name, value, get_args(kind) or (True, False))
+
+
+@cache
+def _hints(kind: type) -> dict[str, Any]:
+    return get_type_hints(kind)

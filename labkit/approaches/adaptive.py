@@ -7,7 +7,7 @@ from typing import ClassVar
 from labkit.approaches.approach import Approach, Style
 from labkit.approaches.consumer import Consumer
 from labkit.approaches.page import pages
-from labkit.approaches.parameters import LONGEST, SHORTEST, seconds
+from labkit.approaches.parameters import LONGEST, SHORTEST, idle_seconds, seconds
 from labkit.checks import number
 
 
@@ -22,17 +22,13 @@ class Aimd(Approach):
     name: ClassVar[str] = "aimd"
     style: ClassVar[Style] = Style("#8F3B00", "<", "--")
     start: float = seconds(60.0)
-    add: float = seconds(5.0)
-    shortest: float = seconds(1.0)
-    longest: float = seconds(3600.0)
+    add: float = seconds(5.0, SHORTEST)
+    shortest: float = seconds(1.0, SHORTEST)
+    longest: float = idle_seconds(3600.0)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check(self.start, self.shortest, self.longest)
-        number("add", self.add, "seconds", least=SHORTEST, most=LONGEST)
-
-    @property
-    def idle_interval(self) -> float:
-        return self.longest
 
     def run(self, consumer: Consumer) -> None:
         """Poll until ended."""
@@ -54,15 +50,12 @@ class HalveDouble(Approach):
     name: ClassVar[str] = "halve_double"
     style: ClassVar[Style] = Style("#7A5500", ">", "||")
     start: float = seconds(60.0)
-    shortest: float = seconds(1.0)
-    longest: float = seconds(3600.0)
+    shortest: float = seconds(1.0, SHORTEST)
+    longest: float = idle_seconds(3600.0)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check(self.start, self.shortest, self.longest)
-
-    @property
-    def idle_interval(self) -> float:
-        return self.longest
 
     def run(self, consumer: Consumer) -> None:
         """Poll until ended."""

@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, ClassVar, Literal, Self
 
 from labkit.approaches.consumer import Consumer
+from labkit.checks import check_fields
 
 Marker = str | tuple[int, Literal[0, 1, 2], int]
 """A marker of matplotlib's, or (points, 1 for a star, degrees turned)."""
@@ -45,10 +46,13 @@ class Approach:
         """Only events of these types are received; all if empty."""
         return ()
 
+    def __post_init__(self) -> None:
+        check_fields(self)
+
     @property
     def idle_interval(self) -> float:
         """Seconds from one of its requests to the next while nothing happens; infinite if it sends none."""
-        return float("inf")
+        return sum(getattr(self, each.name) for each in fields(self) if each.metadata.get("idle")) or float("inf")
 
     @property
     def label(self) -> str:

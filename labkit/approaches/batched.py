@@ -5,9 +5,8 @@ from typing import ClassVar
 
 from labkit.approaches.approach import Approach, Style
 from labkit.approaches.consumer import Consumer
-from labkit.approaches.parameters import seconds
+from labkit.approaches.parameters import seconds, whole_number
 from labkit.approaches.webhook import subscribe_receiver
-from labkit.checks import number, whole
 from labkit.wire import LARGEST_BATCH, LONGEST_BATCH_WAIT
 
 
@@ -22,12 +21,8 @@ class Batched(Approach):
     name: ClassVar[str] = "batched"
     style: ClassVar[Style] = Style("#8DA0CB", "P", "/.")
     in_order: ClassVar[bool] = False
-    count: int = 100
-    max_wait: float = seconds(60.0)
-
-    def __post_init__(self) -> None:
-        number("max_wait", self.max_wait, "seconds", least=0, most=LONGEST_BATCH_WAIT)
-        whole("count", self.count, 2, LARGEST_BATCH, "events")
+    count: int = whole_number(100, 2, LARGEST_BATCH, "events")
+    max_wait: float = seconds(60.0, most=LONGEST_BATCH_WAIT)
 
     def subscribe(self, consumer: Consumer) -> None:
         """As a webhook does, with batches."""

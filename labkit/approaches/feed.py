@@ -7,8 +7,7 @@ import httpx
 
 from labkit.approaches.approach import Approach, Style
 from labkit.approaches.consumer import Consumer
-from labkit.approaches.parameters import LONGEST, SHORTEST, seconds
-from labkit.checks import number, whole
+from labkit.approaches.parameters import idle_seconds, whole_number
 from labkit.wire import LARGEST_PAGE
 
 
@@ -23,18 +22,10 @@ class Feed(Approach):
     name: ClassVar[str] = "feed"
     style: ClassVar[Style] = Style("#E69F00", "s", "\\\\")
     overflows: ClassVar[bool] = True
-    interval: float = seconds(60.0)
-    last: int = 100
+    interval: float = idle_seconds(60.0)
+    last: int = whole_number(100, 1, LARGEST_PAGE, "events")
 
     conditional: ClassVar[bool] = False
-
-    def __post_init__(self) -> None:
-        number("interval", self.interval, "seconds", least=SHORTEST, most=LONGEST)
-        whole("last", self.last, 1, LARGEST_PAGE, "events")
-
-    @property
-    def idle_interval(self) -> float:
-        return self.interval
 
     def run(self, consumer: Consumer) -> None:
         """Poll until ended."""

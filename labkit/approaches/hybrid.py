@@ -5,10 +5,9 @@ from typing import ClassVar
 
 from labkit.approaches.approach import Approach, Style
 from labkit.approaches.consumer import Consumer
-from labkit.approaches.parameters import LONGEST, SHORTEST, seconds
+from labkit.approaches.parameters import idle_seconds
 from labkit.approaches.polling import Polling
 from labkit.approaches.webhook import Webhook
-from labkit.checks import number
 from labkit.wire import LARGEST_PAGE
 
 
@@ -23,14 +22,7 @@ class Hybrid(Approach):
     name: ClassVar[str] = "hybrid"
     style: ClassVar[Style] = Style("#CC79A7", "X", "\\.")
     in_order: ClassVar[bool] = False
-    reconcile_interval: float = seconds(3600.0)
-
-    def __post_init__(self) -> None:
-        number("reconcile_interval", self.reconcile_interval, "seconds", least=SHORTEST, most=LONGEST)
-
-    @property
-    def idle_interval(self) -> float:
-        return self.reconcile_interval
+    reconcile_interval: float = idle_seconds(3600.0)
 
     def subscribe(self, consumer: Consumer) -> None:
         """As a webhook does."""

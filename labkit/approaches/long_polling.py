@@ -8,10 +8,9 @@ import httpx
 from labkit.approaches.approach import Approach, Style
 from labkit.approaches.consumer import Consumer
 from labkit.approaches.page import take
-from labkit.approaches.parameters import LONGEST, SHORTEST, seconds
-from labkit.checks import number, whole
+from labkit.approaches.parameters import idle_seconds, whole_number
 from labkit.network import TIMEOUT
-from labkit.wire import LARGEST_PAGE, LONGEST_WAIT
+from labkit.wire import LARGEST_PAGE, LONGEST_WAIT, PAGE
 
 
 @dataclass(frozen=True)
@@ -25,19 +24,10 @@ class LongPolling(Approach):
     name: ClassVar[str] = "long_polling"
     style: ClassVar[Style] = Style("#009E73", "^", "++")
     reconnect_pause: ClassVar[float] = 1.0
-    wait: float = seconds(25.0)
-    pause: float = seconds(0.0)
+    wait: float = idle_seconds(25.0, most=LONGEST_WAIT)
+    pause: float = idle_seconds(0.0, least=0)
     """Seconds between an answer and the next question."""
-    limit: int = 100
-
-    def __post_init__(self) -> None:
-        number("wait", self.wait, "seconds", least=SHORTEST, most=LONGEST_WAIT)
-        number("pause", self.pause, "seconds", least=0, most=LONGEST)
-        whole("limit", self.limit, 1, LARGEST_PAGE, "events per page")
-
-    @property
-    def idle_interval(self) -> float:
-        return self.wait + self.pause
+    limit: int = whole_number(PAGE, 1, LARGEST_PAGE, "events per page")
 
     def run(self, consumer: Consumer) -> None:
         """Ask until ended; after an error, in a second."""

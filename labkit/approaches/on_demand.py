@@ -9,8 +9,7 @@ import httpx
 from labkit.approaches.approach import Approach, Style
 from labkit.approaches.consumer import Consumer
 from labkit.approaches.page import pages
-from labkit.approaches.parameters import LONGEST, SHORTEST, seconds
-from labkit.checks import number, one_of
+from labkit.approaches.parameters import idle_seconds, seconds
 
 
 @dataclass(frozen=True)
@@ -24,19 +23,10 @@ class OnDemand(Approach):
 
     name: ClassVar[str] = "on_demand"
     style: ClassVar[Style] = Style("#6E6E6E", "*", "|.", role="somebody looks")
-    interval: float = seconds(600.0)
+    interval: float = idle_seconds(600.0)
     ttl: float = seconds(0.0)
     seed: int = 0
     act: bool = False
-
-    def __post_init__(self) -> None:
-        number("interval", self.interval, "seconds", least=SHORTEST, most=LONGEST)
-        number("ttl", self.ttl, "seconds", least=0, most=LONGEST)
-        one_of("act", self.act, (True, False))
-
-    @property
-    def idle_interval(self) -> float:
-        return self.interval
 
     def run(self, consumer: Consumer) -> None:
         """Read until ended, at gaps that are independent of each other (a Poisson process)."""

@@ -8,9 +8,9 @@ from typing import ClassVar, Literal
 from labkit.approaches.approach import Approach, Style
 from labkit.approaches.consumer import Consumer
 from labkit.approaches.page import pages
-from labkit.approaches.parameters import LONGEST, SHORTEST, seconds
-from labkit.checks import event_types, number, one_of, share, whole
-from labkit.wire import LARGEST_PAGE
+from labkit.approaches.parameters import idle_seconds, seconds, whole_number
+from labkit.checks import event_types, share
+from labkit.wire import LARGEST_PAGE, PAGE
 
 
 @dataclass(frozen=True)
@@ -26,10 +26,10 @@ class Polling(Approach):
 
     name: ClassVar[str] = "polling"
     style: ClassVar[Style] = Style("#D55E00", "o", "//")
-    interval: float = seconds(60.0)
+    interval: float = idle_seconds(60.0)
     fixed: Literal["delay", "rate"] = "delay"
     initial_delay: float = seconds(0.0)
-    limit: int = 100
+    limit: int = whole_number(PAGE, 1, LARGEST_PAGE, "events per page")
     types: tuple[str, ...] = ()
     """Only events of these types; all if empty."""
     filtered: Literal["source", "client"] = "source"
@@ -42,20 +42,11 @@ class Polling(Approach):
     """Whether to send back the last answer's `ETag`; the answer to a question that brings nothing new is a 304."""
 
     def __post_init__(self) -> None:
-        number("interval", self.interval, "seconds", least=SHORTEST, most=LONGEST)
-        one_of("fixed", self.fixed, ("delay", "rate"))
-        number("initial_delay", self.initial_delay, "seconds", least=0, most=LONGEST)
-        whole("limit", self.limit, 1, LARGEST_PAGE, "events per page")
+        super().__post_init__()
         event_types(self.types)
-        one_of("filtered", self.filtered, ("source", "client"))
         share("jitter", self.jitter, "of the interval")
-        one_of("conditional", self.conditional, (True, False))
         if self.jitter and self.fixed == "rate":
             raise ValueError(f"jitter goes with fixed='delay': a fixed rate has no pauses, got {self.jitter!r}")
-
-    @property
-    def idle_interval(self) -> float:
-        return self.interval
 
     def run(self, consumer: Consumer) -> None:
         """Poll until ended. A poll that fails moves no cursor: the next one brings it all."""

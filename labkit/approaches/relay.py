@@ -8,9 +8,8 @@ from flask import Response, request
 
 from labkit.approaches.approach import Approach, Style
 from labkit.approaches.consumer import Consumer
-from labkit.approaches.parameters import LONGEST, SHORTEST, seconds
+from labkit.approaches.parameters import idle_seconds
 from labkit.approaches.webhook import register
-from labkit.checks import number
 from labkit.event import to_json
 from labkit.receiver import Inbox, Receiver
 from labkit.receiver.app import receiver_app
@@ -27,14 +26,7 @@ class Relay(Approach):
     name: ClassVar[str] = "relay"
     style: ClassVar[Style] = Style("#A6761D", (4, 1, 0), "-\\")
     in_order: ClassVar[bool] = False
-    interval: float = seconds(10.0)
-
-    def __post_init__(self) -> None:
-        number("interval", self.interval, "seconds", least=SHORTEST, most=LONGEST)
-
-    @property
-    def idle_interval(self) -> float:
-        return self.interval
+    interval: float = idle_seconds(10.0)
 
     def subscribe(self, consumer: Consumer) -> None:
         """Put the relay on the network, and subscribe its URL."""

@@ -11,8 +11,7 @@ import httpx
 
 from labkit.approaches.approach import Approach, Style
 from labkit.approaches.consumer import Consumer
-from labkit.approaches.parameters import seconds
-from labkit.checks import number
+from labkit.approaches.parameters import idle_seconds
 from labkit.wire import HEARTBEAT, SHORTEST_LOOK
 
 
@@ -64,14 +63,7 @@ class FakeStream(Stream):
 
     name: ClassVar[str] = "fake_stream"
     style: ClassVar[Style] = Style("#6A51A3", "H", "*")
-    interval: float = seconds(5.0)
-
-    def __post_init__(self) -> None:
-        number("interval", self.interval, "seconds", least=SHORTEST_LOOK, most=HEARTBEAT)
-
-    @property
-    def idle_interval(self) -> float:
-        return self.interval
+    interval: float = idle_seconds(5.0, SHORTEST_LOOK, HEARTBEAT)
 
     @property
     def path(self) -> str:

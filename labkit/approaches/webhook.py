@@ -24,6 +24,7 @@ class Webhook(Approach):
     """Only events of these types; all if empty."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         event_types(self.types)
 
     def subscribe(self, consumer: Consumer) -> None:
