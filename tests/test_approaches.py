@@ -1,0 +1,65 @@
+"""What approaches declare: one table of every default, and what is refused."""
+
+from dataclasses import asdict, dataclass
+from typing import ClassVar
+
+import pytest
+
+from labkit import APPROACHES, Approach, LongPolling, OnDemand, Polling, Webhook
+
+DEFAULTS = {
+    "polling": {
+        "interval": 60, "fixed": "delay", "initial_delay": 0, "limit": 100, "types": (), "filtered": "source",
+        "jitter": 0, "seed": 0, "conditional": False,
+    },
+    "feed": {"interval": 60, "last": 100},
+    "conditional_feed": {"interval": 60, "last": 100},
+    "aimd": {"start": 60, "add": 5, "shortest": 1, "longest": 3600},
+    "halve_double": {"start": 60, "shortest": 1, "longest": 3600},
+    "long_polling": {"wait": 25, "pause": 0, "limit": 100},
+    "stream": {},
+    "fake_stream": {"interval": 5},
+    "websocket": {},
+    "webhook": {"types": ()},
+    "thin": {},
+    "batched": {"count": 100, "max_wait": 60},
+    "hybrid": {"reconcile_interval": 3600},
+    "on_demand": {"interval": 600, "ttl": 0, "seed": 0, "act": False},
+    "relay": {"interval": 10},
+}  # fmt: skip
+IDLE = {"aimd": 3600, "halve_double": 3600, "long_polling": 25, "hybrid": 3600, "polling": 60, "on_demand": 600}
+
+
+def test_every_approach_has_these_defaults():
+    assert {name: asdict(approach()) for name, approach in APPROACHES.items()} == DEFAULTS
+
+
+def test_the_pause_between_two_requests_while_nothing_happens_is_that_of_the_parameters():
+    for name, approach in APPROACHES.items():
+        assert approach().idle_interval == IDLE.get(name, DEFAULTS[name].get("interval", float("inf"))), name
+    assert LongPolling(wait=20, pause=5).idle_interval == 25
+
+
+def test_a_label_has_the_interval_and_what_is_set_otherwise_than_by_default():
+    assert Polling().label == "polling interval=60"
+    assert Polling(fixed="rate", limit=7).label == "polling interval=60 fixed=rate limit=7"
+    assert OnDemand(act=True).label == "on_demand interval=600 act=True"
+    assert Webhook().label == "webhook"
+
+
+def test_an_approach_of_ones_own_declares_what_it_needs_and_inherits_the_rest():
+    @dataclass(frozen=True)
+    class Silent(Approach):
+        name: ClassVar[str] = "silent"
+
+    silent = Silent()
+    assert (silent.label, silent.types, silent.idle_interval) == ("silent", (), float("inf"))
+    assert silent.lenses == ("virtual", "real")
+    assert silent.wants("anything")
+    assert not Webhook(types=("door.opened",)).wants("door.closed")
+
+
+@pytest.mark.parametrize("repeat", [0, 3])
+def test_a_repeat_has_another_seed_where_there_is_one(repeat):
+    assert Polling(jitter=0.1, seed=4).repeated(repeat) == Polling(jitter=0.1, seed=4 + repeat)
+    assert Webhook().repeated(repeat) == Webhook()
