@@ -171,7 +171,7 @@ def executor(request):
         with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
             yield pool
     else:
-        yield get_reusable_executor(2)
+        yield get_reusable_executor(2, timeout=300)  # its workers outlive a slow test
 
 
 def test_any_executor_gives_equal_rows_and_frames(executor):
