@@ -482,7 +482,7 @@ def test_set_up_that_is_not_done_by_zero_is_an_error(processes):
 
 def test_an_exception_in_the_sources_process_comes_out_with_that_traceback(processes):
     scenario = Scenario(happening([0.1], 0.3, types=["endpoint.verify"]), delay=0.0)
-    with pytest.raises(ValueError, match="these messages are no events") as caught:
+    with pytest.raises(ValueError, match="type must not be reserved") as caught:
         RealLens().run(scenario, Webhook())
     (note,) = caught.value.__notes__
     assert note.startswith("In the source's process:\n")

@@ -74,9 +74,7 @@ class Publisher:
         if not ID.fullmatch(id):
             raise ValueError(f"id must be 1 to 64 of A-Z, a-z, 0-9, _ and -, got {id[:80]!r}")
         if type in RESERVED:
-            raise ValueError(
-                f"type must not be one of {', '.join(RESERVED)}: these messages are no events; got {type!r}"
-            )
+            raise ValueError(f"type must not be reserved ({', '.join(RESERVED)}), got {type!r}")
         document = to_json({"id": id, "type": type, "timestamp": occurred or timestamp(self.unix()), "data": data})
         try:
             self.store.add(id, type, document, self.clock.unix_nanoseconds(), key, body)
