@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from labkit.checks import number, share
+from labkit.theory.closed_form import check
 from labkit.theory.renewal import RenewalTheory
 from labkit.theory.series import exp_tail
 
@@ -31,7 +32,6 @@ class AdaptiveTheory(RenewalTheory):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        number("shortest", self.shortest, "seconds", above=0)
         number("longest", self.longest, "seconds", least=self.shortest)
 
     @property
@@ -93,7 +93,6 @@ class HalveDouble(AdaptiveTheory):
     (0.5, 305, 256)
     """
 
-    rate: float
     delay: float
     shortest: float = 1.0
     longest: float = 3600.0
@@ -101,34 +100,27 @@ class HalveDouble(AdaptiveTheory):
     @cached_property
     def distribution(self) -> Distribution:
         """Exact, over all intervals that can be reached from the two limits."""
-
-        def up(at: float) -> float:
-            return min(2 * at, self.longest)
-
-        def down(at: float) -> float:
-            return max(at / 2, self.shortest)
-
         reached, new = set[float](), {self.shortest, self.longest}
         while new:
             reached |= new
-            new = {step(at) for at in new for step in (up, down)} - reached
+            up, down = {min(2 * at, self.longest) for at in new}, {max(at / 2, self.shortest) for at in new}
+            new = (up | down) - reached
         intervals = sorted(reached)
         index = {at: n for n, at in enumerate(intervals)}
-        steps = [(index[up(at)], index[down(at)]) for at in intervals]
+        steps = [(index[min(2 * at, self.longest)], index[max(at / 2, self.shortest)]) for at in intervals]
         loads = [self.rate * (at + 2 * self.delay) for at in intervals]
-        shares = _stationary(steps, [math.exp(-load) for load in loads], [-math.expm1(-load) for load in loads])
-        return tuple(zip(intervals, shares, strict=True))
+        return tuple(zip(intervals, _stationary(steps, loads), strict=True))
 
 
-def _stationary(steps: list[tuple[int, int]], empty: list[float], found: list[float]) -> list[float]:
+def _stationary(steps: list[tuple[int, int]], loads: list[float]) -> list[float]:
     """The share of each state, by eliminating states one by one, without subtractions (Grassmann, Taksar, Heyman)."""
     import numpy as np
 
     size = len(steps)
     chances = np.zeros((size, size))
     for state, (up, down) in enumerate(steps):
-        chances[state, up] += empty[state]
-        chances[state, down] += found[state]
+        chances[state, up] += math.exp(-loads[state])
+        chances[state, down] -= math.expm1(-loads[state])
     for last in range(size - 1, 0, -1):
         chances[:last, last] /= chances[last, :last].sum()
         chances[:last, :last] += np.outer(chances[:last, last], chances[last, :last])
@@ -136,8 +128,7 @@ def _stationary(steps: list[tuple[int, int]], empty: list[float], found: list[fl
     for state in range(1, size):
         shares = np.append(shares, shares @ chances[:state, state])
         shares /= shares.max()
-    normalised: list[float] = (shares / shares.sum()).tolist()
-    return normalised
+    return list(map(float, shares / shares.sum()))
 
 
 @dataclass(frozen=True)
@@ -151,7 +142,6 @@ class Aimd(AdaptiveTheory):
     (0.86, 53.2, 31.7)
     """
 
-    rate: float
     delay: float
     add: float = 5.0
     shortest: float = 1.0
@@ -159,7 +149,6 @@ class Aimd(AdaptiveTheory):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        number("add", self.add, "seconds", above=0)
         number("rate * add", self.rate * self.add, "events", least=1e-6)  # below, the grid would take many seconds
 
     @cached_property
@@ -210,7 +199,7 @@ def aimd_fluid_interval(rate: float, add: float, delay: float = 0.0) -> float:
     >>> round(aimd_fluid_interval(rate=1 / 360, add=5), 1)
     57.6
     """
-    number("delay", delay, "seconds", least=0)
+    check(delay=delay)
     low, high = 0.0, aimd_rough_interval(rate, add)
     for _ in range(200):
         middle = (low + high) / 2
@@ -228,6 +217,5 @@ def aimd_rough_interval(rate: float, add: float) -> float:
     >>> round(aimd_rough_interval(rate=1 / 360, add=5), 6)
     60.0
     """
-    number("rate", rate, "events per second", above=0)
-    number("add", add, "seconds", above=0)
+    check(rate=rate, add=add)
     return math.sqrt(2 * add / rate)

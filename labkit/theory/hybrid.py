@@ -5,11 +5,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-from labkit.checks import number, share
+from labkit.checks import share
+from labkit.theory.closed_form import ClosedForm
 
 
 @dataclass(frozen=True)
-class Hybrid:
+class Hybrid(ClosedForm):
     """Each event is delivered at once, and a poll `reconcile_interval` seconds after each answer finds what was lost.
 
     Each attempt fails independently with `loss` p; `retries` are the seconds from the event to each further attempt. An
@@ -19,17 +20,13 @@ class Hybrid:
     0.1
     """
 
-    rate: float
     delay: float
     reconcile_interval: float
     loss: float = 0.0
     retries: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        number("rate", self.rate, "events per second", above=0)
-        number("delay", self.delay, "seconds", least=0)
-        number("reconcile_interval", self.reconcile_interval, "seconds", above=0)
-        share("loss", self.loss)
+        super().__post_init__()
         if any(later <= earlier for earlier, later in pairwise((0.0, *self.retries))):
             raise ValueError(f"retries must be seconds after the event, > 0 and increasing, got {self.retries}")
 

@@ -5,16 +5,12 @@ from labkit.theory.renewal import IntervalTheory
 from labkit.theory.webhook import Webhook
 
 
-class Stream(Webhook):
-    """Each event is written into one open answer as it happens. Any arrivals after the request reaches the source.
-
-    >>> Stream(rate=1 / 353.678, delay=0.02).mean_latency
-    0.02
-    """
+class _OneRequest:
+    """What every stream has in common."""
 
     @property
     def requests_per_event(self) -> float:
-        """0 in the long run: one request brings all events."""
+        """0 in the long run: one request brings all events. It does not show whether the source polls its store."""
         return 0.0
 
     def requests(self, duration: float) -> float:
@@ -23,7 +19,15 @@ class Stream(Webhook):
         return 1.0
 
 
-class FakeStream(IntervalTheory):
+class Stream(_OneRequest, Webhook):
+    """Each event is written into one open answer as it happens. Any arrivals after the request reaches the source.
+
+    >>> Stream(rate=1 / 353.678, delay=0.02).mean_latency
+    0.02
+    """
+
+
+class FakeStream(_OneRequest, IntervalTheory):
     """One open answer, for which the source polls its own store every `interval` seconds T.
 
     >>> FakeStream(rate=1 / 353.678, interval=5, delay=0.02).mean_latency
@@ -34,16 +38,6 @@ class FakeStream(IntervalTheory):
     def period(self) -> float:
         """T: a look at the store takes no time."""
         return self.interval
-
-    @property
-    def requests_per_event(self) -> float:
-        """0 in the long run: the number of requests does not reveal that the source polls."""
-        return 0.0
-
-    def requests(self, duration: float) -> float:
-        """1, however long the run."""
-        number("duration", duration, "seconds", least=0)
-        return 1.0
 
     @property
     def empty_share(self) -> float:

@@ -4,23 +4,19 @@ import math
 from dataclasses import dataclass
 
 from labkit.checks import number, share
+from labkit.theory.closed_form import ClosedForm
 from labkit.theory.series import exp_tail
 
 
 @dataclass(frozen=True)
-class Webhook:
+class Webhook(ClosedForm):
     """One POST per event, sent at once, `delay` seconds d one way.
 
     >>> Webhook(rate=1 / 353.678, delay=0.02).mean_latency
     0.02
     """
 
-    rate: float
     delay: float
-
-    def __post_init__(self) -> None:
-        number("rate", self.rate, "events per second", above=0)
-        number("delay", self.delay, "seconds", least=0)
 
     @property
     def mean_latency(self) -> float:
