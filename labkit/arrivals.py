@@ -50,15 +50,12 @@ class Arrivals:
             raise ValueError(f"a run must end before the year 9000, Unix time {LATEST:.0f}, got {end:.0f}")
         for earlier, later in pairwise(self.events):
             if later.occurred_at < earlier.occurred_at:
-                raise ValueError(
-                    f"events must be in order of occurred_at, got {later.id} at {later.occurred_at} s "
-                    f"after {earlier.id} at {earlier.occurred_at} s"
-                )
+                got = f"{later.id} at {later.occurred_at} s after {earlier.id} at {earlier.occurred_at} s"
+                raise ValueError(f"events must be in order of occurred_at, got {got}")
         for event in self.events[:1] + self.events[-1:]:
             if not 0 <= event.occurred_at < self.duration:
-                raise ValueError(
-                    f"events must have 0 <= occurred_at < {self.duration:g} s, got {event.id} at {event.occurred_at} s"
-                )
+                got = f"{event.id} at {event.occurred_at} s"
+                raise ValueError(f"events must have 0 <= occurred_at < {self.duration:g} s, got {got}")
 
     def __repr__(self) -> str:
         count = f"{len(self.events):,} event{'' if len(self.events) == 1 else 's'}"
@@ -136,13 +133,9 @@ def daily(per_hour: float = 10.0, duration: float = WEEK, seed: int = 0, swing: 
     return _made(daily, instants, duration, per_hour=per_hour, seed=seed, swing=swing)
 
 
-def switching(
-    quiet_per_hour: float = 1.0,
-    busy_per_hour: float = 60.0,
-    dwell: float | tuple[float, float] = 6 * HOUR,
-    duration: float = WEEK,
-    seed: int = 0,
-) -> Arrivals:
+def switching(quiet_per_hour: float = 1.0, busy_per_hour: float = 60.0,
+              dwell: float | tuple[float, float] = 6 * HOUR, duration: float = WEEK,
+              seed: int = 0) -> Arrivals:  # fmt: skip
     """A Poisson stream that is quiet and busy by turns, each for an exponential time with a mean of `dwell` seconds.
 
     A pair of dwells is (quiet, busy). The first state is drawn in proportion to them, so the mean rate holds from the
@@ -187,11 +180,9 @@ def _made(
     params["seed"] = seed = whole("seed", params["seed"], 0)
     found = list(islice(draw(random.Random(seed)), MOST_EVENTS + 1))
     if len(found) > MOST_EVENTS:
-        given = ", ".join(f"{key}={value}" for key, value in params.items())
-        raise ValueError(
-            f"{rule.__name__} would make more than {MOST_EVENTS:,} events; lower the rate or the duration, "
-            f"got {given}, duration={duration:g}"
-        )
+        given = ", ".join(f"{key}={value}" for key, value in params.items()) + f", duration={duration:g}"
+        most = f"{rule.__name__} would make more than {MOST_EVENTS:,} events"
+        raise ValueError(f"{most}; lower the rate or the duration, got {given}")
     kept = [at for at in sorted(round(at, 6) for at in found) if at < duration]
     events = tuple(Event(f"evt_{n:06}", TICK, at, {"number": n}) for n, at in enumerate(kept, start=1))
     return Arrivals(rule.__name__, events, duration, EPOCH, params, rule=rule)

@@ -16,17 +16,8 @@ from typing import Any, Protocol, Self
 from labkit.clock.real import RealClock, Stopped, monotonic, resolution
 from labkit.clock.virtual import NANO, VirtualClock, nanoseconds
 
-__all__ = [
-    "NANO",
-    "Clock",
-    "Condition",
-    "RealClock",
-    "Stopped",
-    "VirtualClock",
-    "monotonic",
-    "nanoseconds",
-    "resolution",
-]
+__all__ = ["NANO", "Clock", "Condition", "RealClock", "Stopped", "VirtualClock",
+           "monotonic", "nanoseconds", "resolution"]  # fmt: skip
 
 
 class Condition(Protocol):

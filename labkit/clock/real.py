@@ -8,7 +8,7 @@ from weakref import WeakSet
 
 from greenlet import GreenletExit
 
-from labkit.clock.virtual import NANO
+from labkit.clock.virtual import NANO, checked_wait
 
 monotonic = time.perf_counter
 """Seconds that never decrease, and are the same in every process of a machine."""
@@ -173,9 +173,7 @@ class RealCondition:
 
 def _wait(seconds: float) -> float:
     """A time to wait, at most what the system allows."""
-    if not seconds >= 0:
-        raise ValueError(f"a time to wait must be >= 0 seconds, got {seconds}")
-    return min(seconds, threading.TIMEOUT_MAX)
+    return min(checked_wait(seconds), threading.TIMEOUT_MAX)
 
 
 def resolution() -> float:

@@ -2,21 +2,19 @@
 
 import math
 from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from labkit.checks import number, share
 from labkit.theory.closed_form import check
 from labkit.theory.renewal import RenewalTheory
 from labkit.theory.series import exp_tail
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Steps = tuple[NDArray[np.int64], NDArray[np.float64]]
-
+Floats = NDArray[np.float64]
 Distribution = tuple[tuple[float, float], ...]
 """Intervals in ascending order, each with the share of the polls that it follows."""
 
@@ -114,8 +112,6 @@ class HalveDouble(AdaptiveTheory):
 
 def _stationary(steps: list[tuple[int, int]], loads: list[float]) -> list[float]:
     """The share of each state, by eliminating states one by one, without subtractions (Grassmann, Taksar, Heyman)."""
-    import numpy as np
-
     size = len(steps)
     chances = np.zeros((size, size))
     for state, (up, down) in enumerate(steps):
@@ -154,41 +150,38 @@ class Aimd(AdaptiveTheory):
     @cached_property
     def distribution(self) -> Distribution:
         """Iterated on a grid until it no longer changes."""
-        import numpy as np
-
         load, shortest = self.rate * self.add, self.shortest
         steps = max(1, math.ceil(256 * math.sqrt(load / 2)))  # a grid of 1/256 of the usual interval, or of `add`
         top = min(self.longest, shortest + 2 * self.add + math.sqrt(107 * self.add / self.rate))  # beyond: under 1e-17
         intervals = np.arange(shortest, top, self.add / steps)
         intervals = np.append(intervals[intervals < top], top)
         empty = np.exp(-self.rate * (intervals + 2 * self.delay))
-        up = _onto(intervals, np.minimum(intervals + self.add, top))
-        down = _onto(intervals, np.maximum(intervals / 2, shortest))
+        up = _mover(intervals, np.minimum(intervals + self.add, top))
+        down = _mover(intervals, np.maximum(intervals / 2, shortest))
         shares = np.full(len(intervals), 1 / len(intervals))
         change = 1.0
         while change > 1e-12:
-            after = _moved(up, shares * empty) + _moved(down, shares * (1 - empty))
+            after = up(shares * empty) + down(shares * (1 - empty))
             change, shares = float(np.abs(after - shares).sum()), after / after.sum()
         return tuple(zip(intervals.tolist(), shares.tolist(), strict=True))
 
 
-def _onto(grid: "NDArray[np.float64]", to: "NDArray[np.float64]") -> "Steps":
-    """For each target, the grid point before it and the share that goes to the next one, so that the mean is kept."""
-    import numpy as np
+def _mover(grid: Floats, to: Floats) -> Callable[[Floats], Floats]:
+    """A function that moves shares from the grid's points to the targets `to`.
 
+    A target between two points divides its share between them, so that the mean is kept.
+    """
     before = np.clip(np.searchsorted(grid, to, side="right") - 1, 0, max(0, len(grid) - 2))
     width = np.diff(grid)[before] if len(grid) > 1 else np.ones(1)
-    return before, (to - grid[before]) / width
+    beyond = (to - grid[before]) / width
 
+    def move(shares: Floats) -> Floats:
+        moved = np.zeros(len(shares) + 1)  # with one more place, which stays empty: nothing moves beyond the last point
+        np.add.at(moved, before, shares * (1 - beyond))
+        np.add.at(moved, before + 1, shares * beyond)
+        return moved[:-1]
 
-def _moved(steps: "Steps", shares: "NDArray[np.float64]") -> "NDArray[np.float64]":
-    import numpy as np
-
-    before, beyond = steps
-    moved = np.zeros(len(shares) + 1)  # with one more place, which stays empty: nothing moves beyond the last point
-    np.add.at(moved, before, shares * (1 - beyond))
-    np.add.at(moved, before + 1, shares * beyond)
-    return moved[:-1]
+    return move
 
 
 def aimd_fluid_interval(rate: float, add: float, delay: float = 0.0) -> float:

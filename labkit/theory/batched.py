@@ -65,10 +65,8 @@ class Batched(ClosedForm):
         total = self._mean(lambda m: _triangle(min(m, self.count - 1)))
         return self.delay + total / (self.rate * self.mean_size)
 
-    @property
-    def empty_share(self) -> float:
-        """0: a batch has at least one event."""
-        return 0.0
+    empty_share = 0.0
+    """0: a batch has at least one event."""
 
     @property
     def freshness(self) -> float:

@@ -8,10 +8,8 @@ from labkit.theory.webhook import Webhook
 class _OneRequest:
     """What every stream has in common."""
 
-    @property
-    def requests_per_event(self) -> float:
-        """0 in the long run: one request brings all events. It does not show whether the source polls its store."""
-        return 0.0
+    requests_per_event = 0.0
+    """0 in the long run: one request brings all events. It does not show whether the source polls its store."""
 
     def requests(self, duration: float) -> float:
         """1, however long the run: the connection never breaks."""
@@ -39,7 +37,5 @@ class FakeStream(_OneRequest, IntervalTheory):
         """T: a look at the store takes no time."""
         return self.interval
 
-    @property
-    def empty_share(self) -> float:
-        """0: looking at the store is not a request."""
-        return 0.0
+    empty_share = 0.0
+    """0: looking at the store is not a request."""

@@ -28,19 +28,15 @@ class Webhook(ClosedForm):
         share("q", q)
         return self.mean_latency
 
-    @property
-    def requests_per_event(self) -> float:
-        """1 without retries; with them see `attempts_per_event`."""
-        return 1.0
+    requests_per_event = 1.0
+    """1 without retries; with them see `attempts_per_event`."""
 
     def requests(self, duration: float) -> float:
         """Requests per event times λ·duration, the expected number of events. Any stationary arrivals."""
         return self.requests_per_event * self.rate * number("duration", duration, "seconds", least=0)
 
-    @property
-    def empty_share(self) -> float:
-        """0: each request brings an event."""
-        return 0.0
+    empty_share = 0.0
+    """0: each request brings an event."""
 
     @property
     def freshness(self) -> float:
