@@ -66,9 +66,9 @@ class Hybrid(ClosedForm):
         >>> Hybrid(rate=0.01, delay=0, reconcile_interval=3600, loss=0.01).mean_latency
         18.0
         """
-        return self.delay + math.fsum(
-            lost * (end - start) * (1 - (start + end) / (2 * self.period)) for start, end, lost in self._between()
-        )
+        steps = self._between()
+        waits = (lost * (end - start) * (1 - (start + end) / (2 * self.period)) for start, end, lost in steps)
+        return self.delay + math.fsum(waits)
 
     def quantile(self, q: float) -> float:
         """d + w, P(wait > w) = p^k·(1 - w/R) after k attempts: many events wait exactly until an attempt. Any arrivals.
@@ -103,11 +103,8 @@ class Hybrid(ClosedForm):
         0.091
         """
         polls = math.exp(-self.rate * self.period * self.recovered_share) / (self.rate * self.period)
-        late_retries = math.fsum(
-            self.loss**made * (1 - self.loss) * min(1, after / self.period)
-            for made, after in enumerate(self.retries, start=1)
-        )
-        return (polls + late_retries) / self.requests_per_event
+        late = (self.loss**made * min(1, after / self.period) for made, after in enumerate(self.retries, start=1))
+        return (polls + (1 - self.loss) * math.fsum(late)) / self.requests_per_event
 
     @property
     def freshness(self) -> float:
