@@ -17,6 +17,6 @@ __all__ = ["NANO", "Clock", "Condition", "RealClock", "Stopped", "VirtualClock",
            "monotonic", "nanoseconds", "resolution"]  # fmt: skip
 
 Clock = VirtualClock | RealClock
-"""What client, source and receiver code uses. Instants are float seconds since t = 0, durations float seconds."""
+"""What client, source and receiver code uses. Instants are float seconds since t = 0, the Unix time `epoch`."""
 Condition = VirtualCondition | RealCondition
 """A place to wait for another task's notification. Check and wait under `with condition:`."""
