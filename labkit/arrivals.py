@@ -2,7 +2,7 @@
 
 import math
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice, pairwise
 
@@ -50,15 +50,12 @@ class Arrivals:
             raise ValueError(f"a run must end before the year 9000, Unix time {LATEST:.0f}, got {end:.0f}")
         for earlier, later in pairwise(self.events):
             if later.occurred_at < earlier.occurred_at:
-                raise ValueError(
-                    f"events must be in order of occurred_at, got {later.id} at {later.occurred_at} s "
-                    f"after {earlier.id} at {earlier.occurred_at} s"
-                )
+                got = f"{later.id} at {later.occurred_at} s after {earlier.id} at {earlier.occurred_at} s"
+                raise ValueError(f"events must be in order of occurred_at, got {got}")
         for event in self.events[:1] + self.events[-1:]:
             if not 0 <= event.occurred_at < self.duration:
-                raise ValueError(
-                    f"events must have 0 <= occurred_at < {self.duration:g} s, got {event.id} at {event.occurred_at} s"
-                )
+                got = f"{event.id} at {event.occurred_at} s"
+                raise ValueError(f"events must have 0 <= occurred_at < {self.duration:g} s, got {got}")
 
     def __repr__(self) -> str:
         count = f"{len(self.events):,} event{'' if len(self.events) == 1 else 's'}"
@@ -85,10 +82,11 @@ def poisson(per_hour: float = 10.0, duration: float = WEEK, seed: int = 0) -> Ar
     <Arrivals poisson: 1,665 events over 604,800 s from 2026-01-01T00:00:00.000Z>
     """
     per_hour = number("per_hour", per_hour, above=0)
-    duration = number("duration", duration, "seconds", above=0)
-    rng = random.Random(whole("seed", seed, 0))
-    instants = _instants(rng, per_hour, 0.0, duration)
-    return _made(poisson, instants, duration, per_hour=per_hour, seed=int(seed))
+
+    def instants(rng: random.Random) -> Iterator[float]:
+        return _instants(rng, per_hour, 0.0, duration)
+
+    return _made(poisson, instants, duration, per_hour=per_hour, seed=seed)
 
 
 def bursty(
@@ -103,18 +101,16 @@ def bursty(
     <Arrivals bursty: 1,486 events over 604,800 s from 2026-01-01T00:00:00.000Z>
     """
     per_hour = number("per_hour", per_hour, above=0)
-    duration = number("duration", duration, "seconds", above=0)
     size = number("size", size, "events", least=1)
     spread = number("spread", spread, "seconds", least=0)
-    rng = random.Random(whole("seed", seed, 0))
 
-    def instants() -> Iterator[float]:
+    def instants(rng: random.Random) -> Iterator[float]:
         for start in _instants(rng, per_hour / size, 0.0, duration):
             yield start
             while rng.random() >= 1 / size:
                 yield start + spread * rng.random()
 
-    return _made(bursty, instants(), duration, per_hour=per_hour, seed=int(seed), size=size, spread=spread)
+    return _made(bursty, instants, duration, per_hour=per_hour, seed=seed, size=size, spread=spread)
 
 
 def daily(per_hour: float = 10.0, duration: float = WEEK, seed: int = 0, swing: float = 0.8) -> Arrivals:
@@ -127,24 +123,19 @@ def daily(per_hour: float = 10.0, duration: float = WEEK, seed: int = 0, swing: 
     <Arrivals daily: 1,632 events over 604,800 s from 2026-01-01T00:00:00.000Z>
     """
     per_hour = number("per_hour", per_hour, above=0)
-    duration = number("duration", duration, "seconds", above=0)
     swing = share("swing", swing)
-    rng = random.Random(whole("seed", seed, 0))
-    instants = (
-        at
-        for at in _instants(rng, per_hour * (1 + swing), 0.0, duration)
-        if rng.random() * (1 + swing) < 1 + swing * math.sin(2 * math.pi * at / DAY)
-    )
-    return _made(daily, instants, duration, per_hour=per_hour, seed=int(seed), swing=swing)
+
+    def instants(rng: random.Random) -> Iterator[float]:
+        for at in _instants(rng, per_hour * (1 + swing), 0.0, duration):
+            if rng.random() * (1 + swing) < 1 + swing * math.sin(2 * math.pi * at / DAY):
+                yield at
+
+    return _made(daily, instants, duration, per_hour=per_hour, seed=seed, swing=swing)
 
 
-def switching(
-    quiet_per_hour: float = 1.0,
-    busy_per_hour: float = 60.0,
-    dwell: float | tuple[float, float] = 6 * HOUR,
-    duration: float = WEEK,
-    seed: int = 0,
-) -> Arrivals:
+def switching(quiet_per_hour: float = 1.0, busy_per_hour: float = 60.0,
+              dwell: float | tuple[float, float] = 6 * HOUR, duration: float = WEEK,
+              seed: int = 0) -> Arrivals:  # fmt: skip
     """A Poisson stream that is quiet and busy by turns, each for an exponential time with a mean of `dwell` seconds.
 
     A pair of dwells is (quiet, busy). The first state is drawn in proportion to them, so the mean rate holds from the
@@ -162,9 +153,8 @@ def switching(
     dwells = tuple(number("dwell", mean, "seconds", above=0) for mean in pair)
     number("mean dwell", sum(dwells) / 2, f"seconds in a run of {duration:g} seconds", least=duration / MOST_EVENTS)
     rates = (quiet_per_hour, busy_per_hour)
-    rng = random.Random(whole("seed", seed, 0))
 
-    def instants() -> Iterator[float]:
+    def instants(rng: random.Random) -> Iterator[float]:
         busy = rng.random() * sum(dwells) >= dwells[0]
         start = 0.0
         while start < duration:
@@ -172,15 +162,8 @@ def switching(
             yield from _instants(rng, rates[busy], start, end)
             start, busy = end, not busy
 
-    return _made(
-        switching,
-        instants(),
-        duration,
-        quiet_per_hour=quiet_per_hour,
-        busy_per_hour=busy_per_hour,
-        dwell=dwells,
-        seed=int(seed),
-    )
+    params = {"quiet_per_hour": quiet_per_hour, "busy_per_hour": busy_per_hour, "dwell": dwells, "seed": seed}
+    return _made(switching, instants, duration, **params)
 
 
 def _instants(rng: random.Random, per_hour: float, start: float, end: float) -> Iterator[float]:
@@ -190,14 +173,16 @@ def _instants(rng: random.Random, per_hour: float, start: float, end: float) -> 
         yield at
 
 
-def _made(rule: Callable[..., Arrivals], instants: Iterable[float], duration: float, **params: object) -> Arrivals:
-    found = list(islice(instants, MOST_EVENTS + 1))
+def _made(
+    rule: Callable[..., Arrivals], draw: Callable[[random.Random], Iterator[float]], duration: float, **params: object
+) -> Arrivals:
+    duration = number("duration", duration, "seconds", above=0)
+    params["seed"] = seed = whole("seed", params["seed"], 0)
+    found = list(islice(draw(random.Random(seed)), MOST_EVENTS + 1))
     if len(found) > MOST_EVENTS:
-        given = ", ".join(f"{key}={value}" for key, value in params.items())
-        raise ValueError(
-            f"{rule.__name__} would make more than {MOST_EVENTS:,} events; lower the rate or the duration, "
-            f"got {given}, duration={duration:g}"
-        )
+        given = ", ".join(f"{key}={value}" for key, value in params.items()) + f", duration={duration:g}"
+        most = f"{rule.__name__} would make more than {MOST_EVENTS:,} events"
+        raise ValueError(f"{most}; lower the rate or the duration, got {given}")
     kept = [at for at in sorted(round(at, 6) for at in found) if at < duration]
     events = tuple(Event(f"evt_{n:06}", TICK, at, {"number": n}) for n, at in enumerate(kept, start=1))
     return Arrivals(rule.__name__, events, duration, EPOCH, params, rule=rule)

@@ -70,25 +70,15 @@ class ChildProcess:
     killed with it. One that starts its own session escapes, so this is not a sandbox.
     """
 
-    def __init__(
-        self,
-        arguments: Sequence[str],
-        codec: Codec,
-        name: str = "the child process",
-        stop_seconds: float = 0.0,
-        env: Mapping[str, str] | None = None,
-    ) -> None:
+    def __init__(self, arguments: Sequence[str], codec: Codec, name: str = "the child process",
+                 stop_seconds: float = 0.0, env: Mapping[str, str] | None = None) -> None:  # fmt: skip
         """Start `python *arguments`. When closed, it has `stop_seconds` to end by itself before it is killed."""
         self._codec, self._name, self._stop_seconds = codec, name, stop_seconds
         self._lock, self._kept = Lock(), bytearray()
+        command, pipe = [sys.executable, *arguments], subprocess.PIPE
+        flags = 0x200 if os.name == "nt" else 0  # a new process group, for the same on Windows
         self._process = subprocess.Popen(
-            [sys.executable, *arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=env,
-            start_new_session=True,
-            creationflags=0x200 if os.name == "nt" else 0,  # a new process group, for the same on Windows
+            command, stdin=pipe, stdout=pipe, stderr=pipe, env=env, start_new_session=True, creationflags=flags
         )
         assert self._process.stdin and self._process.stdout and self._process.stderr
         self._stdin, self._stdout = self._process.stdin, self._process.stdout

@@ -4,7 +4,7 @@ import csv
 import io
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -50,12 +50,8 @@ def earthquakes(min_magnitude: float | None = None, duration: float = WEEK) -> A
     return _recorded("earthquakes", events, duration, {"min_magnitude": min_magnitude}, [])
 
 
-def from_csv(
-    path: str | PathLike[str],
-    time_column: str | None = None,
-    duration: float | None = None,
-    min_magnitude: float | None = None,
-) -> Arrivals:
+def from_csv(path: str | PathLike[str], time_column: str | None = None, duration: float | None = None,
+             min_magnitude: float | None = None) -> Arrivals:  # fmt: skip
     """The events of your own CSV file, one per row, with t = 0 at the earliest.
 
     The instants are ISO 8601 or Unix times, in `time_column` or in the column found to hold them. The columns `id` and
@@ -73,10 +69,8 @@ def from_csv(
     instants, notes = table.instants(column)
     if time_column is None:
         notes.insert(0, f"The instants are those of column {column!r}.")
-    own_ids = _own(table, "id", ID.fullmatch, "ids are numbered by row", notes)
-    own_types = _own(
-        table, "type", lambda cell: TYPE.fullmatch(cell) and cell not in RESERVED, f"all are {RECORDED!r}", notes
-    )
+    own_ids = _own(table, "id", "ids are numbered by row", notes)
+    own_types = _own(table, "type", f"all are {RECORDED!r}", notes)
     ids = own_ids or [f"evt_{row}" for row, _ in table.rows]
     types = own_types or [RECORDED] * len(table.rows)
     data = table.data(without={column} | ({"id"} if own_ids else set()) | ({"type"} if own_types else set()))
@@ -106,12 +100,8 @@ class _Table:
         return [cells[at].strip() for _, cells in self.rows]
 
     def data(self, without: set[str]) -> list[dict[str, object]]:
-        documents: list[dict[str, object]] = [{} for _ in self.rows]
-        for name in self.columns:
-            if name not in without:
-                for document, value in zip(documents, _numbers(self.column(name)), strict=True):
-                    document[name] = value
-        return documents
+        kept = {name: _numbers(self.column(name)) for name in self.columns if name not in without}
+        return [{name: values[n] for name, values in kept.items()} for n in range(len(self.rows))]
 
     def time_column(self) -> str:
         """The column of instants: the one with a telling name, or the only one in which every cell is an instant."""
@@ -220,12 +210,13 @@ def _at_least(table: _Table, min_magnitude: float | None) -> Sequence[int]:
     return kept
 
 
-def _own(table: _Table, name: str, valid: Callable[[str], object], instead: str, notes: list[str]) -> list[str] | None:
+def _own(table: _Table, name: str, instead: str, notes: list[str]) -> list[str] | None:
     """The file's own ids or types if all are valid; otherwise None, and a note of why not."""
     if name not in table.columns:
         return None
     cells = table.column(name)
-    bad = next((cell for cell in cells if not valid(cell)), None)
+    form, refused = (ID, ()) if name == "id" else (TYPE, RESERVED)
+    bad = next((cell for cell in cells if cell in refused or not form.fullmatch(cell)), None)
     if bad is None and (name != "id" or len(set(cells)) == len(cells)):
         return cells
     why = "repeats a value" if bad is None else f"has {bad!r}, which is not a valid event {name}"

@@ -10,44 +10,13 @@
 | a wait without an end | RuntimeError: deadlock             | waits for ever                   |
 """
 
-from collections.abc import Callable
-from typing import Any, Protocol, Self
+from labkit.clock.real import RealClock, RealCondition, Stopped, monotonic, resolution
+from labkit.clock.virtual import NANO, VirtualClock, VirtualCondition, nanoseconds
 
-from labkit.clock.real import RealClock, Stopped, monotonic, resolution
-from labkit.clock.virtual import NANO, VirtualClock, nanoseconds
+__all__ = ["NANO", "Clock", "Condition", "RealClock", "Stopped", "VirtualClock",
+           "monotonic", "nanoseconds", "resolution"]  # fmt: skip
 
-__all__ = [
-    "NANO",
-    "Clock",
-    "Condition",
-    "RealClock",
-    "Stopped",
-    "VirtualClock",
-    "monotonic",
-    "nanoseconds",
-    "resolution",
-]
-
-
-class Condition(Protocol):
-    """A place to wait for another task's notification. Check and wait under `with condition:`."""
-
-    def __enter__(self) -> Self: ...
-    def __exit__(self, *error: object) -> None: ...
-    def wait(self, timeout: float | None = None) -> bool: ...
-    def notify_all(self) -> None: ...
-
-
-class Clock(Protocol):
-    """What client, source and receiver code uses. Instants are float seconds since t = 0, durations float seconds."""
-
-    epoch: float
-    """The Unix time of t = 0."""
-
-    def now(self) -> float: ...
-    def unix_nanoseconds(self) -> int: ...
-    def sleep(self, seconds: float) -> None: ...
-    def sleep_until(self, instant: float) -> None: ...
-    def spawn(self, function: Callable[..., object], *args: Any) -> object: ...
-    def condition(self) -> Condition: ...
-    def close(self) -> None: ...
+Clock = VirtualClock | RealClock
+"""What client, source and receiver code uses. Instants are float seconds since t = 0, the Unix time `epoch`."""
+Condition = VirtualCondition | RealCondition
+"""A place to wait for another task's notification. Check and wait under `with condition:`."""

@@ -8,7 +8,7 @@ from weakref import WeakSet
 
 from greenlet import GreenletExit
 
-from labkit.clock.virtual import NANO
+from labkit.clock.virtual import NANO, checked_wait
 
 monotonic = time.perf_counter
 """Seconds that never decrease, and are the same in every process of a machine."""
@@ -43,10 +43,6 @@ class RealClock:
         """The current Unix time, for what is stored in a file."""
         return round((self.epoch + self.now()) * NANO)
 
-    @property
-    def closing(self) -> bool:
-        return self._closing.is_set()
-
     def sleep(self, seconds: float) -> None:
         if self._closing.wait(_wait(seconds)):
             raise Stopped
@@ -75,7 +71,7 @@ class RealClock:
 
         thread = threading.Thread(target=work, daemon=True, name=getattr(function, "__name__", "task"))
         with self._lock:
-            if self.closing:
+            if self._closing.is_set():
                 raise Stopped
             self._threads = [other for other in self._threads if other.is_alive()]
             self._threads.append(thread)
@@ -143,7 +139,7 @@ class RealCondition:
     """
 
     def __init__(self, clock: RealClock) -> None:
-        self._clock, self._lock = clock, threading.RLock()
+        self._closing, self._lock = clock._closing, threading.RLock()
         self._waiting = threading.Condition(self._lock)
 
     def __enter__(self) -> Self:
@@ -156,12 +152,12 @@ class RealCondition:
     def wait(self, timeout: float | None = None) -> bool:
         """Wait for `notify_all` and return True, or for `timeout` seconds and return False."""
         seconds, waiting = None if timeout is None else _wait(timeout), self._waiting
-        if not self._clock.closing:
+        if not self._closing.is_set():
             waiting.wait(seconds)
         notified = waiting is not self._waiting
         if notified:
             waiting.notify()  # even if this wait timed out: it may have been the one that was woken
-        if self._clock.closing:
+        if self._closing.is_set():
             raise Stopped
         return notified
 
@@ -173,9 +169,7 @@ class RealCondition:
 
 def _wait(seconds: float) -> float:
     """A time to wait, at most what the system allows."""
-    if not seconds >= 0:
-        raise ValueError(f"a time to wait must be >= 0 seconds, got {seconds}")
-    return min(seconds, threading.TIMEOUT_MAX)
+    return min(checked_wait(seconds), threading.TIMEOUT_MAX)
 
 
 def resolution() -> float:

@@ -2,6 +2,7 @@
 
 import heapq
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import count
 from typing import Any, Self
 
@@ -123,19 +124,15 @@ class VirtualClock:
     def _work(self, serial: int) -> None:
         """Do one job after another, since making a greenlet takes about 13 µs and switching to it 1 µs."""
         task = self._current()
-        while True:
-            function, args = task.job
-            try:
-                function(*args)
-            except GreenletExit:
-                return
-            finally:
-                self._tasks.pop(task, None)
-            self._idle.append(task)
-            try:
+        with suppress(GreenletExit):
+            while True:
+                function, args = task.job
+                try:
+                    function(*args)
+                finally:
+                    self._tasks.pop(task, None)
+                self._idle.append(task)
                 self._main.switch()
-            except GreenletExit:
-                return
 
     def _step(self) -> int:
         """Take the next wake-up from the queue, and return its serial."""
@@ -168,9 +165,7 @@ class VirtualClock:
 
     def _due_in(self, seconds: float) -> int:
         """The instant that is `seconds` from now, in nanoseconds."""
-        if not seconds >= 0:
-            raise ValueError(f"a time to wait must be >= 0 seconds, got {seconds}")
-        return self.nanoseconds + nanoseconds(seconds)
+        return self.nanoseconds + nanoseconds(checked_wait(seconds))
 
     def _schedule(self, task: _Task, due: int) -> int:
         """Schedule a wake-up, and return its serial. Of several for one wait, the first one ends it."""
@@ -191,9 +186,8 @@ class VirtualClock:
 
     def _must_be_main(self) -> None:
         if getcurrent() is not self._main:
-            raise RuntimeError(
-                "run and close belong to the program that made the clock, not to a task or another thread"
-            )
+            text = "run and close belong to the program that made the clock, not to a task or another thread"
+            raise RuntimeError(text)
 
 
 class VirtualCondition:
@@ -228,6 +222,12 @@ class VirtualCondition:
         due = self._clock._due_in(after)
         for task in self._waiting:
             self._clock._schedule(task, due)
+
+
+def checked_wait(seconds: float) -> float:
+    if not seconds >= 0:
+        raise ValueError(f"a time to wait must be >= 0 seconds, got {seconds}")
+    return seconds
 
 
 def nanoseconds(seconds: float) -> int:

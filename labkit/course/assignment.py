@@ -76,14 +76,8 @@ def without_hidden_tests(source: str) -> str:
 def _student_cell(cell: dict[str, Any]) -> dict[str, Any]:
     if cell["cell_type"] != "code":
         return cell
-    text = without_hidden_tests(without_solution("".join(cell["source"])))
+    source = without_hidden_tests(without_solution("".join(cell["source"]))).splitlines(keepends=True)
     metadata = {name: value for name, value in cell["metadata"].items() if name != "execution"}
     if "nbgrader" in metadata:
         metadata |= {"deletable": False} | ({"editable": False} if metadata["nbgrader"]["locked"] else {})
-    return {
-        **cell,
-        "metadata": metadata,
-        "execution_count": None,
-        "outputs": [],
-        "source": text.splitlines(keepends=True),
-    }
+    return {**cell, "metadata": metadata, "execution_count": None, "outputs": [], "source": source}

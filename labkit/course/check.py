@@ -53,14 +53,12 @@ def checking(name: str) -> Iterator[None]:
     except NotImplementedError:
         text = "not attempted: {name} still raises NotImplementedError. Write your answer and run its cell"
         raise NotAttempted(gettext(text, name=name)) from None
-    except NameError as error:
-        if error.name == name:
-            text = "not attempted: there is no {name} yet. Its cell was not run, is empty, or raised an error"
-            raise NotAttempted(gettext(text, name=name)) from None
-        raise _raised(name, error) from error
     except Verdict as verdict:
         raise verdict from None
     except (Exception, SystemExit) as error:
+        if isinstance(error, NameError) and error.name == name:
+            text = "not attempted: there is no {name} yet. Its cell was not run, is empty, or raised an error"
+            raise NotAttempted(gettext(text, name=name)) from None
         raise _raised(name, error) from error
     print(gettext("correct: {name}", name=name))
 
@@ -74,10 +72,9 @@ def check(name: str, value: object, expected: object, *, within: float = 0.0, hi
     ...
     labkit.course.check.Incorrect: incorrect: the interval is '60' (str), expected 60. Hint: a number, without quotes
     """
-    if _equal(value, expected, within):
-        return
-    tolerance = f" ± {100 * within:g} %" if within else ""
-    raise _incorrect(name, value, f"{_shown(expected)}{tolerance}", hint)
+    if not _equal(value, expected, within):
+        tolerance = f" ± {100 * within:g} %" if within else ""
+        raise _incorrect(name, value, f"{_shown(expected)}{tolerance}", hint)
 
 
 def check_at_most(name: str, value: object, most: float, *, hint: str = "") -> None:

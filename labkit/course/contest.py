@@ -54,20 +54,13 @@ class Contest:
         best = {one.trace: one.cost for one in self.outcomes if one.strategy == "optimal"}
         return [
             {
-                "strategy": one.strategy,
-                "trace": one.trace.name,
-                "tau": one.trace.tau,
-                "events": len(one.trace.events),
-                "duration": one.trace.horizon / NANO,
-                "polls": one.polls,
-                "polls_per_hour": one.polls_per_hour,
-                "mean_latency": one.mean_latency,
-                "cost": one.cost,
-                "optimal_cost": best[one.trace],
-                "ratio": one.cost / best[one.trace],
+                "strategy": one.strategy, "trace": one.trace.name, "tau": one.trace.tau,
+                "events": len(one.trace.events), "duration": one.trace.horizon / NANO,
+                "polls": one.polls, "polls_per_hour": one.polls_per_hour, "mean_latency": one.mean_latency,
+                "cost": one.cost, "optimal_cost": best[one.trace], "ratio": one.cost / best[one.trace],
             }
             for one in self.outcomes
-        ]
+        ]  # fmt: skip
 
     def table(self) -> "pd.DataFrame":
         """`rows` as a DataFrame; `tau`, `duration` and `mean_latency` are in seconds."""

@@ -60,12 +60,9 @@ def simulate(trace: ContestTrace, next_delay: Callable[[Poll], object], strategy
     at = received = 0
     while at < trace.horizon:
         if len(polls) == MOST_POLLS:
-            raise StrategyError(
-                "polled {polls} times by {at} s of {horizon} s, the most on one trace: return longer delays",
-                polls=f"{MOST_POLLS:,}",
-                at=f"{at / NANO:,.0f}",
-                horizon=f"{trace.horizon / NANO:,.0f}",
-            )
+            text = "polled {polls} times by {at} s of {horizon} s, the most on one trace: return longer delays"
+            seconds = {"at": f"{at / NANO:,.0f}", "horizon": f"{trace.horizon / NANO:,.0f}"}
+            raise StrategyError(text, polls=f"{MOST_POLLS:,}", **seconds)
         polls.append(at)
         upto = bisect_right(trace.events, at, received)
         new = tuple(occurred / NANO for occurred in trace.events[received:upto])

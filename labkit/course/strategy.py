@@ -41,9 +41,6 @@ class Strategy(ChildProcess):
         self._sent, self.sent_at = 0, monotonic()
         """Messages, and the machine's time at the last one."""
 
-    def printed(self) -> str:
-        return self.errors()[:KEPT]
-
     def progress(self) -> str:
         """How far it has come, in words."""
         if self._trace is None or self._polls == 0:
@@ -117,7 +114,8 @@ def run_strategy(path: Path, traces: Sequence[ContestTrace], limit: float = LIMI
                 text = "the {limit} s for all traces are over, the last {waited} s without an answer: an endless loop?"
             reason = gettext(text, limit=f"{limit:g}", waited=f"{waited:.0f}")
         progress = strategy.progress()
+    printed = strategy.errors()[:KEPT]
     if reason:
         text = gettext("{file}, {progress}: {reason}", file=path.name, progress=progress, reason=reason)
-        raise Disqualified(text, strategy.printed())
-    return outcomes, strategy.printed()
+        raise Disqualified(text, printed)
+    return outcomes, printed

@@ -24,27 +24,7 @@ from labkit.theory.thin import Thin
 from labkit.theory.webhook import Webhook, attempts_per_event
 
 __all__ = [
-    "Aimd",
-    "Batched",
-    "FakeStream",
-    "Feed",
-    "HalveDouble",
-    "Hybrid",
-    "Jittered",
-    "LongPolling",
-    "OnDemand",
-    "Polling",
-    "Relay",
-    "Stream",
-    "Thin",
-    "Webhook",
-    "aimd_fluid_interval",
-    "aimd_rough_interval",
-    "attempts_per_event",
-    "best_interval",
-    "crossover_interval",
-    "on_demand_crossover",
-    "pages",
-    "unequal_empty_share",
-    "unequal_wait",
-]
+    "Aimd", "Batched", "FakeStream", "Feed", "HalveDouble", "Hybrid", "Jittered", "LongPolling", "OnDemand", "Polling",
+    "Relay", "Stream", "Thin", "Webhook", "aimd_fluid_interval", "aimd_rough_interval", "attempts_per_event",
+    "best_interval", "crossover_interval", "on_demand_crossover", "pages", "unequal_empty_share", "unequal_wait",
+]  # fmt: skip

@@ -2,20 +2,19 @@
 
 import math
 from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from labkit.checks import number, share
+from labkit.theory.closed_form import check
 from labkit.theory.renewal import RenewalTheory
 from labkit.theory.series import exp_tail
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Steps = tuple[NDArray[np.int64], NDArray[np.float64]]
-
+Floats = NDArray[np.float64]
 Distribution = tuple[tuple[float, float], ...]
 """Intervals in ascending order, each with the share of the polls that it follows."""
 
@@ -31,7 +30,6 @@ class AdaptiveTheory(RenewalTheory):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        number("shortest", self.shortest, "seconds", above=0)
         number("longest", self.longest, "seconds", least=self.shortest)
 
     @property
@@ -93,7 +91,6 @@ class HalveDouble(AdaptiveTheory):
     (0.5, 305, 256)
     """
 
-    rate: float
     delay: float
     shortest: float = 1.0
     longest: float = 3600.0
@@ -101,34 +98,25 @@ class HalveDouble(AdaptiveTheory):
     @cached_property
     def distribution(self) -> Distribution:
         """Exact, over all intervals that can be reached from the two limits."""
-
-        def up(at: float) -> float:
-            return min(2 * at, self.longest)
-
-        def down(at: float) -> float:
-            return max(at / 2, self.shortest)
-
         reached, new = set[float](), {self.shortest, self.longest}
         while new:
             reached |= new
-            new = {step(at) for at in new for step in (up, down)} - reached
+            up, down = {min(2 * at, self.longest) for at in new}, {max(at / 2, self.shortest) for at in new}
+            new = (up | down) - reached
         intervals = sorted(reached)
         index = {at: n for n, at in enumerate(intervals)}
-        steps = [(index[up(at)], index[down(at)]) for at in intervals]
+        steps = [(index[min(2 * at, self.longest)], index[max(at / 2, self.shortest)]) for at in intervals]
         loads = [self.rate * (at + 2 * self.delay) for at in intervals]
-        shares = _stationary(steps, [math.exp(-load) for load in loads], [-math.expm1(-load) for load in loads])
-        return tuple(zip(intervals, shares, strict=True))
+        return tuple(zip(intervals, _stationary(steps, loads), strict=True))
 
 
-def _stationary(steps: list[tuple[int, int]], empty: list[float], found: list[float]) -> list[float]:
+def _stationary(steps: list[tuple[int, int]], loads: list[float]) -> list[float]:
     """The share of each state, by eliminating states one by one, without subtractions (Grassmann, Taksar, Heyman)."""
-    import numpy as np
-
     size = len(steps)
     chances = np.zeros((size, size))
     for state, (up, down) in enumerate(steps):
-        chances[state, up] += empty[state]
-        chances[state, down] += found[state]
+        chances[state, up] += math.exp(-loads[state])
+        chances[state, down] -= math.expm1(-loads[state])
     for last in range(size - 1, 0, -1):
         chances[:last, last] /= chances[last, :last].sum()
         chances[:last, :last] += np.outer(chances[:last, last], chances[last, :last])
@@ -136,8 +124,7 @@ def _stationary(steps: list[tuple[int, int]], empty: list[float], found: list[fl
     for state in range(1, size):
         shares = np.append(shares, shares @ chances[:state, state])
         shares /= shares.max()
-    normalised: list[float] = (shares / shares.sum()).tolist()
-    return normalised
+    return list(map(float, shares / shares.sum()))
 
 
 @dataclass(frozen=True)
@@ -151,7 +138,6 @@ class Aimd(AdaptiveTheory):
     (0.86, 53.2, 31.7)
     """
 
-    rate: float
     delay: float
     add: float = 5.0
     shortest: float = 1.0
@@ -159,47 +145,43 @@ class Aimd(AdaptiveTheory):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        number("add", self.add, "seconds", above=0)
         number("rate * add", self.rate * self.add, "events", least=1e-6)  # below, the grid would take many seconds
 
     @cached_property
     def distribution(self) -> Distribution:
         """Iterated on a grid until it no longer changes."""
-        import numpy as np
-
         load, shortest = self.rate * self.add, self.shortest
         steps = max(1, math.ceil(256 * math.sqrt(load / 2)))  # a grid of 1/256 of the usual interval, or of `add`
         top = min(self.longest, shortest + 2 * self.add + math.sqrt(107 * self.add / self.rate))  # beyond: under 1e-17
         intervals = np.arange(shortest, top, self.add / steps)
         intervals = np.append(intervals[intervals < top], top)
         empty = np.exp(-self.rate * (intervals + 2 * self.delay))
-        up = _onto(intervals, np.minimum(intervals + self.add, top))
-        down = _onto(intervals, np.maximum(intervals / 2, shortest))
+        up = _mover(intervals, np.minimum(intervals + self.add, top))
+        down = _mover(intervals, np.maximum(intervals / 2, shortest))
         shares = np.full(len(intervals), 1 / len(intervals))
         change = 1.0
         while change > 1e-12:
-            after = _moved(up, shares * empty) + _moved(down, shares * (1 - empty))
+            after = up(shares * empty) + down(shares * (1 - empty))
             change, shares = float(np.abs(after - shares).sum()), after / after.sum()
         return tuple(zip(intervals.tolist(), shares.tolist(), strict=True))
 
 
-def _onto(grid: "NDArray[np.float64]", to: "NDArray[np.float64]") -> "Steps":
-    """For each target, the grid point before it and the share that goes to the next one, so that the mean is kept."""
-    import numpy as np
+def _mover(grid: Floats, to: Floats) -> Callable[[Floats], Floats]:
+    """A function that moves shares from the grid's points to the targets `to`.
 
+    A target between two points divides its share between them, so that the mean is kept.
+    """
     before = np.clip(np.searchsorted(grid, to, side="right") - 1, 0, max(0, len(grid) - 2))
     width = np.diff(grid)[before] if len(grid) > 1 else np.ones(1)
-    return before, (to - grid[before]) / width
+    beyond = (to - grid[before]) / width
 
+    def move(shares: Floats) -> Floats:
+        moved = np.zeros(len(shares) + 1)  # with one more place, which stays empty: nothing moves beyond the last point
+        np.add.at(moved, before, shares * (1 - beyond))
+        np.add.at(moved, before + 1, shares * beyond)
+        return moved[:-1]
 
-def _moved(steps: "Steps", shares: "NDArray[np.float64]") -> "NDArray[np.float64]":
-    import numpy as np
-
-    before, beyond = steps
-    moved = np.zeros(len(shares) + 1)  # with one more place, which stays empty: nothing moves beyond the last point
-    np.add.at(moved, before, shares * (1 - beyond))
-    np.add.at(moved, before + 1, shares * beyond)
-    return moved[:-1]
+    return move
 
 
 def aimd_fluid_interval(rate: float, add: float, delay: float = 0.0) -> float:
@@ -210,7 +192,7 @@ def aimd_fluid_interval(rate: float, add: float, delay: float = 0.0) -> float:
     >>> round(aimd_fluid_interval(rate=1 / 360, add=5), 1)
     57.6
     """
-    number("delay", delay, "seconds", least=0)
+    check(delay=delay)
     low, high = 0.0, aimd_rough_interval(rate, add)
     for _ in range(200):
         middle = (low + high) / 2
@@ -228,6 +210,5 @@ def aimd_rough_interval(rate: float, add: float) -> float:
     >>> round(aimd_rough_interval(rate=1 / 360, add=5), 6)
     60.0
     """
-    number("rate", rate, "events per second", above=0)
-    number("add", add, "seconds", above=0)
+    check(rate=rate, add=add)
     return math.sqrt(2 * add / rate)

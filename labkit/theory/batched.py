@@ -4,12 +4,13 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from labkit.checks import number, whole
+from labkit.checks import whole
+from labkit.theory.closed_form import ClosedForm
 from labkit.theory.series import exp_tail, poisson_mean
 
 
 @dataclass(frozen=True)
-class Batched:
+class Batched(ClosedForm):
     """A batch is sent `max_wait` seconds A after its first event, or with event number `count` N. Poisson only.
 
     M is the number of events in the A seconds after the first: Poisson with mean λA. `count=math.inf` limits by age
@@ -19,15 +20,12 @@ class Batched:
     0.855
     """
 
-    rate: float
     max_wait: float
     delay: float
     count: float = 100
 
     def __post_init__(self) -> None:
-        number("rate", self.rate, "events per second", above=0)
-        number("max_wait", self.max_wait, "seconds", least=0)
-        number("delay", self.delay, "seconds", least=0)
+        super().__post_init__()
         if self.count != math.inf:
             whole("count", self.count, 1, unit="events")
 
@@ -67,10 +65,8 @@ class Batched:
         total = self._mean(lambda m: _triangle(min(m, self.count - 1)))
         return self.delay + total / (self.rate * self.mean_size)
 
-    @property
-    def empty_share(self) -> float:
-        """0: a batch has at least one event."""
-        return 0.0
+    empty_share = 0.0
+    """0: a batch has at least one event."""
 
     @property
     def freshness(self) -> float:

@@ -3,12 +3,13 @@
 import math
 from dataclasses import dataclass
 
-from labkit.checks import number, whole
+from labkit.checks import whole
+from labkit.theory.closed_form import ClosedForm
 from labkit.theory.series import poisson_mean
 
 
 @dataclass(frozen=True)
-class Feed:
+class Feed(ClosedForm):
     """The `last` newest events L, fetched again `interval` seconds T after each answer.
 
     With or without an ETag: only the bytes differ, and they depend on what the events weigh.
@@ -17,15 +18,12 @@ class Feed:
     30.04
     """
 
-    rate: float
     interval: float
     delay: float
     last: int = 100
 
     def __post_init__(self) -> None:
-        number("rate", self.rate, "events per second", above=0)
-        number("interval", self.interval, "seconds", above=0)
-        number("delay", self.delay, "seconds", least=0)
+        super().__post_init__()
         whole("last", self.last, 1, unit="events")
 
     @property

@@ -5,11 +5,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-from labkit.checks import number, share
+from labkit.checks import share
+from labkit.theory.closed_form import ClosedForm
 
 
 @dataclass(frozen=True)
-class Hybrid:
+class Hybrid(ClosedForm):
     """Each event is delivered at once, and a poll `reconcile_interval` seconds after each answer finds what was lost.
 
     Each attempt fails independently with `loss` p; `retries` are the seconds from the event to each further attempt. An
@@ -19,17 +20,13 @@ class Hybrid:
     0.1
     """
 
-    rate: float
     delay: float
     reconcile_interval: float
     loss: float = 0.0
     retries: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        number("rate", self.rate, "events per second", above=0)
-        number("delay", self.delay, "seconds", least=0)
-        number("reconcile_interval", self.reconcile_interval, "seconds", above=0)
-        share("loss", self.loss)
+        super().__post_init__()
         if any(later <= earlier for earlier, later in pairwise((0.0, *self.retries))):
             raise ValueError(f"retries must be seconds after the event, > 0 and increasing, got {self.retries}")
 
@@ -69,9 +66,9 @@ class Hybrid:
         >>> Hybrid(rate=0.01, delay=0, reconcile_interval=3600, loss=0.01).mean_latency
         18.0
         """
-        return self.delay + math.fsum(
-            lost * (end - start) * (1 - (start + end) / (2 * self.period)) for start, end, lost in self._between()
-        )
+        steps = self._between()
+        waits = (lost * (end - start) * (1 - (start + end) / (2 * self.period)) for start, end, lost in steps)
+        return self.delay + math.fsum(waits)
 
     def quantile(self, q: float) -> float:
         """d + w, P(wait > w) = p^k·(1 - w/R) after k attempts: many events wait exactly until an attempt. Any arrivals.
@@ -106,11 +103,8 @@ class Hybrid:
         0.091
         """
         polls = math.exp(-self.rate * self.period * self.recovered_share) / (self.rate * self.period)
-        late_retries = math.fsum(
-            self.loss**made * (1 - self.loss) * min(1, after / self.period)
-            for made, after in enumerate(self.retries, start=1)
-        )
-        return (polls + late_retries) / self.requests_per_event
+        late = (self.loss**made * min(1, after / self.period) for made, after in enumerate(self.retries, start=1))
+        return (polls + (1 - self.loss) * math.fsum(late)) / self.requests_per_event
 
     @property
     def freshness(self) -> float:

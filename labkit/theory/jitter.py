@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from labkit.checks import number, share
+from labkit.theory.closed_form import check
 from labkit.theory.renewal import IntervalTheory
 from labkit.theory.series import exp_tail
 
@@ -28,7 +29,7 @@ def unequal_empty_share(rate: float, periods: Sequence[float]) -> float:
     >>> round(unequal_empty_share(1 / 353.678, [30, 90]), 3)
     0.847
     """
-    number("rate", rate, "events per second", above=0)
+    check(rate=rate)
     _check(periods)
     return math.fsum(math.exp(-rate * p) for p in periods) / len(periods)
 
@@ -44,10 +45,6 @@ class Jittered(IntervalTheory):
     """
 
     jitter: float
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        share("jitter", self.jitter)
 
     @property
     def mean_wait(self) -> float:

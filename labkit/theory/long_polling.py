@@ -3,12 +3,13 @@
 import math
 from dataclasses import dataclass
 
-from labkit.checks import number, share
+from labkit.checks import share
+from labkit.theory.closed_form import ClosedForm
 from labkit.theory.series import exp_tail
 
 
 @dataclass(frozen=True)
-class LongPolling:
+class LongPolling(ClosedForm):
     """A request answered at the first event or after `wait` seconds W; the next is sent `pause` seconds g later.
 
     Poisson only, and while every answer fits on one page.
@@ -17,16 +18,9 @@ class LongPolling:
     0.02003
     """
 
-    rate: float
     delay: float
     wait: float = 25.0
     pause: float = 0.0
-
-    def __post_init__(self) -> None:
-        number("rate", self.rate, "events per second", above=0)
-        number("delay", self.delay, "seconds", least=0)
-        number("wait", self.wait, "seconds", above=0)
-        number("pause", self.pause, "seconds", least=0)
 
     @property
     def blind(self) -> float:

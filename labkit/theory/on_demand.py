@@ -3,7 +3,8 @@
 import math
 from dataclasses import dataclass
 
-from labkit.checks import number, share
+from labkit.checks import share
+from labkit.theory.closed_form import check
 from labkit.theory.renewal import IntervalTheory
 from labkit.theory.series import exp_tail
 
@@ -19,10 +20,6 @@ class OnDemand(IntervalTheory):
     """
 
     ttl: float = 0.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        number("ttl", self.ttl, "seconds", least=0)
 
     @property
     def fixed_part(self) -> float:
@@ -93,7 +90,5 @@ def on_demand_crossover(rate: float, delay: float = 0.0, ttl: float = 0.0) -> fl
     >>> on_demand_crossover(rate=0.01)
     100.0
     """
-    number("rate", rate, "events per second", above=0)
-    number("delay", delay, "seconds", least=0)
-    number("ttl", ttl, "seconds", least=0)
+    check(rate=rate, delay=delay, ttl=ttl)
     return max(0.0, 1 / rate - 2 * delay - ttl)

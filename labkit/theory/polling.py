@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from labkit.checks import number, one_of, whole
+from labkit.theory.closed_form import check
 from labkit.theory.renewal import IntervalTheory
 from labkit.theory.series import poisson_mean
 
@@ -82,8 +83,7 @@ class Polling(IntervalTheory):
         >>> Polling(1 / 353.678, 10, 0.02).polls(12 * 3600)
         4303
         """
-        number("duration", duration, "seconds", least=0)
-        number("phase", phase, "seconds", least=0)
+        check(duration=duration, phase=phase)
         horizon = round(duration * 1e9)
         if self.fixed == "rate":
             polls = max(0, math.floor((duration - phase) / self.interval) - 1)
@@ -137,8 +137,7 @@ def crossover_interval(
     >>> round(crossover_interval(rate=1 / 353.678, delay=0.02), 3)
     353.638
     """
-    number("rate", rate, "events per second", above=0)
-    number("delay", delay, "seconds", least=0)
+    check(rate=rate, delay=delay)
     number("requests_per_event", requests_per_event, above=0)
     return max(0.0, 1 / (rate * requests_per_event) - _round_trip(delay, fixed))
 
@@ -152,9 +151,7 @@ def best_interval(rate: float, tau: float, delay: float = 0.0, fixed: Literal["d
     >>> best_interval(rate=0.02, tau=100)
     100.0
     """
-    number("rate", rate, "events per second", above=0)
-    number("tau", tau, "seconds", above=0)
-    number("delay", delay, "seconds", least=0)
+    check(rate=rate, tau=tau, delay=delay)
     return max(0.0, math.sqrt(2 * tau / rate) - _round_trip(delay, fixed))
 
 

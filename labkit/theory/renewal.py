@@ -4,22 +4,18 @@ import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
-from labkit.checks import number, share
+from labkit.checks import share
+from labkit.theory.closed_form import ClosedForm
 from labkit.theory.series import exp_tail
 
 
-class RenewalTheory(ABC):
+class RenewalTheory(ClosedForm, ABC):
     """Polls that each find everything since the last one. A subclass knows the distribution of the period P.
 
     Each period is chosen from the past alone: it is fixed, or random, or depends on what was found before.
     """
 
-    rate: float
     delay: float
-
-    def __post_init__(self) -> None:
-        number("rate", self.rate, "events per second", above=0)
-        number("delay", self.delay, "seconds", least=0)
 
     @property
     @abstractmethod
@@ -85,13 +81,8 @@ class IntervalTheory(RenewalTheory):
     (0.92, 1.63, 383.7)
     """
 
-    rate: float
     interval: float
     delay: float
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        number("interval", self.interval, "seconds", above=0)
 
     @property
     def period(self) -> float:

@@ -5,17 +5,11 @@ from labkit.theory.renewal import IntervalTheory
 from labkit.theory.webhook import Webhook
 
 
-class Stream(Webhook):
-    """Each event is written into one open answer as it happens. Any arrivals after the request reaches the source.
+class _OneRequest:
+    """What every stream has in common."""
 
-    >>> Stream(rate=1 / 353.678, delay=0.02).mean_latency
-    0.02
-    """
-
-    @property
-    def requests_per_event(self) -> float:
-        """0 in the long run: one request brings all events."""
-        return 0.0
+    requests_per_event = 0.0
+    """0 in the long run: one request brings all events. It does not show whether the source polls its store."""
 
     def requests(self, duration: float) -> float:
         """1, however long the run: the connection never breaks."""
@@ -23,7 +17,15 @@ class Stream(Webhook):
         return 1.0
 
 
-class FakeStream(IntervalTheory):
+class Stream(_OneRequest, Webhook):
+    """Each event is written into one open answer as it happens. Any arrivals after the request reaches the source.
+
+    >>> Stream(rate=1 / 353.678, delay=0.02).mean_latency
+    0.02
+    """
+
+
+class FakeStream(_OneRequest, IntervalTheory):
     """One open answer, for which the source polls its own store every `interval` seconds T.
 
     >>> FakeStream(rate=1 / 353.678, interval=5, delay=0.02).mean_latency
@@ -35,17 +37,5 @@ class FakeStream(IntervalTheory):
         """T: a look at the store takes no time."""
         return self.interval
 
-    @property
-    def requests_per_event(self) -> float:
-        """0 in the long run: the number of requests does not reveal that the source polls."""
-        return 0.0
-
-    def requests(self, duration: float) -> float:
-        """1, however long the run."""
-        number("duration", duration, "seconds", least=0)
-        return 1.0
-
-    @property
-    def empty_share(self) -> float:
-        """0: looking at the store is not a request."""
-        return 0.0
+    empty_share = 0.0
+    """0: looking at the store is not a request."""

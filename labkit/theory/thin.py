@@ -15,12 +15,8 @@ class Thin(Webhook):
         """3d, for every event: the delivery, the fetch and its answer. Any arrivals."""
         return 3 * self.delay
 
-    @property
-    def requests_per_event(self) -> float:
-        """2: the delivery and the fetch."""
-        return 2.0
+    requests_per_event = 2.0
+    """2: the delivery and the fetch."""
 
-    @property
-    def empty_share(self) -> float:
-        """1/2: the delivery brings no event, the fetch does."""
-        return 0.5
+    empty_share = 0.5
+    """1/2: the delivery brings no event, the fetch does."""

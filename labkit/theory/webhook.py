@@ -4,23 +4,19 @@ import math
 from dataclasses import dataclass
 
 from labkit.checks import number, share
+from labkit.theory.closed_form import ClosedForm
 from labkit.theory.series import exp_tail
 
 
 @dataclass(frozen=True)
-class Webhook:
+class Webhook(ClosedForm):
     """One POST per event, sent at once, `delay` seconds d one way.
 
     >>> Webhook(rate=1 / 353.678, delay=0.02).mean_latency
     0.02
     """
 
-    rate: float
     delay: float
-
-    def __post_init__(self) -> None:
-        number("rate", self.rate, "events per second", above=0)
-        number("delay", self.delay, "seconds", least=0)
 
     @property
     def mean_latency(self) -> float:
@@ -32,19 +28,15 @@ class Webhook:
         share("q", q)
         return self.mean_latency
 
-    @property
-    def requests_per_event(self) -> float:
-        """1 without retries; with them see `attempts_per_event`."""
-        return 1.0
+    requests_per_event = 1.0
+    """1 without retries; with them see `attempts_per_event`."""
 
     def requests(self, duration: float) -> float:
         """Requests per event times λ·duration, the expected number of events. Any stationary arrivals."""
         return self.requests_per_event * self.rate * number("duration", duration, "seconds", least=0)
 
-    @property
-    def empty_share(self) -> float:
-        """0: each request brings an event."""
-        return 0.0
+    empty_share = 0.0
+    """0: each request brings an event."""
 
     @property
     def freshness(self) -> float:
