@@ -1,6 +1,7 @@
 """The source's HTTP interface: a Flask app."""
 
 import sqlite3
+from functools import cached_property
 
 from flask import Flask, Response, abort, request
 from werkzeug.exceptions import HTTPException
@@ -124,6 +125,16 @@ def create_app(source: Publisher) -> Flask:
         return store.subscription(id) or abort(404, f"there is no subscription {id[:80]!r}")
 
     return app
+
+
+class EventSource(Publisher):
+    """A toy event source: `emit` events, and serve `app`, which lists them and takes subscriptions.
+
+    Without arguments: in memory, on the machine's clock, delivering to loopback addresses.
+    """
+
+    app = cached_property(create_app)
+    """The WSGI app, with the routes of `docs/http.md`."""
 
 
 def _shown(subscription: Subscription) -> dict[str, object]:
