@@ -31,10 +31,8 @@ class Database:
         self._lock, self._busy = RLock(), busy
         try:
             self._db = sqlite3.connect(path, timeout=busy, isolation_level=None, check_same_thread=False)
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute(f"PRAGMA synchronous = {synchronous}")
-            self._db.execute("PRAGMA foreign_keys = ON")
-            self._db.executescript(schema)
+            pragmas = f"PRAGMA journal_mode = WAL; PRAGMA synchronous = {synchronous}; PRAGMA foreign_keys = ON;"
+            self._db.executescript(pragmas + schema)
             self._db.executescript("BEGIN IMMEDIATE; COMMIT")  # a file that cannot be written is refused now
             self._db.execute("PRAGMA busy_timeout = 0")  # from here on, _begin does the waiting
         except sqlite3.Error as error:

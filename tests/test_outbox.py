@@ -36,7 +36,7 @@ class Office:
         self.db = open_database(path, "OFF")
         self.store, self.outbox = Store(b"k" * 16, self.db), Outbox(self.db)
         for number in range(endpoints):
-            self.store.subscribe(f"sub_{number}", f"http://shop-{number}/", [], SECRET)
+            self.store.subscribe(f"sub_{number}", f"http://shop-{number}/", [], SECRET, "full", (1, 0.0))
             self.store.activate(f"sub_{number}")
 
     def add(self, *ids: str, now: int = 0) -> None:
@@ -91,8 +91,8 @@ def test_if_a_later_row_fails_the_event_is_not_there_either(table: str, kind: st
 
 
 def test_an_event_is_due_at_once_to_each_active_endpoint_that_wants_it(office: Office) -> None:
-    office.store.subscribe("sub_new", "http://new/", [], SECRET)
-    office.store.subscribe("sub_b", "http://b/", ["b"], SECRET)
+    office.store.subscribe("sub_new", "http://new/", [], SECRET, "full", (1, 0.0))
+    office.store.subscribe("sub_b", "http://b/", ["b"], SECRET, "full", (1, 0.0))
     office.store.activate("sub_b")
     office.add("evt_1")
     assert names(office.claim()) == [("sub_0", "evt_1"), ("sub_1", "evt_1")]
@@ -113,7 +113,7 @@ def test_what_is_claimed_is_not_claimed_again_until_its_lease_has_run_out(office
 def test_a_delivery_is_not_claimed_before_it_is_due(office: Office) -> None:
     office.add("evt_1")
     for delivery in office.claim(0):
-        office.outbox.finish(delivery, 0, 500, "", "pending", again_at=300)
+        office.outbox.finish(delivery, 0, 500, "", "pending", due_at=300)
     assert office.outbox.next_due(0) == 300
     assert office.claim(299) == []
     assert [delivery.attempt for delivery in office.claim(300)] == [2, 2]
@@ -175,7 +175,7 @@ def test_a_claim_takes_no_longer_for_a_long_backlog(due_at: int) -> None:
         with closing(office.db):
             office.store.unsubscribe("sub_1")
             office.add(*(f"evt_{number}" for number in range(backlog)), now=due_at)
-            office.store.subscribe("sub_2", "http://shop-2/", [], SECRET)
+            office.store.subscribe("sub_2", "http://shop-2/", [], SECRET, "full", (1, 0.0))
             office.store.activate("sub_2")
             office.claim(0, in_flight=5)
             office.add("evt_new", now=1)

@@ -10,7 +10,6 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS effects (id TEXT PRIMARY KEY, body BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS quarantine (id TEXT PRIMARY KEY, body BLOB NOT NULL);
 """
-Effect = Callable[[sqlite3.Connection], object]
 
 
 class Inbox:
@@ -23,7 +22,7 @@ class Inbox:
     def __init__(self, path: str = ":memory:") -> None:
         self._db = Database(path, _SCHEMA)
 
-    def record(self, id: str, body: bytes, effect: Effect | None = None) -> bool:
+    def record(self, id: str, body: bytes, effect: Callable[[sqlite3.Connection], object] | None = None) -> bool:
         """Record an event, and have its effect, unless it is on record; True if it is new.
 
         `effect` writes through the connection that it is given: in the same transaction, so that both are there or
@@ -44,8 +43,7 @@ class Inbox:
 
     def effects(self) -> int:
         """How many events have had their effect."""
-        count: int = self._db.read("SELECT count(*) FROM effects")[0][0]
-        return count
+        return int(self._db.read("SELECT count(*) FROM effects")[0][0])
 
     def close(self) -> None:
         self._db.close()

@@ -2,6 +2,7 @@
 
 import socket
 import traceback
+from contextlib import suppress
 from hmac import compare_digest
 from http import HTTPStatus
 from io import BytesIO
@@ -16,17 +17,17 @@ from labkit.server.response import ClientLeftError, Response
 
 
 class Connection:
-    """Answers the requests of one connection; `base_environ` is what all environs have in common (SERVER_PORT, …)."""
+    """Answers the requests of one connection; `base` is what all environs have in common (SERVER_PORT, …)."""
 
     def __init__(
-        self, client: socket.socket, app: WSGIApplication, base_environ: WSGIEnvironment, limits: RequestLimits
+        self, client: socket.socket, app: WSGIApplication, base: WSGIEnvironment, limits: RequestLimits
     ) -> None:
-        self._client, self._app, self._base_environ, self._limits = client, app, base_environ, limits
+        self._client, self._app, self._base_environ, self._limits = client, app, base, limits
         self._reader, self._requests = Reader(client), 0
 
     def run(self) -> None:
         """Answer requests until the client or the server ends the connection."""
-        try:
+        with suppress(OSError, ClientLeftError):
             self._client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             while self._exchange():
                 pass
@@ -34,16 +35,11 @@ class Connection:
             self._reader.deadline = monotonic() + self._limits.linger
             while self._reader.receive():  # unread bytes would make the kernel reset the connection and drop the answer
                 pass
-        except (OSError, ClientLeftError):
-            pass
 
     def _exchange(self) -> bool:
         """Answer one request; True if another may follow."""
         self._reader.deadline = monotonic() + self._limits.idle
-        try:
-            if not self._reader.peek():
-                return False
-        except TimeoutError:
+        if not self._reader.peek():
             return False
         self._reader.deadline = monotonic() + self._limits.request
         self._requests += 1
@@ -96,10 +92,8 @@ class Connection:
 
     def _answer(self, request: Request) -> bool:
         """Call the app and send each chunk as it is yielded; False if the connection must end with this answer."""
-        environ, response = (
-            self._environ(request),
-            Response(self._send, request.method, request.version, request.closes),
-        )
+        environ = self._environ(request)
+        response = Response(self._send, request.method, request.version, request.closes)
         try:
             chunks = self._app(environ, response.start)
             try:

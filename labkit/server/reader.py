@@ -1,6 +1,7 @@
 """Lines and bytes from a connection, within limits and by a deadline."""
 
 import socket
+from contextlib import suppress
 
 from labkit.clock import monotonic
 
@@ -19,9 +20,10 @@ class Reader:
         self._connection, self._buffer, self.deadline = connection, bytearray(), 0.0
 
     def peek(self) -> bool:
-        """Wait for the first byte; False if the client closed instead."""
+        """Wait for the first byte; False if the client closed instead, or the deadline has passed."""
         if not self._buffer:
-            self._buffer += self.receive()
+            with suppress(TimeoutError):
+                self._buffer += self.receive()
         return bool(self._buffer)
 
     def line(self, limit: int, too_long: int = 400) -> bytes:

@@ -39,9 +39,9 @@ class Response:
         self._chunked = self._remaining is None and not self.bodiless and self._version == "1.1"
         dropped = (*_SET_BY_THE_SERVER, "content-length") if empty else _SET_BY_THE_SERVER
         added = [("Server", "labkit"), ("Date", formatdate(usegmt=True))]
-        sent = [each for each in added if each[0].lower() not in given]
-        sent += [each for each in headers if each[0].lower() not in dropped]
-        lines = [f"HTTP/1.1 {status}", *(f"{name}: {value}" for name, value in sent)]
+        lines = [f"HTTP/1.1 {status}"]
+        lines += [f"{name}: {value}" for name, value in added if name.lower() not in given]
+        lines += [f"{name}: {value}" for name, value in headers if name.lower() not in dropped]
         if self._chunked:
             lines.append("Transfer-Encoding: chunked")
         if self.closes:

@@ -28,9 +28,7 @@ class Server:
     In a `with` block it stops at the end of the block, otherwise at the end of the process.
     """
 
-    def __init__(
-        self, app: WSGIApplication, port: int = 0, prefix: str = "", limits: RequestLimits = DEFAULT_LIMITS
-    ) -> None:
+    def __init__(self, app: WSGIApplication, port: int, prefix: str, limits: RequestLimits) -> None:
         self.prefix, self.requests = prefix, 0
         self._app, self._limits, self._log = app, limits, StringIO()
         self._lock = Lock()

@@ -1,18 +1,19 @@
-"""The source's HTTP interface: a Flask app. An error is answered as a problem (RFC 9457) that names the value."""
+"""The source's HTTP interface: a Flask app."""
 
 import sqlite3
-from http import HTTPStatus
+from functools import cached_property
 
 from flask import Flask, Response, abort, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing.exceptions import WebsocketMismatch
 
 from labkit.clock import NANO
-from labkit.event import from_json, timestamp, to_json
-from labkit.source.bodies import LONGEST_KEY, Emit, Redeliver, Subscribe, body, check_instant
+from labkit.event import from_json, timestamp
+from labkit.source.answers import json_answer, problem, refuse
+from labkit.source.bodies import LONGEST_KEY, Emit, Redeliver, Subscribe, body
 from labkit.source.endpoint import check_endpoint
 from labkit.source.limiter import add_rate_limit
-from labkit.source.listing import add_listing, json_answer
+from labkit.source.listing import add_listing
 from labkit.source.publisher import Publisher
 from labkit.source.store import Subscription
 from labkit.source.websocket import add_websocket
@@ -42,35 +43,28 @@ def create_app(source: Publisher) -> Flask:
         if store.event(id) is None:
             abort(404, f"there is no event {id[:80]!r}")
         at = store.acknowledge(id, source.clock.unix_nanoseconds())
-        return json_answer(to_json({"id": id, "acknowledged_at": timestamp(at / NANO)}))
+        return json_answer({"id": id, "acknowledged_at": timestamp(at / NANO)})
 
     @app.post("/events")
     def emit() -> Response:
         emitted, key = body(Emit), request.headers.get("Idempotency-Key", "")
         if len(key) > LONGEST_KEY:
             abort(400, f"Idempotency-Key must be at most {LONGEST_KEY} characters, got {len(key)}: {key[:40]!r}…")
-        try:
-            if emitted.timestamp:
-                check_instant(emitted.timestamp)
-            answer = store.remembered(key, request.get_data()) if key else None
-            if answer is None:
-                raw = request.get_data()
-                answer = source.emit(emitted.type, emitted.data, occurred=emitted.timestamp, key=key, body=raw)
-        except ValueError as error:
-            abort(422, str(error))
-        return json_answer(answer, 201)
+        with refuse(422):
+            raw = request.get_data()
+            event = source.emit(emitted.type, emitted.data, occurred=emitted.timestamp, key=key, body=raw)
+        return json_answer(event, 201)
 
     @app.post("/subscriptions")
     def subscribe() -> Response:
         asked = body(Subscribe)
-        try:
+        with refuse(422):
             check_endpoint(asked.url, request.host_url)
             batch = (asked.batch.count, asked.batch.seconds) if asked.batch else (1, 0.0)
             subscription, new = source.subscribe(asked.url, asked.types, asked.secret, asked.payload, batch)
-        except ValueError as error:
-            abort(422, str(error))
-        shown = {**_shown(subscription), "secret": subscription.secret} if new else _shown(subscription)
-        return json_answer(to_json(shown), 201 if new else 200)
+        if not new:
+            return json_answer(_shown(subscription))
+        return json_answer({**_shown(subscription), "secret": subscription.secret}, 201)
 
     @app.post("/subscriptions/<id>/verify")
     def verify(id: str) -> Response:
@@ -85,15 +79,15 @@ def create_app(source: Publisher) -> Flask:
         if not isinstance(answered, dict) or answered.get("challenge") != challenge:
             abort(422, f'{subscription.url} must answer {{"challenge": "…"}} with the value it was sent')
         store.activate(id)
-        return json_answer(to_json(_shown(_subscription(id))))
+        return json_answer(_shown(_subscription(id)))
 
     @app.get("/subscriptions")
     def list_subscriptions() -> Response:
-        return json_answer(to_json({"subscriptions": [_shown(each) for each in store.subscriptions()]}))
+        return json_answer({"subscriptions": [_shown(each) for each in store.subscriptions()]})
 
     @app.get("/subscriptions/<id>")
     def one_subscription(id: str) -> Response:
-        return json_answer(to_json(_shown(_subscription(id))))
+        return json_answer(_shown(_subscription(id)))
 
     @app.delete("/subscriptions/<id>")
     def unsubscribe(id: str) -> Response:
@@ -107,33 +101,40 @@ def create_app(source: Publisher) -> Flask:
             {"event": event, "number": number, "at": timestamp(at / NANO), "status": status, "error": error}
             for event, number, at, status, error in rows
         ]
-        return json_answer(to_json({"attempts": shown}))
+        return json_answer({"attempts": shown})
 
     @app.post("/subscriptions/<id>/test")
     def test(id: str) -> Response:
-        subscription = _subscription(id)
-        attempt = source.test(subscription)
-        return json_answer(to_json({"verdict": attempt.verdict, "status": attempt.status, "error": attempt.error}))
+        attempt = source.test(_subscription(id))
+        return json_answer({"verdict": attempt.verdict, "status": attempt.status, "error": attempt.error})
 
     @app.post("/subscriptions/<id>/redeliver")
     def redeliver(id: str) -> Response:
         subscription, asked = _subscription(id), body(Redeliver)
-        try:
-            after = store.place(asked.since) if asked.since else 0
-        except ValueError as error:
-            abort(422, str(error))
+        with refuse(422):
+            after = store.place(asked.since)
         if subscription.status != "active":
             abort(422, f"subscription {id} is {subscription.status}: verify it first")
-        return json_answer(to_json({"redelivered": source.redeliver(subscription, after)}), 202)
+        return json_answer({"redelivered": source.redeliver(subscription, after)}, 202)
 
     @app.get("/healthz")
     def healthy() -> Response:
-        return json_answer(b'{"status":"ok"}')
+        return json_answer({"status": "ok"})
 
     def _subscription(id: str) -> Subscription:
         return store.subscription(id) or abort(404, f"there is no subscription {id[:80]!r}")
 
     return app
+
+
+class EventSource(Publisher):
+    """A toy event source: `emit` events, and serve `app`, which lists them and takes subscriptions.
+
+    Without arguments: in memory, on the machine's clock, delivering to loopback addresses.
+    """
+
+    app = cached_property(create_app)
+    """The WSGI app, with the routes of `docs/http.md`."""
 
 
 def _shown(subscription: Subscription) -> dict[str, object]:
@@ -150,18 +151,15 @@ def _shown(subscription: Subscription) -> dict[str, object]:
 
 def _problem(error: HTTPException) -> Response:
     """Any HTTP error as application/problem+json, with its own headers (Allow, Retry-After) kept."""
-    status = HTTPStatus(error.code or 500)
     headers = [(name, value) for name, value in error.get_headers() if name != "Content-Type"]
     detail = error.description
     if isinstance(error, WebsocketMismatch):
         detail = f"{request.path[:80]} is not a WebSocket: GET /ws is"
     elif detail == type(error).description:  # Werkzeug's own words, which name no value
         detail = f"{request.method} {request.path[:80]}: {detail}"
-    problem = {"type": "about:blank", "title": status.phrase, "status": status.value, "detail": detail}
-    return Response(to_json(problem), status.value, headers, mimetype="application/problem+json")
+    return problem(error.code or 500, detail, headers)
 
 
 def _unavailable(error: sqlite3.OperationalError) -> Response:
     """The database is locked, or the disk full: nothing was stored, and the client may try again."""
-    problem = {"type": "about:blank", "title": "Service Unavailable", "status": 503, "detail": f"not stored: {error}"}
-    return Response(to_json(problem), 503, {"Retry-After": "1"}, mimetype="application/problem+json")
+    return problem(503, f"not stored: {error}", [("Retry-After", "1")])

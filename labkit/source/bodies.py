@@ -9,6 +9,7 @@ from flask import abort, request
 
 from labkit.checks import number, whole
 from labkit.event import TYPE, from_json
+from labkit.source.answers import refuse
 from labkit.wire import LARGEST_BATCH, LARGEST_BODY, LONGEST_BATCH_WAIT
 
 MOST_TYPES = 100
@@ -25,6 +26,13 @@ class Emit(msgspec.Struct, forbid_unknown_fields=True):
     type: Type
     data: dict[str, Any]
     timestamp: Instant = ""
+
+    def __post_init__(self) -> None:
+        """Refuse an Instant that is not on the calendar: 2018-02-30."""
+        try:
+            datetime.fromisoformat(self.timestamp or "1970-01-01")
+        except ValueError as error:
+            raise ValueError(f"timestamp {self.timestamp!r} is no instant: {error}") from None
 
 
 class Redeliver(msgspec.Struct, forbid_unknown_fields=True):
@@ -69,8 +77,6 @@ def body(shape: type[Body]) -> Body:
         return msgspec.convert(document, shape, strict=True)
     except msgspec.ValidationError as error:
         abort(422, f"{str(error)[:400]}{_got(document, str(error))}")
-    except ValueError as error:
-        abort(422, str(error))
 
 
 def _got(document: Any, complaint: str) -> str:
@@ -92,23 +98,15 @@ def _check_integers(document: object, where: str = "$") -> None:
         for index, child in enumerate(document):
             _check_integers(child, f"{where}[{index}]")
     elif isinstance(document, int) and not -(2**63) <= document < 2**63:
-        raise ValueError(f"Expected an integer of 64 bits - at `{where}`, got {document!s:.40}")
-
-
-def check_instant(text: str) -> None:
-    """Whether a text of an Instant's form is on the calendar: 2018-02-30 is not."""
-    try:
-        datetime.fromisoformat(text)
-    except ValueError as error:
-        raise ValueError(f"timestamp {text!r} is no instant: {error}") from None
+        abort(422, f"Expected an integer of 64 bits - at `{where}`, got {document!s:.40}")
 
 
 def types(listed: str) -> list[str]:
-    """The types of a query, between commas."""
+    """The types in the query, between commas; otherwise 400."""
     try:
         return msgspec.convert(listed.split(","), Types)
     except msgspec.ValidationError:
-        raise ValueError(f"type must be 1 to {MOST_TYPES} event types between commas, got {listed[:80]!r}") from None
+        abort(400, f"type must be 1 to {MOST_TYPES} event types between commas, got {listed[:80]!r}")
 
 
 def query(*known: str) -> dict[str, str]:
@@ -124,15 +122,11 @@ def query(*known: str) -> dict[str, str]:
 def seconds(name: str, text: str, most: float, least: float = 0.0) -> float:
     """A time in the query, written in decimal digits; otherwise 400."""
     decimal = re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text)
-    try:
+    with refuse(400):
         return number(name, float(text) if decimal else text[:40], "seconds", least=least, most=most)
-    except ValueError as error:
-        abort(400, str(error))
 
 
 def whole_number(name: str, text: str, least: int, most: int) -> int:
     """A whole number in the query, written in decimal digits; otherwise 400."""
-    try:
+    with refuse(400):
         return whole(name, int(text) if re.fullmatch("[0-9]{1,9}", text) else text[:40], least, most)
-    except ValueError as error:
-        abort(400, str(error))

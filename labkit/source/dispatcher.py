@@ -25,9 +25,7 @@ R = TypeVar("R")
 class Dispatcher:
     """Sends what the outbox holds. Each attempt is a task of its own, so endpoints do not wait for each other."""
 
-    def __init__(
-        self, outbox: Outbox, clock: Clock, client: httpx.Client, profile: RetryProfile, seed: int | str
-    ) -> None:
+    def __init__(self, outbox: Outbox, clock: Clock, client: httpx.Client, profile: RetryProfile, seed: str) -> None:
         self.outbox, self.clock, self.client, self.profile, self.seed = outbox, clock, client, profile, seed
         self._changed = clock.condition()
         self._news = self._stopped = False
@@ -67,11 +65,9 @@ class Dispatcher:
         if self._stopped and not attempt.status:
             return
         crash_point("before the mark")
-        outcome, again_at = self._next_attempt(group[0], attempt)
-        for delivery in group:
-            self._retry_while_locked(
-                self.outbox.finish, delivery, sent_at, attempt.status, attempt.error, outcome, again_at
-            )
+        outcome, due_at = self._next_attempt(group[0], attempt)
+        for each in group:
+            self._retry_while_locked(self.outbox.finish, each, sent_at, attempt.status, attempt.error, outcome, due_at)
         if attempt.verdict == "gone":
             self._retry_while_locked(self.outbox.end, subscription.id)
         self.wake()

@@ -11,8 +11,7 @@ def check_endpoint(url: str, own: str) -> None:
 
     `own` is the source's own URL, which cannot.
     """
-    reason = _why_not(url, own)
-    if reason:
+    if reason := _why_not(url, own):
         raise ValueError(f"url {url[:200]!r} cannot be an endpoint: {reason}")
 
 
@@ -25,25 +24,20 @@ def _why_not(url: str, own: str) -> str:
         _ = httpx.URL(url).host  # the client that will call it must be able to read it too
     except (ValueError, httpx.InvalidURL) as error:
         return str(error)
-    if parts.scheme not in ("http", "https"):
-        return "it must start with http:// or https://"
-    if not host:
-        return "it names no host"
-    if port == 0:
-        return "port 0 cannot be called"
-    if "@" in parts.netloc:
-        return "it carries a user name"
-    if "#" in url:
-        return "it carries a fragment"
-    if not re.fullmatch(r"[a-z0-9._-]+|[0-9a-f:.]+", host):
-        return f"{host!r} is not a host name or address"
-    if (host, port) == _origin(own):
-        return "it is the source itself"
-    return ""
+    reasons = {
+        "it must start with http:// or https://": parts.scheme not in ("http", "https"),
+        "it names no host": not host,
+        "port 0 cannot be called": port == 0,
+        "it carries a user name": "@" in parts.netloc,
+        "it carries a fragment": "#" in url,
+        f"{host!r} is not a host name or address": not re.fullmatch(r"[a-z0-9._-]+|[0-9a-f:.]+", host),
+        "it is the source itself": (host, port) == _origin(own),
+    }
+    return next((reason for reason, applies in reasons.items() if applies), "")
 
 
 def _origin(url: str) -> tuple[str, int]:
     """Host and port in one spelling: lower case, no final dot, the scheme's default port if none is given."""
     parts = urlsplit(url)
-    port = parts.port
-    return (parts.hostname or "").rstrip("."), (443 if parts.scheme == "https" else 80) if port is None else port
+    default = 443 if parts.scheme == "https" else 80
+    return (parts.hostname or "").rstrip("."), default if parts.port is None else parts.port

@@ -45,11 +45,10 @@ def add_rate_limit(app: Flask, rate_limit: RateLimit, clock: Clock) -> None:
 
         @app.before_request
         def limit() -> None:
-            if request.method in ("GET", "HEAD") and request.path != "/healthz":
-                left = window.refuse(request.remote_addr or "", clock.now())
-                if left:
-                    said = f"{rate_limit.requests} requests in {rate_limit.seconds:g} s are the most"
-                    raise TooManyRequests(f"{said}; come back in {math.ceil(left)} s", retry_after=math.ceil(left))
+            limited = request.method in ("GET", "HEAD") and request.path != "/healthz"
+            if limited and (left := window.refuse(request.remote_addr or "", clock.now())):
+                said = f"{rate_limit.requests} requests in {rate_limit.seconds:g} s are the most"
+                raise TooManyRequests(f"{said}; come back in {math.ceil(left)} s", retry_after=math.ceil(left))
 
     if rate_limit.poll_interval:
 

@@ -3,10 +3,11 @@
 import math
 from collections.abc import Callable, Iterator
 
-from flask import Flask, Response, abort, request
+from flask import Flask, Response, request
 
 from labkit.clock import Clock, Condition
 from labkit.event import to_json
+from labkit.source.answers import refuse, tagged_answer
 from labkit.source.bodies import query, seconds, types, whole_number
 from labkit.source.store import Store
 from labkit.wire import HEARTBEAT, LARGEST_PAGE, LONGEST_WAIT, PAGE, SHORTEST_LOOK
@@ -23,10 +24,7 @@ def add_listing(app: Flask, store: Store, clock: Clock, news: Condition) -> None
         asked = query("after", "limit", "type", "wait")
         limit = whole_number("limit", asked.get("limit", str(PAGE)), 1, LARGEST_PAGE)
         wait = seconds("wait", asked.get("wait", "0"), LONGEST_WAIT)
-        try:
-            wanted = types(asked["type"]) if "type" in asked else []
-        except ValueError as error:
-            abort(400, str(error))
+        wanted = types(asked["type"]) if "type" in asked else []
         after, until = place(store, asked.get("after", "")), clock.now() + wait
         with news:
             while True:
@@ -35,34 +33,27 @@ def add_listing(app: Flask, store: Store, clock: Clock, news: Condition) -> None
                 if documents or left <= 0 or not news.wait(left):
                     break
         tag = f"{after}-{last}-{has_more:d}"  # with the URL it determines the page: events do not change
-        if request.if_none_match.contains_weak(tag):
-            return unchanged(tag)
         tail = to_json({"next": store.cursor(last), "has_more": has_more})
-        return json_answer(b'{"events":[' + b",".join(documents) + b"]," + tail[1:], tag=tag)
+        return tagged_answer(b'{"events":[' + b",".join(documents) + b"]," + tail[1:], tag)
 
     @app.get("/feed")
     def feed() -> Response:
         last = whole_number("last", query("last").get("last", str(PAGE)), 1, LARGEST_PAGE)
         documents, seq = store.newest(last)
-        tag = f"{last}-{seq}"
-        if request.if_none_match.contains_weak(tag):
-            return unchanged(tag)
-        return json_answer(b'{"events":[' + b",".join(documents) + b"]}", tag=tag)
+        return tagged_answer(b'{"events":[' + b",".join(documents) + b"]}", f"{last}-{seq}")
 
     @app.get("/stream")
     def stream() -> Response:
-        asked = query("after")
-        after = place(store, request.headers.get("Last-Event-ID", "") or asked.get("after", ""))
-        return event_stream(after, lambda after: wait_for_events(store, news, after))
+        return event_stream(query("after"), lambda after: wait_for_events(store, news, after))
 
     @app.get("/fake-stream")
     def fake_stream() -> Response:
         asked = query("after", "interval")
-        after = place(store, request.headers.get("Last-Event-ID", "") or asked.get("after", ""))
         interval = seconds("interval", asked.get("interval", "5"), HEARTBEAT, least=SHORTEST_LOOK)
-        return event_stream(after, lambda after: poll_store(store, clock, after, interval))
+        return event_stream(asked, lambda after: poll_store(store, clock, after, interval))
 
-    def event_stream(after: int, read: Callable[[int], list[tuple[int, bytes]]]) -> Response:
+    def event_stream(asked: dict[str, str], read: Callable[[int], list[tuple[int, bytes]]]) -> Response:
+        after = place(store, request.headers.get("Last-Event-ID", "") or asked.get("after", ""))
         return Response(blocks(after, read), mimetype="text/event-stream", headers={"Cache-Control": "no-store"})
 
     def blocks(after: int, read: Callable[[int], list[tuple[int, bytes]]]) -> Iterator[bytes]:
@@ -93,18 +84,6 @@ def poll_store(store: Store, clock: Clock, after: int, interval: float) -> list[
 
 
 def place(store: Store, cursor: str) -> int:
-    """The place that a cursor stands for, 0 for an empty one; 400 if it is not this source's."""
-    try:
-        return store.place(cursor) if cursor else 0
-    except ValueError as error:
-        abort(400, str(error))
-
-
-def json_answer(document: bytes, status: int = 200, tag: str = "") -> Response:
-    headers = {"ETag": f'"{tag}"'} if tag else None
-    return Response(document, status, headers, mimetype="application/json")
-
-
-def unchanged(tag: str) -> Response:
-    """304: the answer that the client holds is still good (RFC 9110, 15.4.5)."""
-    return Response(status=304, headers={"ETag": f'"{tag}"'})
+    """The place that a cursor stands for; 400 if it is not this source's."""
+    with refuse(400):
+        return store.place(cursor)

@@ -3,13 +3,14 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from labkit.event import to_json
 from labkit.source.store import COLUMNS, Subscription, from_row
 from labkit.sqlite import Database
 
 _PENDING = "status = 'pending'"
+_WAITING = f"{_PENDING} AND leased_until = 0"
+_IN_FLIGHT = f"SELECT count(*) FROM deliveries WHERE subscription = ? AND {_PENDING} AND leased_until > 0"
 _EVER = 2**63 - 1
 BATCH_BYTES = 200_000
 """Bytes of the events of a batch that has more than one: a receiver takes a body of 262,144."""
@@ -26,13 +27,14 @@ class Delivery:
     attempt: int
     step: int
     """Its place in the retry schedule, from 1: `attempt`, unless it is a redelivery."""
+    due_at: int
 
     @property
     def body(self) -> bytes:
         """What is sent: the event as it stands in the list; without its data if the subscription's payload is thin.
 
         >>> thin = Subscription("sub_1", "http://shop/hook", (), "active", "whsec_", "thin")
-        >>> Delivery(thin, 1, "evt_1", b'{"id":"evt_1","type":"a","timestamp":"t","data":{"n":1}}', 1, 1).body
+        >>> Delivery(thin, 1, "evt_1", b'{"id":"evt_1","type":"a","timestamp":"t","data":{"n":1}}', 1, 1, 0).body
         b'{"id":"evt_1","type":"a","timestamp":"t","data":{}}'
         """
         if self.subscription.payload == "full":
@@ -58,45 +60,34 @@ class Outbox:
         Each item goes into one request: one delivery, or up to `batch_count` of a subscription with batches, as soon as
         the first of them is due or that many are waiting.
         """
-        due = []
+        due: list[tuple[Delivery, ...]] = []
         with self._db.transaction() as sql:
-            sql.execute(
-                f"UPDATE deliveries SET leased_until = 0 WHERE {_PENDING} AND leased_until BETWEEN 1 AND ?", (now,)
-            )
-            waiting = sql.execute(
-                f"SELECT {COLUMNS} FROM subscriptions AS s WHERE EXISTS (SELECT 1 FROM deliveries"
-                f" WHERE subscription = s.id AND {_PENDING} AND leased_until = 0 AND due_at <= :now)"
-                " OR CASE WHEN batch_count > 1 THEN batch_count <= (SELECT count(*) FROM deliveries"
-                f" WHERE subscription = s.id AND {_PENDING} AND leased_until = 0) END ORDER BY rowid",
-                {"now": now},
+            expired = f"{_PENDING} AND leased_until BETWEEN 1 AND ?"
+            sql.execute(f"UPDATE deliveries SET leased_until = 0 WHERE {expired}", (now,))
+            subscriptions = sql.execute(
+                f"SELECT {COLUMNS} FROM subscriptions AS s"
+                f" WHERE EXISTS (SELECT 1 FROM deliveries WHERE subscription = s.id AND {_WAITING} AND due_at <= ?)"
+                " OR CASE WHEN batch_count > 1 THEN batch_count <="
+                f" (SELECT count(*) FROM deliveries WHERE subscription = s.id AND {_WAITING}) END ORDER BY rowid",
+                (now,),
             ).fetchall()
-            for subscription in map(from_row, waiting):
+            for subscription in map(from_row, subscriptions):
                 due_by = now if subscription.batch_count == 1 else _EVER
-                (flying,) = sql.execute(
-                    f"SELECT count(*) FROM deliveries WHERE subscription = ? AND {_PENDING} AND leased_until > 0",
-                    (subscription.id,),
-                ).fetchone()
+                in_flight_now = sql.execute(_IN_FLIGHT, (subscription.id,)).fetchone()[0]
                 rows = sql.execute(
-                    "SELECT d.due_at, seq, e.id, e.json, d.attempts, d.earlier"
-                    f" FROM deliveries AS d JOIN events AS e USING (seq) WHERE subscription = ? AND {_PENDING}"
-                    " AND leased_until = 0 AND due_at <= ? ORDER BY due_at, seq LIMIT ?",
-                    (subscription.id, due_by, max(0, in_flight - flying)),
-                ).fetchall()
-                for group, full in batches(rows, subscription.batch_count):
-                    if group[0][0] <= now or full:
-                        due.append((subscription, group))
+                    "SELECT seq, e.id, e.json, attempts + 1, attempts + 1 - earlier, due_at"
+                    " FROM deliveries JOIN events AS e USING (seq)"
+                    f" WHERE subscription = ? AND {_WAITING} AND due_at <= ? ORDER BY due_at, seq LIMIT ?",
+                    (subscription.id, due_by, max(0, in_flight - in_flight_now)),
+                )
+                waiting = [Delivery(subscription, *row) for row in rows]
+                groups = batches(waiting, subscription.batch_count)
+                due += [group for group, full in groups if full or group[0].due_at <= now]
             sql.executemany(
                 "UPDATE deliveries SET leased_until = ? WHERE subscription = ? AND seq = ?",
-                [(now + lease, subscription.id, row[1]) for subscription, group in due for row in group],
+                [(now + lease, each.subscription.id, each.seq) for group in due for each in group],
             )
-        due.sort(key=lambda item: item[1][0][:2])
-        return [
-            tuple(
-                Delivery(subscription, seq, event_id, document, attempts + 1, attempts + 1 - earlier)
-                for _, seq, event_id, document, attempts, earlier in group
-            )
-            for subscription, group in due
-        ]
+        return sorted(due, key=lambda group: (group[0].due_at, group[0].seq))
 
     def next_due(self, now: int) -> int | None:
         """The next instant after `now` at which a delivery becomes due or a lease ends; None if there is none."""
@@ -108,21 +99,25 @@ class Outbox:
         return min((due for (due,) in rows if due is not None), default=None)
 
     def finish(
-        self, delivery: Delivery, sent_at: int, status: int, error: str, outcome: str, again_at: int | None = None
+        self, delivery: Delivery, sent_at: int, status: int, error: str, outcome: str, due_at: int | None
     ) -> None:
-        """Record how an attempt ended. `outcome` is delivered, dead, or pending: then it is due again at `again_at`.
+        """Record how an attempt ended. `outcome` is delivered, dead, or pending: then it is due again at `due_at`.
 
         A delivery that another attempt has delivered, or a 410 ended, in the meantime does not become pending again.
         """
-        where = (delivery.subscription.id, delivery.seq)
-        with self._db.transaction() as sql:
-            for (number,) in sql.execute(  # no row: unsubscribed in the meantime, and nothing to record
-                "UPDATE deliveries SET attempts = attempts + 1, due_at = coalesce(:again_at, due_at), leased_until = 0,"
+        where = {"id": delivery.subscription.id, "seq": delivery.seq}
+        with self._db.transaction() as sql:  # unsubscribed in the meantime: no row, and nothing to record
+            sql.execute(
+                "UPDATE deliveries SET attempts = attempts + 1, due_at = coalesce(:due_at, due_at), leased_until = 0,"
                 " status = iif(status = 'pending' OR :outcome = 'delivered', :outcome, status)"
-                " WHERE subscription = :id AND seq = :seq RETURNING attempts",
-                {"again_at": again_at, "outcome": outcome, "id": where[0], "seq": where[1]},
-            ).fetchall():
-                sql.execute("INSERT INTO attempts VALUES (?, ?, ?, ?, ?, ?)", (*where, number, sent_at, status, error))
+                " WHERE subscription = :id AND seq = :seq",
+                {**where, "due_at": due_at, "outcome": outcome},
+            )
+            sql.execute(
+                "INSERT INTO attempts SELECT subscription, seq, attempts, :sent_at, :status, :error"
+                " FROM deliveries WHERE subscription = :id AND seq = :seq",
+                {**where, "sent_at": sent_at, "status": status, "error": error},
+            )
 
     def end(self, subscription: str) -> None:
         """End a subscription: nothing more is sent to its endpoint, and what was pending is dead."""
@@ -163,18 +158,14 @@ class Outbox:
         )
 
 
-def batches(rows: list[Any], count: int) -> Iterator[tuple[list[Any], bool]]:
-    """Rows in groups of up to `count` and of at most BATCH_BYTES; with each, whether it is full."""
-    group: list[Any] = []
+def batches(deliveries: list[Delivery], count: int) -> Iterator[tuple[tuple[Delivery, ...], bool]]:
+    """Deliveries in groups of up to `count` and of at most BATCH_BYTES; with each, whether it is full."""
+    group: tuple[Delivery, ...] = ()
     size = 0
-    for row in rows:
-        if group and size + len(row[3]) > BATCH_BYTES:
+    for each in deliveries:
+        if group and (len(group) == count or size + len(each.document) > BATCH_BYTES):
             yield group, True
-            group, size = [], 0
-        group.append(row)
-        size += len(row[3])
-        if len(group) == count:
-            yield group, True
-            group, size = [], 0
+            group, size = (), 0
+        group, size = (*group, each), size + len(each.document)
     if group:
-        yield group, False
+        yield group, len(group) == count

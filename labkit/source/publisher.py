@@ -1,7 +1,6 @@
 """What a source does, HTTP interface apart: it stores each event with its deliveries, and dispatches these."""
 
 import random
-import sqlite3
 
 from labkit import signature
 from labkit.clock import NANO, Clock, RealClock
@@ -76,11 +75,7 @@ class Publisher:
         if type in RESERVED:
             raise ValueError(f"type must not be reserved ({', '.join(RESERVED)}), got {type!r}")
         document = to_json({"id": id, "type": type, "timestamp": occurred or timestamp(self.unix()), "data": data})
-        try:
-            self.store.add(id, type, document, self.clock.unix_nanoseconds(), key, body)
-        except sqlite3.IntegrityError:  # another request with the same key was faster
-            if not key or (first := self.store.remembered(key, body)) is None:
-                raise
+        if first := self.store.add(id, type, document, self.clock.unix_nanoseconds(), key, body):
             return first
         crash_point("after the commit")
         self.dispatcher.wake()

@@ -6,7 +6,7 @@ import sqlite3
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import lru_cache
 from hashlib import sha256
 from importlib.resources import files
 from typing import Any
@@ -16,7 +16,6 @@ from labkit.event import to_json
 from labkit.sqlite import BUSY_SECONDS, Database, Synchronous
 
 COLUMNS = "id, url, types, status, secret, payload, batch_count, batch_seconds"
-_ALL = f"SELECT {COLUMNS} FROM subscriptions ORDER BY rowid"
 
 
 def open_database(path: str = ":memory:", synchronous: Synchronous = "FULL", busy: float = BUSY_SECONDS) -> Database:
@@ -56,36 +55,39 @@ class Store:
         with db.transaction() as sql:  # a file keeps its first key
             sql.execute("INSERT OR IGNORE INTO meta VALUES ('cursor key', ?)", (key,))
             (kept,) = sql.execute("SELECT value FROM meta WHERE name = 'cursor key'").fetchone()
-        self._tag = lru_cache(maxsize=256)(partial(_tag, kept))  # the same few cursors come again and again
+        self._tag = lru_cache(256)(
+            lambda place: hmac.digest(kept, place, "sha256")[:6]
+        )  # the same few cursors come again and again
 
     # events
 
-    def add(self, id: str, type: str, document: bytes, now: int, key: str = "", body: bytes = b"") -> None:
+    def add(self, id: str, type: str, document: bytes, now: int, key: str = "", body: bytes = b"") -> bytes | None:
         """Store an event and, in the same transaction, a delivery for each endpoint that wants it, due `now` (Unix ns).
 
-        With an idempotency `key`, the answer to `body` is remembered too. ValueError if the id exists.
+        With an idempotency `key`, the event is the answer to `body` from now on. If the key has an answer already, it
+        is returned, and nothing is stored. ValueError if it was for another body, or if the id exists.
         """
         with self._db.transaction() as sql:
+            if key and (first := _first_answer(sql, key, body)):
+                return first
             try:
-                seq = sql.execute(
-                    "INSERT INTO events (id, type, json) VALUES (?, ?, ?)", (id, type, document)
-                ).lastrowid
+                new = sql.execute("INSERT INTO events (id, type, json) VALUES (?, ?, ?)", (id, type, document))
             except sqlite3.IntegrityError:
                 raise ValueError(f"there is an event {id!r} already; ids must be unique") from None
-            wanting = [each for each in _subscriptions(sql) if each.wants(type)]
+            wanting = [each for each in self.subscriptions() if each.wants(type)]
             sql.executemany(
                 "INSERT INTO deliveries (subscription, seq, due_at) VALUES (?, ?, ?)",
-                [(each.id, seq, now + nanoseconds(each.batch_seconds)) for each in wanting],
+                [(each.id, new.lastrowid, now + nanoseconds(each.batch_seconds)) for each in wanting],
             )
-            if key:  # if another request has stored it in the meantime, all of this is rolled back
+            if key:
                 sql.execute("INSERT INTO idempotency VALUES (?, ?, ?)", (key, sha256(body).digest(), document))
+        return None
 
     def acknowledge(self, id: str, now: int) -> int:
         """Record that an event was acknowledged, `now` (Unix ns); returns when it first was."""
         with self._db.transaction() as sql:
             sql.execute("INSERT OR IGNORE INTO acknowledgements VALUES (?, ?)", (id, now))
-            at: int = sql.execute("SELECT at FROM acknowledgements WHERE event = ?", (id,)).fetchone()[0]
-        return at
+            return int(sql.execute("SELECT at FROM acknowledgements WHERE event = ?", (id,)).fetchone()[0])
 
     def event(self, id: str) -> bytes | None:
         rows = self._db.read("SELECT json FROM events WHERE id = ?", (id,))
@@ -94,9 +96,8 @@ class Store:
     def after(self, place: int, limit: int, types: Sequence[str] = ()) -> list[tuple[int, bytes]]:
         """Up to `limit` events after a place in the order, each with its own place."""
         chosen = f"AND type IN ({', '.join('?' * len(types))})" if types else ""
-        return self._db.read(
-            f"SELECT seq, json FROM events WHERE seq > ? {chosen} ORDER BY seq LIMIT ?", (place, *types, limit)
-        )
+        sql = f"SELECT seq, json FROM events WHERE seq > ? {chosen} ORDER BY seq LIMIT ?"
+        return self._db.read(sql, (place, *types, limit))
 
     def page(self, after: int, limit: int, types: Sequence[str] = ()) -> tuple[list[bytes], int, bool]:
         """Up to `limit` events after a place in the order; the place of the last one; whether there are more."""
@@ -115,7 +116,9 @@ class Store:
         return urlsafe_b64encode(place + self._tag(place)).decode()
 
     def place(self, cursor: str) -> int:
-        """The place that a cursor stands for; ValueError if this store never wrote it."""
+        """The place that a cursor stands for, 0 for an empty one; ValueError if this store never wrote it."""
+        if not cursor:
+            return 0
         try:
             given = cursor.encode("ascii")
             seq = int.from_bytes(urlsafe_b64decode(given)[:6])
@@ -125,28 +128,10 @@ class Store:
             raise ValueError(f"cursor {cursor[:40]!r} is not one of this source's: pass `next` of an answer, unchanged")
         return seq
 
-    # POST /events again under the same Idempotency-Key
-
-    def remembered(self, key: str, body: bytes) -> bytes | None:
-        """The answer first given under a key; ValueError if it was for another body."""
-        rows = self._db.read("SELECT request, response FROM idempotency WHERE key = ?", (key,))
-        if not rows:
-            return None
-        if rows[0][0] != sha256(body).digest():
-            raise ValueError(f"Idempotency-Key {key!r} was used for another body: use a new key for a new event")
-        response: bytes = rows[0][1]
-        return response
-
     # subscriptions
 
     def subscribe(
-        self,
-        id: str,
-        url: str,
-        types: Sequence[str],
-        secret: str,
-        payload: str = "full",
-        batch: tuple[int, float] = (1, 0.0),
+        self, id: str, url: str, types: list[str], secret: str, payload: str, batch: tuple[int, float]
     ) -> tuple[Subscription, bool]:
         """Store a pending subscription; the same URL and types give the existing one. True if it is new."""
         listed = to_json(sorted(set(types))).decode()
@@ -155,17 +140,15 @@ class Store:
                 f"INSERT OR IGNORE INTO subscriptions ({COLUMNS}) VALUES (?, ?, ?, 'pending', ?, ?, ?, ?)",
                 (id, url, listed, secret, payload, *batch),
             ).rowcount
-            row = sql.execute(
-                f"SELECT {COLUMNS} FROM subscriptions WHERE url = ? AND types = ?", (url, listed)
-            ).fetchone()
-        return from_row(row), new == 1
+            rows = sql.execute(f"SELECT {COLUMNS} FROM subscriptions WHERE url = ? AND types = ?", (url, listed))
+            return from_row(rows.fetchone()), new == 1
 
     def subscription(self, id: str) -> Subscription | None:
         rows = self._db.read(f"SELECT {COLUMNS} FROM subscriptions WHERE id = ?", (id,))
         return from_row(rows[0]) if rows else None
 
     def subscriptions(self) -> list[Subscription]:
-        return [from_row(row) for row in self._db.read(_ALL)]
+        return [from_row(row) for row in self._db.read(f"SELECT {COLUMNS} FROM subscriptions ORDER BY rowid")]
 
     def activate(self, id: str) -> None:
         with self._db.transaction() as sql:
@@ -177,12 +160,13 @@ class Store:
             sql.execute("DELETE FROM subscriptions WHERE id = ?", (id,))
 
 
-def _subscriptions(sql: sqlite3.Connection) -> list[Subscription]:
-    return [from_row(row) for row in sql.execute(_ALL)]
-
-
-def _tag(key: bytes, place: bytes) -> bytes:
-    return hmac.digest(key, place, "sha256")[:6]
+def _first_answer(sql: sqlite3.Connection, key: str, body: bytes) -> bytes | None:
+    """The answer first given under an Idempotency-Key; ValueError if it was for another body."""
+    row: tuple[bytes, bytes] | None
+    row = sql.execute("SELECT request, response FROM idempotency WHERE key = ?", (key,)).fetchone()
+    if row and row[0] != sha256(body).digest():
+        raise ValueError(f"Idempotency-Key {key!r} was used for another body: use a new key for a new event")
+    return row[1] if row else None
 
 
 def from_row(row: tuple[Any, ...]) -> Subscription:

@@ -1,11 +1,11 @@
 """The source's WebSocket (RFC 6455): each event is a message, sent as it happens. It needs a socket."""
 
-from typing import Any
+from contextlib import suppress
 
 from flask import Flask, Response, abort, request
-from werkzeug.exceptions import HTTPException
 
 from labkit.clock import Condition
+from labkit.source.answers import problem
 from labkit.source.bodies import query
 from labkit.source.listing import place, wait_for_events
 from labkit.source.store import Store
@@ -15,30 +15,19 @@ LARGEST_MESSAGE = 1
 """Bytes of a message from the client. It has nothing to say here, and is disconnected if it does (1009)."""
 
 
-class UpgradeRequired(HTTPException):
-    code = 426
-    description = "ask with Connection: Upgrade and Upgrade: websocket (RFC 6455, 4.1)"
-
-    def get_headers(self, *args: Any, **kwargs: Any) -> list[tuple[str, str]]:
-        return [*super().get_headers(*args, **kwargs), ("Upgrade", "websocket")]
-
-
 def add_websocket(app: Flask, store: Store, news: Condition) -> None:
     """Add `GET /ws`: messages `{"cursor": "…", "event": {…}}`; `?after=CURSOR` resumes."""
 
     @app.get("/ws")
     def no_websocket() -> Response:
-        raise UpgradeRequired
+        detail = "GET /ws: ask with Connection: Upgrade and Upgrade: websocket (RFC 6455, 4.1)"
+        return problem(426, detail, [("Upgrade", "websocket")])
 
     @app.get("/ws", websocket=True)
     def websocket() -> Response:
         after = place(store, query("after").get("after", ""))
         if "werkzeug.socket" not in request.environ:
             abort(501, "a WebSocket takes a connection over, and this network has none: use the real lens")
-        talk(after)
-        return Response()  # nobody reads it: the connection has ended
-
-    def talk(after: int) -> None:
         import simple_websocket
         from wsproto.utilities import RemoteProtocolError
 
@@ -46,11 +35,10 @@ def add_websocket(app: Flask, store: Store, news: Condition) -> None:
             socket = simple_websocket.Server(request.environ, ping_interval=HEARTBEAT, max_message_size=LARGEST_MESSAGE)
         except RemoteProtocolError as error:
             abort(400, f"this is not an opening handshake (RFC 6455, 4.1): {error}")
-        try:
+        with suppress(simple_websocket.ConnectionClosed, OSError):
             while socket.connected:
                 socket.input_buffer.clear()
                 for seq, event in wait_for_events(store, news, after):
                     socket.send(f'{{"cursor":"{store.cursor(seq)}","event":{event.decode()}}}')
                     after = seq
-        except (simple_websocket.ConnectionClosed, OSError):
-            pass
+        return Response()  # nobody reads it: the connection has ended

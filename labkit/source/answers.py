@@ -1,0 +1,37 @@
+"""What the source answers: JSON, or a problem (RFC 9457) that names the value."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
+
+from flask import Response, abort, request
+
+from labkit.event import to_json
+
+
+def json_answer(document: object, status: int = 200) -> Response:
+    """A document as JSON; bytes are JSON already."""
+    written = document if isinstance(document, bytes) else to_json(document)
+    return Response(written, status, mimetype="application/json")
+
+
+def tagged_answer(document: bytes, tag: str) -> Response:
+    """JSON with an ETag, or 304 if the client still holds it (RFC 9110, 15.4.5)."""
+    headers = {"ETag": f'"{tag}"'}
+    if request.if_none_match.contains_weak(tag):
+        return Response(status=304, headers=headers)
+    return Response(document, 200, headers, mimetype="application/json")
+
+
+def problem(status: int, detail: str | None, headers: Iterable[tuple[str, str]]) -> Response:
+    document = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
+    return Response(to_json(document), status, list(headers), mimetype="application/problem+json")
+
+
+@contextmanager
+def refuse(status: int) -> Iterator[None]:
+    """Answer a ValueError of the block with a status, and with the error's text as the detail."""
+    try:
+        yield
+    except ValueError as error:
+        abort(status, str(error))
