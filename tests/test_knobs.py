@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from test_catalogue import MadeUp, words
+from test_catalogue import MadeUp, english
 
 from labkit import catalogue, plots, theory
 
@@ -156,7 +156,7 @@ def test_no_label_lies_on_another_on_a_curve_or_outside(picture, interval, every
 @pytest.mark.parametrize("picture", [priced, balanced, lambda: plots.balance(sides(60, [354, 1200]), 3600 / 354)])
 def test_no_english_is_left_in_a_made_up_language(picture, monkeypatch):
     monkeypatch.setattr(catalogue, "_chosen", MadeUp())
-    assert words(picture()) == set()
+    assert english(picture()) == set()
 
 
 class Slider:

@@ -278,13 +278,13 @@ class TestStaircases:
             plots.staircases({"a": MINUTE}, 60, 60)
         with pytest.raises(ValueError, match="end must be > start"):
             plots.staircases({"a": MINUTE}, 0, float("nan"))
-        with pytest.raises(ValueError, match="one approach at least"):
+        with pytest.raises(ValueError, match="at least one approach"):
             plots.staircases({}, 0, 60)
         with pytest.raises(ValueError, match=r"receipts of 'a' must have the columns .*; missing: received_at"):
             plots.staircases({"a": MINUTE.drop(columns="received_at")}, 0, 60)
         with pytest.raises(ValueError, match="must be of one consumer, got 2: choose frame"):
             plots.staircases({"a": pd.concat([MINUTE, MINUTE.assign(consumer="d")])}, 0, 60)
-        with pytest.raises(ValueError, match="one event at least"):
+        with pytest.raises(ValueError, match="receipts must have at least one row, got none"):
             plots.busiest(MINUTE.iloc[:0])
         with pytest.raises(ValueError, match="seconds must be > 0, got 0"):
             plots.busiest(MINUTE, 0)
@@ -414,7 +414,7 @@ class TestFrontier:
     def test_refuses_what_it_cannot_draw(self) -> None:
         with pytest.raises(ValueError, match="limit must be > 0 seconds, got 0"):
             plots.frontier(TABLE, 86400, 0.02, limit=0)
-        with pytest.raises(ValueError, match="table must have one row at least, got none"):
+        with pytest.raises(ValueError, match="table must have at least one row, got none"):
             plots.frontier(TABLE.iloc[:0], 86400, 0.02)
         with pytest.raises(ValueError, match="missing: requests"):
             plots.frontier(TABLE.drop(columns="requests"), 86400, 0.02)
@@ -496,7 +496,7 @@ class TestCrossover:
         )
 
     def test_refuses_what_it_cannot_draw(self) -> None:
-        with pytest.raises(ValueError, match="measured must have one row at least, got none"):
+        with pytest.raises(ValueError, match="measured must have at least one row, got none"):
             plots.crossover(MEASURED.iloc[:0])
         with pytest.raises(ValueError, match="missing: bytes_se"):
             plots.crossover(MEASURED.drop(columns="bytes_se"))
@@ -603,7 +603,7 @@ class TestSwimLanes:
     def test_refuses_what_it_cannot_draw(self) -> None:
         with pytest.raises(ValueError, match=r"end must be > start, .* got start=60 and end=0"):
             plots.swim_lanes(MINUTE, {"polling": POLLS}, 60, 0)
-        with pytest.raises(ValueError, match="one approach at least"):
+        with pytest.raises(ValueError, match="at least one approach"):
             plots.swim_lanes(MINUTE, {}, 0, 60)
         with pytest.raises(ValueError, match=r"exchanges of 'polling' must have the columns .*; missing: outcome"):
             plots.swim_lanes(MINUTE, {"polling": POLLS.drop(columns="outcome")}, 0, 60)

@@ -4,9 +4,10 @@ from labkit.plots.crossing import crossover
 from labkit.plots.figure import Figure
 from labkit.plots.knobs import balance, interact, price
 from labkit.plots.lanes import swim_lanes
-from labkit.plots.staircase import busiest, staircases
+from labkit.plots.staircase import staircases
 from labkit.plots.styles import style
 from labkit.plots.tradeoff import frontier
+from labkit.plots.window import busiest
 
 __all__ = [
     "Figure",

@@ -1,11 +1,15 @@
-"""Picture 3: the crossover, where asking becomes cheaper than being told."""
+"""Picture 3: the crossover, the load above which polling costs less than a webhook."""
 
 import math
+from collections.abc import Mapping
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from labkit.catalogue import gettext
-from labkit.plots.figure import SIZE, Figure, canvas, counted, drawn, listed, logarithmic, require, short, style_axes
+from labkit.plots.figure import SIZE, Figure, canvas, drawn, logarithmic, require, require_rows, style_axes
+from labkit.plots.labels import LEADER
 from labkit.plots.styles import style
+from labkit.plots.words import counted, listed, phrase, short
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,34 +29,24 @@ BETWEEN = ("polling", "webhook")
 
 
 def crossover(measured: "pd.DataFrame", theory: "pd.DataFrame | None" = None, events: int | None = None) -> Figure:
-    """Requests, and bytes, an event of each approach over the load λT, with rules where polling and webhook cross.
+    """Requests and bytes per event of each approach over the load λT, with rules where polling and webhook cross.
 
     `measured` has the columns approach, load, requests_per_event, requests_se, bytes_per_event, bytes_se (standard
-    errors; NaN: no bar), `theory` approach, load, requests_per_event and, where it has it, bytes_per_event. `events` is
-    how many each point was measured over. A crossing is interpolated on log-log between measured points: polling with 2
-    and 0.5 requests an event at loads 0.5 and 2, and a webhook with 1, cross at 1.
+    errors; NaN: no bar), `theory` approach, load, requests_per_event and optionally bytes_per_event. `events` is the
+    number of events behind each point.
     """
-    require(
-        measured,
-        "measured",
-        ["approach", "load", *(f"{unit}_{part}" for unit in PANELS for part in ("per_event", "se"))],
-    )
+    costs = [f"{unit}_{part}" for unit in PANELS for part in ("per_event", "se")]
+    require_rows(measured, "measured", ["approach", "load", *costs])
     if theory is not None:
         require(theory, "theory", ["approach", "load", "requests_per_event"])
-    if measured.empty:
-        raise ValueError("measured must have one row at least, got none")
-    twice = measured[measured.duplicated(["approach", "load"])]
-    if len(twice):
-        again = twice.iloc[0]
-        raise ValueError(
-            f"measured must have one row for an approach and load, got two for {again.approach} at {again.load}"
-        )
+    for again in measured[measured.duplicated(["approach", "load"])].itertuples():
+        named = f"{again.approach} at {again.load}"
+        raise ValueError(f"measured must have one row for an approach and load, got two for {named}")
     if not measured.load.between(0, math.inf, inclusive="neither").all():
         raise ValueError(f"load must be > 0 events an interval, got {measured.load.min()}")
     drawing = canvas(15, 6.4)
-    series = {}
-    for axes, unit in zip(drawing.subplots(1, len(PANELS)), PANELS, strict=True):
-        series[unit] = _panel(axes, unit, measured, theory)
+    panels = zip(drawing.subplots(1, len(PANELS)), PANELS, strict=True)
+    series = {unit: _panel(axes, unit, measured, theory) for axes, unit in panels}
 
     def sentence() -> str:
         said = []
@@ -64,18 +58,20 @@ def crossover(measured: "pd.DataFrame", theory: "pd.DataFrame | None" = None, ev
         over = counted(events, "{number} event a point", "{number} events a point")
         return gettext("Against the load λT, {over}: {said}.", over=over, said="; ".join(said))
 
-    return Figure(drawing, sentence, gettext(CAPTION))
+    return Figure(drawing, sentence, CAPTION)
 
 
-def crossings(x: list[float], first: list[float], second: list[float]) -> list[float]:
-    """Where two series over the same loads cross, straight lines being drawn between their points on log-log.
+def crossings(lines: "Mapping[str, Line2D]") -> list[float]:
+    """The x at which the lines of polling and webhook, as drawn on log-log, cross, over the x that both have.
 
-    >>> [round(at, 9) for at in crossings([0.5, 2], [2, 0.5], [1, 1])]
-    [1.0]
+    Polling with 2 and 0.5 requests per event at loads 0.5 and 2, and a webhook with 1, cross at 1.
     """
-    gaps = [math.log(a / b) for a, b in zip(first, second, strict=True)]
-    found = [at for at, gap in zip(x, gaps, strict=True) if gap == 0]
-    for left, right, before, after in zip(x, x[1:], gaps, gaps[1:], strict=False):
+    if not lines.keys() >= set(BETWEEN):
+        return []
+    first, second = (dict(drawn(lines[name])) for name in BETWEEN)
+    gaps = [(x, math.log(first[x] / second[x])) for x in first if x in second]
+    found = [x for x, gap in gaps if gap == 0]
+    for (left, before), (right, after) in pairwise(gaps):
         if before * after < 0:
             share = before / (before - after)
             found.append(math.exp(math.log(left) + share * math.log(right / left)))
@@ -84,100 +80,60 @@ def crossings(x: list[float], first: list[float], second: list[float]) -> list[f
 
 def _panel(axes: "Axes", unit: str, measured: "pd.DataFrame", theory: "pd.DataFrame | None") -> "dict[str, Line2D]":
     """One panel; returns the line of measured points of each approach."""
-    column = f"{unit}_per_event"
-    shown = measured[measured[column] > 0].sort_values("load")
-    ideal = None
-    if theory is not None and column in theory:
-        ideal = theory[(theory[column] > 0) & (theory.load > 0)].sort_values("load")
-    parts = [shown] if ideal is None else [shown, ideal]
-    logarithmic(axes, [x for part in parts for x in part.load], [y for part in parts for y in part[column]], 1.7)
-    title, name, _ = PANELS[unit]
-    style_axes(axes, gettext(title), gettext("load λT, events an interval (log scale)"), gettext(name))
+    (title, name, _), column = PANELS[unit], f"{unit}_per_event"
+    given = theory is not None and column in theory
+    shown, ideal = (
+        part[(part[column] > 0) & (part.load > 0)].sort_values("load")
+        for part in (measured, theory if theory is not None and given else measured[:0])
+    )
+    logarithmic(axes, 1.7, x=[*shown.load, *ideal.load], y=[*shown[column], *ideal[column]])
+    style_axes(axes, gettext(title), "load λT, events an interval (log scale)", name)
     lines: dict[str, Line2D] = {}
     for approach, rows in shown.groupby("approach", sort=False):
         look = style(str(approach))
-        bars = axes.errorbar(
-            rows.load.to_numpy(float),
-            rows[column].to_numpy(float),
-            yerr=rows[f"{unit}_se"].to_numpy(float),
-            color=look.colour,
-            marker=look.marker,
-            markersize=8,
-            markeredgecolor="black",
-            markeredgewidth=0.6,
-            linestyle=":" if ideal is None else "none",
-            capsize=4,
-            label=str(approach),
-        )
+        x, y, error = (rows[each].to_numpy(float) for each in ("load", column, f"{unit}_se"))
+        bars = axes.errorbar(x, y, error, color=look.colour, marker=look.marker, markeredgewidth=0.6, capsize=4)
         lines[str(approach)] = bars.lines[0]
-    if ideal is not None:
-        for approach, rows in ideal.groupby("approach", sort=False):
-            axes.plot(rows.load, rows[column], color=style(str(approach)).colour, linewidth=2, zorder=1)
-    for number, at in enumerate(_crossings(lines)):
-        axes.axvline(at, color="black", linestyle="--", linewidth=1.5, zorder=1)
-        low, high = axes.get_xlim()
-        axes.text(
-            at,
-            0.98 - 0.07 * number,
-            gettext(" cross at λT = {load} ", load=short(at)),
-            transform=axes.get_xaxis_transform(),
-            fontsize=SIZE,
-            va="top",
-            ha="left" if at < low**0.4 * high**0.6 else "right",
-        )
+        bars.lines[0].set(markersize=8, markeredgecolor="black", linestyle="none" if given else ":")
+    for approach, rows in ideal.groupby("approach", sort=False):
+        axes.plot(rows.load, rows[column], color=style(str(approach)).colour, linewidth=2, zorder=1)
+    low, high = axes.get_xlim()
+    for number, at in enumerate(crossings(lines)):
+        rule(axes, at)
+        text = axes.text(at, 0.98 - 0.07 * number, phrase(" cross at λT = {load} ", load=at), fontsize=SIZE, va="top")
+        text.set(transform=axes.get_xaxis_transform(), ha="left" if at < low**0.4 * high**0.6 else "right")
     _gutter(axes, lines)
     return lines
 
 
+def rule(axes: "Axes", at: float) -> None:
+    """A vertical rule where polling and the webhook cost the same."""
+    axes.axvline(at, color="black", linestyle="--", linewidth=1.5, zorder=1)
+
+
 def _gutter(axes: "Axes", lines: "dict[str, Line2D]") -> None:
-    """Each approach's name right of the axes, at the height where its points end, and never on another name."""
+    """Each approach's name to the right of the axes, as high as its last point, but above the name below it."""
     ends = {name: drawn(line)[-1] for name, line in lines.items()}
     heights = {name: float(axes.transLimits.transform(axes.transScale.transform(end))[1]) for name, end in ends.items()}
     free = 0.0
     for name in sorted(heights, key=lambda name: heights[name]):
-        height = max(heights[name], free)
-        free = height + 0.055
-        axes.annotate(
-            name,
-            ends[name],
-            xytext=(1.03, height),
-            textcoords="axes fraction",
-            fontsize=SIZE,
-            va="center",
-            parse_math=False,
-            arrowprops={"arrowstyle": "-", "color": "#777777", "shrinkA": 0, "shrinkB": 6},
-        )
-
-
-def _crossings(lines: "dict[str, Line2D]") -> list[float]:
-    """The loads at which the two drawn lines cross, over the loads that both have."""
-    if not lines.keys() >= set(BETWEEN):
-        return []
-    first, second = (dict(drawn(lines[name])) for name in BETWEEN)
-    loads = [load for load in first if load in second]
-    return crossings(loads, [first[load] for load in loads], [second[load] for load in loads])
+        at = (1.03, max(heights[name], free))
+        free = at[1] + 0.055
+        text = axes.annotate(name, ends[name], at, textcoords="axes fraction", va="center", arrowprops=LEADER)
+        text.set(fontsize=SIZE, parse_math=False)
 
 
 def _said(approach: str, line: "Line2D") -> str:
     (first, low), *_, (last, high) = [*drawn(line)[:1], *drawn(line)]
     if first == last:
-        return gettext("{approach} {low} at {first}", approach=approach, low=short(low), first=short(first))
-    return gettext(
-        "{approach} from {low} at {first} to {high} at {last}",
-        approach=approach,
-        low=short(low),
-        first=short(first),
-        high=short(high),
-        last=short(last),
-    )
+        return phrase("{approach} {low} at {first}", approach=approach, low=low, first=first)
+    text = "{approach} from {low} at {first} to {high} at {last}"
+    return phrase(text, approach=approach, low=low, first=first, high=high, last=last)
 
 
 def _where(lines: "dict[str, Line2D]") -> str:
     if not lines.keys() >= set(BETWEEN):
         return ""
-    found = _crossings(lines)
-    if not found:
+    if not (found := crossings(lines)):
         return gettext(", and {names} do not cross", names=listed(BETWEEN))
-    return gettext(
-        ", and {names} cross at λT = {loads}", names=listed(BETWEEN), loads=listed(short(at) for at in found)
-    )
+    return gettext(", and {names} cross at λT = {loads}", names=listed(BETWEEN), loads=listed(map(short, found)))

@@ -1,38 +1,37 @@
-"""A figure that describes itself, and what all pictures share: axes, numbers, labels, checks."""
+"""A figure that describes itself, and what all pictures share: axes, keys, checks."""
 
 import math
 from base64 import b64encode
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 from io import BytesIO
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from labkit.catalogue import gettext, ngettext
+from labkit.catalogue import gettext
+from labkit.plots.words import short
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Drawing
     from matplotlib.lines import Line2D
-    from matplotlib.transforms import Bbox
 
 SIZE = 13
-"""Points of the text in a picture; titles have 2 more, and nothing less than 12, so that the last row can read it."""
+"""Size of the text in points; a title has 2 more. Nothing is below 12, so that the last row of a class can read it."""
 FORMATS = {".png": "Description", ".svg": "Description", ".pdf": "Subject"}
-"""The suffixes a figure is saved by, with the place for its sentence in the file's own metadata."""
+"""The suffixes that a figure can be saved with, and where the file's metadata has the sentence."""
 
 
 class Figure:
     """A matplotlib figure that says what it shows.
 
-    `sentence` is read off the artists each time it is asked for: a picture drawn wrong has a sentence that is wrong.
+    `sentence` is read from the artists at each access: if the picture is wrong, the sentence is wrong too.
     """
 
     def __init__(self, drawing: "Drawing", describe: Callable[[], str], caption: str) -> None:
-        self.drawing, self.caption = drawing, caption
-        self._describe = describe
+        self.drawing, self.caption, self._describe = drawing, gettext(caption), describe
 
     @property
     def sentence(self) -> str:
@@ -43,7 +42,7 @@ class Figure:
         return self.sentence
 
     def save(self, path: str | PathLike[str]) -> Path:
-        """Write the picture as its suffix says, PNG, SVG or PDF, and return the path. Its folder is made if need be."""
+        """Write the picture as PNG, SVG or PDF, by the path's suffix, and return the path. Creates its folder."""
         path = Path(path)
         kind = path.suffix.lower()
         if kind not in FORMATS:
@@ -60,7 +59,7 @@ class Figure:
         return file.getvalue()
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
-        """What a notebook shows; no `image/png`, which has no place for an alternative text."""
+        """What a notebook shows. There is no `image/png`, because that has no alternative text."""
         source = f"data:image/png;base64,{b64encode(self.png()).decode()}"
         html = (
             f'<figure style="margin: 0"><img alt="{escape(self.sentence)}" style="max-width: 100%" src="{source}">'
@@ -70,7 +69,7 @@ class Figure:
 
 
 def canvas(width: float, height: float) -> "Drawing":
-    """An empty drawing, so many inches wide and high, that no pyplot knows of."""
+    """An empty drawing, `width` by `height` inches, that is not registered with pyplot."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure as Drawing
 
@@ -79,50 +78,46 @@ def canvas(width: float, height: float) -> "Drawing":
     return drawing
 
 
-def style_axes(axes: "Axes", title: str, x: str, y: str) -> None:
-    """Name the axes, with their units, in letters large enough to project."""
+def style_axes(axes: "Axes", title: str, x: str, y: str, **values: str) -> None:
+    """Give the axes a title, as it is, and names, which are translated; in letters large enough to project."""
     axes.set_title(title, fontsize=SIZE + 2, loc="left", parse_math=False)
-    axes.set_xlabel(x, fontsize=SIZE, parse_math=False)
-    axes.set_ylabel(y, fontsize=SIZE, parse_math=False)
+    for set_label, text in ((axes.set_xlabel, x), (axes.set_ylabel, y)):
+        set_label(gettext(text, **values) if text else "", fontsize=SIZE, parse_math=False)
     axes.tick_params(labelsize=SIZE)
     axes.grid(True, color="#DDDDDD", linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def short(value: float, digits: int = 3) -> str:
-    """A number in so many significant digits, as people write it, and equal on every machine.
+def logarithmic(axes: "Axes", margin: float, **values: Sequence[float]) -> None:
+    """Make the axes x, y or both logarithmic, with plain numbers at the ticks.
 
-    >>> short(29.938), short(0.02), short(1763.25), short(0), short(2.5e-9)
-    ('29.9', '0.02', '1,760', '0', '2.5e-09')
+    An axis runs from its least value / `margin` to its greatest × `margin`, or on to powers of 10 if it has none.
     """
-    rounded = float(f"{value:.{digits - 1}e}")
-    if rounded == 0 or not math.isfinite(rounded):
-        return f"{rounded + 0:g}"
-    exponent = math.floor(math.log10(abs(rounded)))
-    if exponent < -6 or exponent > 12:
-        return f"{rounded:g}"
-    text = f"{rounded:,.{max(0, digits - 1 - exponent)}f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
+    from matplotlib.ticker import FuncFormatter, NullFormatter
+
+    for name, shown in values.items():
+        low, high = (min(shown) / margin, max(shown) * margin) if shown else (1.0, 10.0)
+        if math.floor(math.log10(high)) - math.ceil(math.log10(low)) < 1:
+            low, high = 10.0 ** math.floor(math.log10(low)), 10.0 ** math.ceil(math.log10(high))
+        axes.set(**{f"{name}scale": "log", f"{name}lim": (low, high)})
+        axis = {"x": axes.xaxis, "y": axes.yaxis}[name]
+        axis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
+        axis.set_minor_formatter(NullFormatter())
 
 
-def counted(number: float, one: str, many: str) -> str:
-    """A number of things.
+def mark(text: str, **look: Any) -> "Line2D":
+    """An entry of a key: grey and without a line, unless `look` says otherwise."""
+    from matplotlib.lines import Line2D
 
-    >>> counted(1, "{number} event", "{number} events"), counted(1707, "{number} event", "{number} events")
-    ('1 event', '1,707 events')
-    """
-    return ngettext(one, many, number, number=short(number, 9))
+    return Line2D([], [], label=gettext(text), **{"color": "#555555", "linestyle": "none", **look})
 
 
-def listed(parts: Iterable[str]) -> str:
-    """One thing after the other.
-
-    >>> listed(["a", "b", "c"])
-    'a, b and c'
-    """
-    *most, last = parts
-    return gettext("{most} and {last}", most=", ".join(most), last=last) if most else last
+def key(drawing: "Drawing", entries: Sequence["Line2D"], columns: int | None = None) -> None:
+    """The key to a drawing, below its axes; in one line unless `columns` is given. Nothing if there are no entries."""
+    if entries:
+        ncols = columns or len(entries)
+        drawing.legend(handles=entries, loc="outside lower center", ncols=ncols, fontsize=SIZE, frameon=False)
 
 
 def drawn(line: "Line2D") -> list[tuple[float, float]]:
@@ -132,78 +127,15 @@ def drawn(line: "Line2D") -> list[tuple[float, float]]:
     return [(x, y) for x, y in np.asarray(line.get_xydata(), dtype=float).tolist()]
 
 
-def logarithmic(axes: "Axes", x: Sequence[float], y: Sequence[float], margin: float) -> None:
-    """Make both axes logarithmic, `margin` times as far as these positive values, with plain numbers at the ticks."""
-    from matplotlib.ticker import FuncFormatter, NullFormatter
-
-    axes.set_xscale("log")
-    axes.set_yscale("log")
-    for axis, values, limit in ((axes.xaxis, x, axes.set_xlim), (axes.yaxis, y, axes.set_ylim)):
-        low, high = (min(values) / margin, max(values) * margin) if values else (1.0, 10.0)
-        if math.floor(math.log10(high)) - math.ceil(math.log10(low)) < 1:
-            low, high = 10.0 ** math.floor(math.log10(low)), 10.0 ** math.ceil(math.log10(high))
-        limit(low, high)
-        axis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
-        axis.set_minor_formatter(NullFormatter())
-
-
-BESIDE = [
-    (12, 0, "left", "center"),
-    (-12, 0, "right", "center"),
-    (0, 12, "center", "bottom"),
-    (0, -12, "center", "top"),
-]
-FARTHER = [
-    (side * right, rise * up, "left" if side > 0 else "right", "center")
-    for up in range(16, 400, 8)
-    for right in (12, 30)
-    for side in (1, -1)
-    for rise in (1, -1)
-]
-
-
-def place(axes: "Axes", points: Sequence[tuple[float, float, str]], taken: list["Bbox"]) -> None:
-    """Write a text beside each point, where it hides no point, no text and nothing of what is `taken` (pixels).
-
-    Where there is no room beside its point, a text stands farther off, with a line to it. The layout must be settled.
-    """
-    from matplotlib.transforms import Bbox
-
-    pixels = [axes.transData.transform((x, y)) for x, y, _ in points]
-    taken = [*taken, *(Bbox.from_extents(x - 9, y - 9, x + 9, y + 9) for x, y in pixels)]
-    inside = axes.get_window_extent()
-    for x, y, text in points:
-        label = axes.annotate(
-            text, (x, y), (0, 0), textcoords="offset points", fontsize=SIZE, parse_math=False, zorder=6
-        )
-        label.set_in_layout(False)
-        for right, up, ha, va in [*BESIDE, *FARTHER, BESIDE[0]]:
-            label.set(position=(right, up), ha=ha, va=va)
-            box = label.get_window_extent().padded(2)
-            within = inside.containsx(box.x0) and inside.containsx(box.x1) and inside.containsy(box.y0)
-            if within and inside.containsy(box.y1) and not any(box.overlaps(other) for other in taken):
-                break
-        if abs(up) > 12:
-            leader = {"arrowstyle": "-", "color": "#777777", "shrinkA": 0, "shrinkB": 6}
-            axes.annotate("", (x, y), (right, up), textcoords="offset points", arrowprops=leader).set_in_layout(False)
-        taken.append(box)
-
-
 def require(frame: "pd.DataFrame", what: str, columns: Sequence[str]) -> None:
-    """Refuse a frame without these columns."""
+    """Raise ValueError if the frame lacks one of these columns."""
     missing = [name for name in columns if name not in frame.columns]
     if missing:
         raise ValueError(f"{what} must have the columns {', '.join(columns)}; missing: {', '.join(missing)}")
 
 
-def require_window(start: float, end: float) -> None:
-    if not -math.inf < start < end < math.inf:
-        raise ValueError(f"end must be > start, both in seconds after t = 0, got start={start} and end={end}")
-
-
-def one_consumer(frame: "pd.DataFrame", what: str) -> None:
-    consumers = frame.consumer.unique()
-    if len(consumers) > 1:
-        raise ValueError(
-            f"{what} must be of one consumer, got {len(consumers)}: choose frame[frame.consumer == {consumers[0]!r}]"
-        )
+def require_rows(frame: "pd.DataFrame", what: str, columns: Sequence[str]) -> None:
+    """Raise ValueError if the frame has no row, or lacks one of these columns."""
+    require(frame, what, columns)
+    if frame.empty:
+        raise ValueError(f"{what} must have at least one row, got none")

@@ -1,19 +1,20 @@
 """Pictures to turn a knob by: theory's curves, and on them the points where you stand."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from inspect import signature
 from typing import TYPE_CHECKING
 
 from labkit.catalogue import gettext
-from labkit.plots.crossing import BETWEEN, crossings
-from labkit.plots.figure import Figure, canvas, drawn, listed, logarithmic, place, require, short, style_axes
+from labkit.plots.crossing import BETWEEN, crossings, rule
+from labkit.plots.figure import Figure, canvas, drawn, logarithmic, require, style_axes
+from labkit.plots.labels import along, place
 from labkit.plots.styles import style
+from labkit.plots.words import listed, phrase, short
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.lines import Line2D
-    from matplotlib.transforms import Bbox
 
 PRICE = (
     "The price of a fixed interval, by theory. Left: requests an hour against mean latency, both axes logarithmic."
@@ -26,10 +27,10 @@ BALANCE = (
 
 
 def interact(picture: Callable[..., Figure], **knobs: Sequence[float]) -> Figure | None:
-    """Show a picture, and a slider for each of these arguments, in seconds, over the values given.
+    """Show a picture, and for each of these arguments a slider over the values given, in seconds.
 
-    They start at the arguments' defaults. The picture is an output like any other, so that it is stored with the
-    notebook. Without ipywidgets it says so, and returns the picture as it starts.
+    The sliders start at the arguments' defaults. The picture is an ordinary output, so it is stored with the notebook.
+    Without ipywidgets a message says so, and the picture is returned as it starts.
     """
     start = {name: signature(picture).parameters[name].default for name in knobs}
     try:
@@ -40,119 +41,101 @@ def interact(picture: Callable[..., Figure], **knobs: Sequence[float]) -> Figure
         said = "No sliders without ipywidgets (pip install ipywidgets): the picture stands at {values}."
         print(gettext(said, values=stands))
         return picture()
+    wide = {"description_width": "initial"}
     sliders = {
-        name: SelectionSlider(
-            options=list(values), value=start[name], description=f"{name}, s", style={"description_width": "initial"}
-        )
+        name: SelectionSlider(options=list(values), value=start[name], description=f"{name}, s", style=wide)
         for name, values in knobs.items()
     }
     bundle = VBox(list(sliders.values()))._repr_mimebundle_()
     display({**bundle, "text/plain": gettext("Run this cell for its sliders.")}, raw=True)
     shown = display(picture(), display_id=True)
-
-    def redraw(change: object) -> None:
-        shown.update(picture(**{name: slider.value for name, slider in sliders.items()}))
-
     for slider in sliders.values():
-        slider.observe(redraw, "value")
+        slider.observe(lambda _: shown.update(picture(**{name: each.value for name, each in sliders.items()})), "value")
     return None
 
 
 def price(theory: "pd.DataFrame", interval: float) -> Figure:
-    """What polling every `interval` seconds costs, on the curve of all the intervals that `theory` has.
+    """The price of polling every `interval` s: a point on the curve of all the intervals that `theory` has.
 
     `theory` has the columns interval (s), requests_per_hour, mean_latency (s) and empty_share, and one row for
-    `interval`. At 60 s, with an event every 354 s: 60 an hour, 30 s late, 84 % of them empty.
+    `interval`. At 60 s, with one event every 354 s: 60 requests per hour, 30 s late, 84 % of the polls empty.
     """
     require(theory, "theory", ["interval", "requests_per_hour", "mean_latency", "empty_share"])
     rows = theory.sort_values("interval")
     drawing = canvas(11, 4.6)
     left, right = drawing.subplots(1, 2)
-    logarithmic(left, rows.requests_per_hour.tolist(), rows.mean_latency.tolist(), 1.7)
-    style_axes(
-        left,
-        gettext("What asking costs"),
-        gettext("requests an hour (log scale)"),
-        gettext("mean latency, s (log scale)"),
-    )
-    logarithmic(right, rows.interval.tolist(), [], 1.7)
-    right.set_yscale("linear")
+    logarithmic(left, 1.7, x=rows.requests_per_hour.tolist(), y=rows.mean_latency.tolist())
+    style_axes(left, gettext("What asking costs"), "requests an hour (log scale)", "mean latency, s (log scale)")
+    logarithmic(right, 1.7, x=rows.interval.tolist())
     right.set_ylim(-0.05, 1.05)
     right.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
-    style_axes(
-        right, gettext("What finds nothing"), gettext("interval, s (log scale)"), gettext("polls that are empty")
-    )
+    style_axes(right, gettext("What finds nothing"), "interval, s (log scale)", "polls that are empty")
     curves, dots = [], []
     for axes, x, y in (left, "requests_per_hour", "mean_latency"), (right, "interval", "empty_share"):
         curves.append(_curve(axes, "polling", rows[x], rows[y]))
         dots.append(_dot(axes, "polling", *_here(rows, "interval", interval, x, y)))
 
-    def said() -> dict[str, str]:
+    def said(text: str) -> str:
         (cost, late), (every, empty) = map(_at, dots)
-        return {"cost": short(cost), "late": short(late), "every": short(every, 9), "empty": f"{empty:.0%}"}
+        return phrase(text, cost=cost, late=late, every=short(every, 9), empty=f"{empty:.0%}")
 
     drawing.draw_without_rendering()
     texts = "{cost} an hour,\n{late} s late", "{empty} empty"
     for axes, curve, dot, text in zip((left, right), curves, dots, texts, strict=True):
-        place(axes, [(*_at(dot), gettext(text, **said()))], _along(curve))
+        place(axes, [(*_at(dot), said(text))], along(curve, 3, gap=4))
     sentence = "Polling every {every} s: requests an hour {cost}, mean latency {late} s, empty share {empty}."
-    return Figure(drawing, lambda: gettext(sentence, **said()), gettext(PRICE))
+    return Figure(drawing, lambda: said(sentence), PRICE)
 
 
 def balance(theory: "pd.DataFrame", events_per_hour: float) -> Figure:
-    """What each approach sends, and how late it is, at `events_per_hour`, on the curves of the rates that `theory` has.
+    """What polling and a webhook send, and how late they are: points on curves over the rates that `theory` has.
 
-    `theory` has the columns approach (polling, webhook), events_per_hour, requests_per_hour and mean_latency (s), and a
-    row of both for `events_per_hour`. Polling at 60 s sends 59.96 requests an hour, and a webhook at as many events.
+    `theory` has the columns approach (polling, webhook), events_per_hour, requests_per_hour and mean_latency (s), and
+    a row of both for `events_per_hour`. Polling every 60 s sends 59.96 requests per hour, and a webhook sends the same
+    at 59.96 events per hour.
     """
     require(theory, "theory", ["approach", "events_per_hour", "requests_per_hour", "mean_latency"])
     rows = theory.sort_values("events_per_hour")
     drawing = canvas(11, 4.6)
     left, right = drawing.subplots(1, 2, width_ratios=[2, 1])
-    logarithmic(left, rows.events_per_hour.tolist(), rows.requests_per_hour.tolist(), 1.5)
-    style_axes(
-        left, gettext("What each sends"), gettext("events an hour (log scale)"), gettext("requests an hour (log scale)")
-    )
-    logarithmic(right, [], [0.01, 3600, *rows.mean_latency], 1.5)
-    right.set_xscale("linear")
-    style_axes(right, gettext("How late it is"), "", gettext("mean latency, s (log scale)"))
+    logarithmic(left, 1.5, x=rows.events_per_hour.tolist(), y=rows.requests_per_hour.tolist())
+    style_axes(left, gettext("What each sends"), "events an hour (log scale)", "requests an hour (log scale)")
+    logarithmic(right, 1.5, y=[0.01, 3600, *rows.mean_latency])
+    style_axes(right, gettext("How late it is"), "", "mean latency, s (log scale)")
     curves: dict[str, Line2D] = {}
     sent: dict[str, Line2D] = {}
     late: dict[str, Line2D] = {}
-    for name in BETWEEN:
+    for number, name in enumerate(BETWEEN):
         part = rows[rows.approach == name]
         curves[name] = _curve(left, name, part.events_per_hour, part.requests_per_hour)
         cost, wait = _here(part, "events_per_hour", events_per_hour, "requests_per_hour", "mean_latency")
-        sent[name] = _dot(left, name, events_per_hour, cost)
-        late[name] = _dot(right, name, len(late), wait)
+        sent[name], late[name] = _dot(left, name, events_per_hour, cost), _dot(right, name, number, wait)
     right.set_xlim(-0.5, len(late) - 0.5)
     right.set_xticks(range(len(late)), list(late), parse_math=False)
-    for at in _equal(curves):
-        left.axvline(at, color="black", linestyle="--", linewidth=1.5, zorder=1)
+    for at in crossings(curves):
+        rule(left, at)
     drawing.draw_without_rendering()
     names = [(*_at(dot), f"{name}: {short(_at(dot)[1])}") for name, dot in sent.items()]
-    names += [(at, 1.4 * left.get_ylim()[0], gettext("the same at {rate}", rate=short(at))) for at in _equal(curves)]
-    place(left, names, [box for curve in curves.values() for box in _along(curve)])
-    place(right, [(*_at(dot), f"{short(_at(dot)[1])} s") for dot in late.values()], [])
+    names += [(at, 1.4 * left.get_ylim()[0], phrase("the same at {rate}", rate=at)) for at in crossings(curves)]
+    place(left, names, [box for curve in curves.values() for box in along(curve, 3, gap=4)])
+    place(right, [(*_at(dot), f"{short(_at(dot)[1])} s") for dot in late.values()])
 
     def sentence() -> str:
-        costs = [gettext("{label} sends {cost}", label=name, cost=short(_at(dot)[1])) for name, dot in sent.items()]
-        waits = [gettext("{label} is {wait} s late", label=name, wait=short(_at(dot)[1])) for name, dot in late.items()]
-        same = [short(at) for at in _equal(curves)] or [gettext("no rate that is drawn")]
-        return gettext(
+        return phrase(
             "Requests an hour where events an hour are {rate}: {costs}; they send the same at {same}; {waits}.",
-            rate=short(_at(sent["polling"])[0]),
-            costs=listed(costs),
-            same=listed(same),
-            waits=listed(waits),
+            rate=_at(sent["polling"])[0],
+            costs=listed(phrase("{label} sends {cost}", label=name, cost=_at(dot)[1]) for name, dot in sent.items()),
+            same=listed(map(short, crossings(curves)) if crossings(curves) else [gettext("no rate that is drawn")]),
+            waits=listed(
+                phrase("{label} is {wait} s late", label=name, wait=_at(dot)[1]) for name, dot in late.items()
+            ),
         )
 
-    return Figure(drawing, sentence, gettext(BALANCE))
+    return Figure(drawing, sentence, BALANCE)
 
 
 def _curve(axes: "Axes", name: str, x: "pd.Series[float]", y: "pd.Series[float]") -> "Line2D":
-    (line,) = axes.plot(x.to_numpy(float), y.to_numpy(float), color=style(name).colour, linewidth=2, zorder=2)
-    return line
+    return axes.plot(x.to_numpy(float), y.to_numpy(float), color=style(name).colour, linewidth=2, zorder=2)[0]
 
 
 def _dot(axes: "Axes", name: str, x: float, y: float) -> "Line2D":
@@ -166,27 +149,9 @@ def _at(dot: "Line2D") -> tuple[float, float]:
     return drawn(dot)[0]
 
 
-def _along(curve: "Line2D") -> "list[Bbox]":
-    """A few pixels around every fourth or so that a curve passes."""
-    import numpy as np
-    from matplotlib.transforms import Bbox
-
-    x, y = np.asarray(curve.get_transform().transform(drawn(curve))).T
-    length = np.concatenate([[0], np.hypot(np.diff(x), np.diff(y)).cumsum()])
-    steps = np.arange(0, length[-1], 4)
-    points = zip(np.interp(steps, length, x).tolist(), np.interp(steps, length, y).tolist(), strict=True)
-    return [Bbox.from_extents(x - 3, y - 3, x + 3, y + 3) for x, y in points]
-
-
 def _here(rows: "pd.DataFrame", column: str, value: float, *wanted: str) -> list[float]:
-    """What the one row with this value has in the wanted columns."""
+    """The values in the wanted columns of the one row with this value."""
     here = rows[rows[column] == value]
     if len(here) != 1:
         raise ValueError(f"theory must have one row with {column} = {short(value, 9)}, got {len(here)}")
     return [float(here[name].iloc[0]) for name in wanted]
-
-
-def _equal(curves: "Mapping[str, Line2D]") -> list[float]:
-    """The events an hour at which the two drawn curves cross."""
-    (x, first), (_, second) = (zip(*drawn(curves[name]), strict=True) for name in BETWEEN)
-    return crossings(list(x), list(first), list(second))
