@@ -1,6 +1,7 @@
 """`labkit approaches` and `labkit doctor`: what can be compared, and what is installed."""
 
 import platform
+import sqlite3
 from dataclasses import fields
 from importlib import metadata
 
@@ -9,20 +10,10 @@ import click
 import labkit
 from labkit.approaches import APPROACHES
 from labkit.cli.output import terminal
+from labkit.clock import resolution
 
-REQUIRED = (
-    "flask",
-    "werkzeug",
-    "httpx",
-    "greenlet",
-    "numpy",
-    "pandas",
-    "matplotlib",
-    "click",
-    "rich",
-    "loky",
-    "msgspec",
-)
+REQUIRED = ("flask", "werkzeug", "httpx", "greenlet", "numpy", "pandas", "matplotlib", "click", "rich", "loky",
+            "msgspec")  # fmt: skip
 EXTRAS = {"jupyterlab": "lab", "ipykernel": "lab", "nbval": "test", "pytest": "test"}
 
 
@@ -42,10 +33,6 @@ def approaches_command() -> None:
 @click.command("doctor")
 def doctor_command() -> None:
     """Show the installed versions, the clock's resolution, and what is missing."""
-    import sqlite3
-
-    from labkit.clock import resolution
-
     rows = [("labkit", labkit.__version__), ("Python", platform.python_version()), ("platform", platform.platform())]
     missing = []
     for name in (*REQUIRED, *EXTRAS):

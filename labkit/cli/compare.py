@@ -169,9 +169,9 @@ def _compared(
         try:
             return compare(scenario, approaches, lens=lens, frames=frames, done=done), [], 0
         except KeyboardInterrupt:
+            problems, status = [f"Interrupted: {len(finished)} of {len(approaches)} approaches were finished."], 130
             if not finished:
                 raise
-            problems, status = [f"Interrupted: {len(finished)} of {len(approaches)} approaches were finished."], 130
         except RuntimeError as error:  # of the only run, or of several
             runs = error.failures.values() if isinstance(error, RunError) else [((scenario, approaches[0]), error)]
             problems, status = [f"{failed.label} failed: {reason}" for (_, failed), reason in runs], 1
@@ -183,11 +183,10 @@ def _compared(
 
 
 def _document(comparison: Comparison, lens: str) -> dict[str, Any]:
-    scenario, rows = comparison.scenario, comparison.rows()
-    for result, row in zip(comparison, rows, strict=True):
-        if result.machine is not None:
-            row["machine"] = asdict(result.machine)
-    return {"scenario": scenario.record() | {"lens": lens}, "results": rows, "seed": scenario.seed}
+    scenario = comparison.scenario.record() | {"lens": lens}
+    machines = [{"machine": asdict(result.machine)} if result.machine else {} for result in comparison]
+    rows = [row | machine for row, machine in zip(comparison.rows(), machines, strict=True)]
+    return {"scenario": scenario, "results": rows, "seed": comparison.scenario.seed}
 
 
 def _write_csv(comparison: Comparison, folder: Path) -> None:

@@ -84,10 +84,8 @@ def _print_scores(result: Contest, name: str, console: "Console") -> None:
     print_table(_table(result), console)
     own, fixed = result.score, result.scores["fixed"]
     compared = "better than" if own < fixed else "worse than" if own > fixed else "as good as"
-    console.print(
-        f"Score {own:.3f}, {compared} the fixed interval √(2τ/λ), which knows λ ({fixed:.3f})."
-        " The optimum knows the events and has 1."
-    )
+    score = f"Score {own:.3f}, {compared} the fixed interval √(2τ/λ), which knows λ ({fixed:.3f})."
+    console.print(f"{score} The optimum knows the events and has 1.")
 
 
 def _table(result: Contest) -> "Table":
@@ -96,15 +94,14 @@ def _table(result: Contest) -> "Table":
     rows = {(row["trace"], row["tau"], row["strategy"]): row for row in result.rows()}
     table = Table(show_footer=True)
     table.add_column("trace", "score")
-    table.add_column("τ, s", justify="right", no_wrap=True)
-    for _, heading, _ in COLUMNS:
+    for heading in ("τ, s", *(heading for _, heading, _ in COLUMNS)):
         table.add_column(heading, justify="right", no_wrap=True)
     for strategy, heading in HEADINGS.items():
         table.add_column(heading, f"{result.scores[strategy]:.3f}", justify="right", no_wrap=True)
-    previous = None
+    previous = result.outcomes[0].trace.tau
     for (trace, tau, strategy), row in rows.items():
         if strategy == "yours":
-            if previous not in (None, tau):
+            if tau != previous:
                 table.add_section()
             previous = tau
             ratios = [f"{rows[trace, tau, other]['ratio']:.3f}" for other in HEADINGS]

@@ -35,10 +35,8 @@ def check_target(option: str, path: str | None, folder: bool = False) -> None:
     if path is None or path == "-":
         return
     target = Path(path).absolute()
-    home = target if folder and target.exists() else target.parent
-    while folder and not home.exists():
-        home = home.parent
-    if not path or (target.is_dir() if not folder else target.exists() and not target.is_dir()):
+    home = next(each for each in (target, *target.parents) if each.exists()) if folder else target.parent
+    if not path or (target.exists() and target.is_dir() != folder):
         raise click.UsageError(f"{option} must be the path of a {'folder' if folder else 'file'}, got {path!r}")
     if not home.is_dir():
         raise click.UsageError(f"{option} {path}: there is no folder {home}; create it first")

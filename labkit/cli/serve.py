@@ -13,6 +13,13 @@ import click
 
 from labkit.cli.output import print_json_line
 from labkit.cli.rate_limit import poll_interval_option, rate_limit_of, rate_limit_option
+from labkit.clock import RealClock
+from labkit.receiver import Inbox, Receiver
+from labkit.receiver.app import receiver_app
+from labkit.server import serve
+from labkit.signature import key, new_secret
+from labkit.source import EventSource
+from labkit.source.store import open_database
 
 CLOSE_SECONDS = 4.0
 """How long shutdown waits for requests under way. What is committed is on disk already."""
@@ -36,10 +43,6 @@ def serve_group() -> None:
 @poll_interval_option
 def serve_source(port: int, db: str, rate_limit: str, poll_interval: float) -> None:
     """An event source: POST /events, GET /events, POST /subscriptions."""
-    from labkit.server import serve
-    from labkit.source import EventSource
-    from labkit.source.store import open_database
-
     source = EventSource(db=open_database(db), rate_limit=rate_limit_of(rate_limit, poll_interval))
     server = serve(source.app, port)
     _until_ended({"url": server.url, "db": db, "pid": os.getpid()}, server.stop, source.close)
@@ -51,12 +54,6 @@ def serve_source(port: int, db: str, rate_limit: str, poll_interval: float) -> N
 @click.option("--db", metavar="FILE", default=":memory:", help="Keep received events in a SQLite file.")
 def serve_receiver(port: int, secret: str | None, db: str) -> None:
     """A webhook receiver, POST /hook: it verifies, deduplicates and prints each event as a line of JSON."""
-    from labkit.clock import RealClock
-    from labkit.receiver import Inbox, Receiver
-    from labkit.receiver.app import receiver_app
-    from labkit.server import serve
-    from labkit.signature import key, new_secret
-
     given = secret or new_secret(random.SystemRandom())
     key(given)
     inbox, ready = Inbox(db), Event()
