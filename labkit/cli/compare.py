@@ -37,10 +37,8 @@ PLOT = Path("out", "labkit-compare.png")
 @click.option("--duration", type=float, metavar="SECONDS", help="Events end here. [default: a week, or FILE.csv's own]")
 @click.option("--delay", type=float, metavar="SECONDS", help="Network delay, each way. [default: 0.02; real: none]")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of everything random.")
-@click.option(
-    "--lens", default="virtual", metavar="|".join(LENSES), show_default=True,
-    help="Simulated time, or loopback sockets and the machine's own clock.",
-)  # fmt: skip
+@click.option("--lens", default="virtual", metavar="|".join(LENSES), show_default=True,
+              help="Simulated time, or loopback sockets and the machine's own clock.")  # fmt: skip
 @click.option("--speed", type=float, default=1.0, metavar="X", help="Real lens: divide every time by X.")
 @click.option(
     "--approach", "chosen", multiple=True, metavar="NAME[:key=value,…]",

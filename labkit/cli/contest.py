@@ -20,13 +20,10 @@ SHOWN = 10
 
 @click.command("contest")
 @click.argument("strategy", type=click.Path(exists=True, dir_okay=False), metavar="STRATEGY.py")
-@click.option(
-    "--seed", default="0", show_default=True, metavar="N|-",
-    help="Seed of the traces; - reads it from standard input, where the strategy cannot see it.",
-)  # fmt: skip
-@click.option(
-    "--limit", type=click.FloatRange(1, 3600), default=LIMIT, show_default=True, help="Seconds for all traces together."
-)
+@click.option("--seed", default="0", show_default=True, metavar="N|-",
+              help="Seed of the traces; - reads it from standard input, where the strategy cannot see it.")  # fmt: skip
+@click.option("--limit", type=click.FloatRange(1, 3600), default=LIMIT, show_default=True,
+              help="Seconds for all traces together.")  # fmt: skip
 @click.option("--json", "json_path", metavar="PATH|-", help="Write scores and outcomes as JSON; - is standard output.")
 @click.option("--plot", "plot_path", metavar="PATH", help="Draw polls against latency, .png, .svg or .pdf.")
 def contest_command(strategy: str, seed: str, limit: float, json_path: str | None, plot_path: str | None) -> None:
