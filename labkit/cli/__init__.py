@@ -35,12 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(130)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.ctx.get_help())
-    except click.ClickException as error:
-        _complain(error.format_message(), error.exit_code)
-    except (ValueError, OSError) as error:
-        _complain(str(error), click.UsageError.exit_code)
-
-
-def _complain(message: str, status: int) -> None:
-    click.echo(f"labkit: {' '.join(message.split())}", err=True)
-    sys.exit(status)
+    except (click.ClickException, ValueError, OSError) as raised:
+        shown = raised if isinstance(raised, click.ClickException) else click.UsageError(str(raised))
+        click.echo(f"labkit: {' '.join(shown.format_message().split())}", err=True)
+        sys.exit(shown.exit_code)

@@ -9,9 +9,8 @@ from labkit.course.assignment import write_assignment
 
 @click.command("assignment")
 @click.argument("directory", type=click.Path(file_okay=False, path_type=Path), metavar="DIR")
-@click.option(
-    "--only", multiple=True, metavar="NN", help="Only the exercises of this walkthrough, such as 01. Repeatable."
-)
+@click.option("--only", multiple=True, metavar="NN",
+              help="Only the exercises of this walkthrough, such as 01. Repeatable.")  # fmt: skip
 @click.option("--force", is_flag=True, help="Overwrite existing copies, and the answers in them.")
 def assignment_command(directory: Path, only: tuple[str, ...], force: bool) -> None:
     """Write the students' copies of the exercises to DIR: without solutions and hidden tests.

@@ -1,14 +1,12 @@
 """`labkit contest`: when would you poll next? Scores a student's strategy on traces that it has not seen."""
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from labkit.cli.output import check_format, check_target, print_table, write_json
-from labkit.cli.terminal import terminal
+from labkit.cli.output import check_plot, check_target, print_table, save_plot, terminal, write_json
 from labkit.course import Contest, Disqualified, contest
 from labkit.course.strategy import LIMIT
 
@@ -22,16 +20,10 @@ SHOWN = 10
 
 @click.command("contest")
 @click.argument("strategy", type=click.Path(exists=True, dir_okay=False), metavar="STRATEGY.py")
-@click.option(
-    "--seed",
-    default="0",
-    show_default=True,
-    metavar="N|-",
-    help="Seed of the traces; - reads it from standard input, where the strategy cannot see it.",
-)
-@click.option(
-    "--limit", type=click.FloatRange(1, 3600), default=LIMIT, show_default=True, help="Seconds for all traces together."
-)
+@click.option("--seed", default="0", show_default=True, metavar="N|-",
+              help="Seed of the traces; - reads it from standard input, where the strategy cannot see it.")  # fmt: skip
+@click.option("--limit", type=click.FloatRange(1, 3600), default=LIMIT, show_default=True,
+              help="Seconds for all traces together.")  # fmt: skip
 @click.option("--json", "json_path", metavar="PATH|-", help="Write scores and outcomes as JSON; - is standard output.")
 @click.option("--plot", "plot_path", metavar="PATH", help="Draw polls against latency, .png, .svg or .pdf.")
 def contest_command(strategy: str, seed: str, limit: float, json_path: str | None, plot_path: str | None) -> None:
@@ -42,33 +34,28 @@ def contest_command(strategy: str, seed: str, limit: float, json_path: str | Non
     status is 1 and the last line says why.
     """
     to_stdout = json_path == "-"
-    check_target("--json", None if to_stdout else json_path)
-    check_target("--plot", plot_path)
-    check_format(plot_path)
-    number = _seed(seed)
-    console = terminal(stderr=to_stdout)
-    result, reason = None, None
+    check_target("--json", json_path)
+    check_plot(plot_path)
+    name, number, console = Path(strategy).name, _seed(seed), terminal(stderr=to_stdout)
+    outcome: Contest | Disqualified
     try:
-        with console.status(f"running {Path(strategy).name}", spinner="line"):
-            result = contest(strategy, number, limit)
-        printed = result.printed
+        with console.status(f"running {name}", spinner="line"):
+            outcome = contest(strategy, number, limit)
     except Disqualified as error:
-        reason, printed = str(error), error.printed
+        outcome = error
     if json_path is not None:
-        write_json(_document(strategy, number, result, reason), json_path)
-    if result is not None and not to_stdout:
-        _print_table(result, Path(strategy).name, console)
-    if printed:
-        lines = printed.splitlines()
+        write_json({"strategy": name} | _record(outcome) | {"seed": number}, json_path)
+    if isinstance(outcome, Contest) and not to_stdout:
+        _print_scores(outcome, name, console)
+    if outcome.printed:
+        lines = outcome.printed.splitlines()
         more = f" (the first {SHOWN} lines)" if len(lines) > SHOWN else ""
-        console.print(f"{Path(strategy).name} printed{more}:", highlight=False, markup=False)
-        console.print("\n".join(f"    {line}" for line in lines[:SHOWN]), highlight=False, markup=False, style="dim")
-    if result is None:
-        click.echo(f"labkit: {' '.join(str(reason).split())}", err=True)
-        raise SystemExit(1)
+        console.print(f"{name} printed{more}:")
+        console.print("\n".join(f"    {line}" for line in lines[:SHOWN]), style="dim")
+    if isinstance(outcome, Disqualified):
+        raise click.ClickException(str(outcome))
     if plot_path:
-        result.plot().save(plot_path)
-        console.print(f"Figure: {plot_path}", highlight=False, markup=False, soft_wrap=True)
+        save_plot(outcome.plot(), plot_path, console)
 
 
 def _seed(text: str) -> int:
@@ -79,26 +66,23 @@ def _seed(text: str) -> int:
     return int(text)
 
 
-COLUMNS: tuple[tuple[str, Callable[[dict[str, Any]], str]], ...] = (
-    ("polls", lambda row: f"{row['polls']:,}"),
-    ("mean\nlatency, s", lambda row: f"{row['mean_latency']:,.1f}"),
-    ("J", lambda row: f"{row['cost']:,.0f}"),
-    ("J_opt", lambda row: f"{row['optimal_cost']:,.0f}"),
+COLUMNS = (
+    ("polls", "polls", ","),
+    ("mean_latency", "mean\nlatency, s", ",.1f"),
+    ("cost", "J", ",.0f"),
+    ("optimal_cost", "J_opt", ",.0f"),
 )
+"""Keys of a row, headings and formats."""
 HEADINGS = {"yours": "J/J_opt\nyours", "fixed": "\nfixed", "aimd": "\naimd", "halve_double": "halve/\ndouble"}
 
 
-def _print_table(result: Contest, name: str, console: "Console") -> None:
-    console.print(f"{name}, seed {result.seed}", style="bold", highlight=False, markup=False)
+def _print_scores(result: Contest, name: str, console: "Console") -> None:
+    console.print(f"{name}, seed {result.seed}", style="bold")
     print_table(_table(result), console)
     own, fixed = result.score, result.scores["fixed"]
     compared = "better than" if own < fixed else "worse than" if own > fixed else "as good as"
-    console.print(
-        f"Score {own:.3f}, {compared} the fixed interval √(2τ/λ), which knows λ ({fixed:.3f})."
-        " The optimum knows the events and has 1.",
-        highlight=False,
-        markup=False,
-    )
+    score = f"Score {own:.3f}, {compared} the fixed interval √(2τ/λ), which knows λ ({fixed:.3f})."
+    console.print(f"{score} The optimum knows the events and has 1.")
 
 
 def _table(result: Contest) -> "Table":
@@ -107,28 +91,22 @@ def _table(result: Contest) -> "Table":
     rows = {(row["trace"], row["tau"], row["strategy"]): row for row in result.rows()}
     table = Table(show_footer=True)
     table.add_column("trace", "score")
-    table.add_column("τ, s", justify="right", no_wrap=True)
-    for heading, _ in COLUMNS:
+    for heading in ("τ, s", *(heading for _, heading, _ in COLUMNS)):
         table.add_column(heading, justify="right", no_wrap=True)
     for strategy, heading in HEADINGS.items():
         table.add_column(heading, f"{result.scores[strategy]:.3f}", justify="right", no_wrap=True)
-    previous = None
+    previous = result.outcomes[0].trace.tau
     for (trace, tau, strategy), row in rows.items():
         if strategy == "yours":
-            if previous not in (None, tau):
+            if tau != previous:
                 table.add_section()
             previous = tau
             ratios = [f"{rows[trace, tau, other]['ratio']:.3f}" for other in HEADINGS]
-            table.add_row(trace, f"{tau:,g}", *(cell(row) for _, cell in COLUMNS), *ratios)
+            table.add_row(trace, f"{tau:,g}", *(format(row[key], form) for key, _, form in COLUMNS), *ratios)
     return table
 
 
-def _document(strategy: str, seed: int, result: Contest | None, reason: str | None) -> dict[str, Any]:
-    return {
-        "strategy": Path(strategy).name,
-        "verdict": "scored" if reason is None else reason,
-        "score": None if result is None else result.score,
-        "scores": None if result is None else result.scores,
-        "outcomes": [] if result is None else result.rows(),
-        "seed": seed,
-    }
+def _record(outcome: Contest | Disqualified) -> dict[str, Any]:
+    if isinstance(outcome, Disqualified):
+        return {"verdict": str(outcome), "score": None, "scores": None, "outcomes": []}
+    return {"verdict": "scored", "score": outcome.score, "scores": outcome.scores, "outcomes": outcome.rows()}

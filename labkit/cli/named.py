@@ -26,36 +26,32 @@ def parse_named(option: str, text: str, registry: Mapping[str, type[T]]) -> T:
     made = registry[name]
     hints = get_type_hints(made)
     known = {field.name: hints[field.name] for field in fields(made)}  # type: ignore[arg-type]
-    values: dict[str, str | list[str]] = {}
+    given: dict[str, str] = {}
     for setting in settings.split(",") if settings else []:
         key, equals, value = setting.partition("=")
-        if key in values:
+        if key in given:
             raise click.UsageError(f"{option} {text}: {key} is given twice")
         if not equals or key not in known:
             keys = ", ".join(known) or "none"
             raise click.UsageError(f"{option} {text}: {setting!r} is not key=value with a key of: {keys}")
-        values[key] = [item for item in value.split("+") if item] if _is_tuple(known[key]) else value
+        given[key] = value
     for field in fields(made):  # type: ignore[arg-type]
-        if field.default is MISSING and field.default_factory is MISSING and field.name not in values:
+        if field.default is MISSING and field.default_factory is MISSING and field.name not in given:
             raise click.UsageError(f"{option} {text}: {field.name} is missing; add {field.name}=…")
+    values = {key: list(filter(None, value.split("+"))) if _is_tuple(known[key]) else value
+              for key, value in given.items()}  # fmt: skip
     try:
         return msgspec.convert(values, made, strict=False)
     except msgspec.ValidationError as error:
-        raise click.UsageError(f"{option} {text}: {_complaint(known, values, str(error))}") from None
+        message = str(error)  # it ends in the setting's place, such as `$.start`, unless it is the dataclass's own
+        key = message.rpartition("$.")[2].rstrip("`").partition("[")[0]
+        if key in given:
+            message = f"{key} must be {_wanted(known[key])}, got {given[key]!r}"
+        raise click.UsageError(f"{option} {text}: {message}") from None
 
 
 def _is_tuple(kind: Any) -> bool:
     return any(get_origin(each) is tuple for each in (kind, *get_args(kind)))
-
-
-def _complaint(known: Mapping[str, Any], values: Mapping[str, str | list[str]], message: str) -> str:
-    """What is wrong with a setting. msgspec names its place; a message of the dataclass's own stands as it is."""
-    key = message.rpartition("$.")[2].rstrip("`").partition("[")[0]
-    if key not in values:
-        return message
-    value = values[key]
-    got = value if isinstance(value, str) else "+".join(value)
-    return f"{key} must be {_wanted(known[key])}, got {got!r}"
 
 
 _KINDS = {float: "a number", int: "a whole number", bool: "true or false", str: "a text", type(None): "null"}

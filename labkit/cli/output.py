@@ -1,4 +1,4 @@
-"""Where a command's results go: the paths that it was given, JSON documents and lines, tables."""
+"""Where a command's results go: the terminal, the paths that it was given, JSON documents and lines, tables."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import labkit
-from labkit.plots.figure import FORMATS
+from labkit.plots.figure import FORMATS, Figure
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -20,15 +20,23 @@ LABEL_WIDTH = 16
 """Characters to which a table's first column may be narrowed: `conditional_feed` in one piece."""
 
 
+def terminal(stderr: bool = False) -> "Console":
+    """A console that prints text as it is. In a file or a pipe, it is wide enough to cut nothing."""
+    from rich.console import Console
+
+    console = Console(stderr=stderr, markup=False, highlight=False, emoji=False)
+    if not console.is_terminal:
+        console.width = 200
+    return console
+
+
 def check_target(option: str, path: str | None, folder: bool = False) -> None:
-    """Refuse a path that cannot be written to, before the work is done."""
-    if path is None:
+    """Refuse a path that cannot be written to, before the work is done. None is no path; - is standard output."""
+    if path is None or path == "-":
         return
     target = Path(path).absolute()
-    home = target if folder and target.exists() else target.parent
-    while folder and not home.exists():
-        home = home.parent
-    if not path or (target.is_dir() if not folder else target.exists() and not target.is_dir()):
+    home = next(each for each in (target, *target.parents) if each.exists()) if folder else target.parent
+    if not path or (target.exists() and target.is_dir() != folder):
         raise click.UsageError(f"{option} must be the path of a {'folder' if folder else 'file'}, got {path!r}")
     if not home.is_dir():
         raise click.UsageError(f"{option} {path}: there is no folder {home}; create it first")
@@ -36,10 +44,20 @@ def check_target(option: str, path: str | None, folder: bool = False) -> None:
         raise click.UsageError(f"{option} {path}: {home} is not writable; use another path")
 
 
-def check_format(path: str | None) -> None:
-    """Refuse a figure's path whose ending is no format."""
+def check_plot(path: str | None) -> None:
+    """Refuse a figure's path that cannot be written to, or whose ending is no format."""
+    check_target("--plot", path)
     if path and Path(path).suffix.lower() not in FORMATS:
         raise click.UsageError(f"--plot must end in {', '.join(FORMATS)}, got {path}")
+
+
+def save_plot(figure: Figure, path: str, console: "Console") -> None:
+    """Write a figure, and say where it is."""
+    try:
+        figure.save(path)
+    except OSError as error:
+        raise click.UsageError(f"--plot {path}: {error.strerror}; use another path") from None
+    console.print(f"Figure: {path}", soft_wrap=True)
 
 
 def write_json(document: dict[str, Any], path: str) -> None:

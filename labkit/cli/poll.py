@@ -73,18 +73,12 @@ class _Printer(Consumer):
         made = len(self.ledger.status)
         for exchange in range(self.printed, made):
             events = self.events.pop(exchange, [])
-            print_json_line(
-                {
-                    "poll": exchange + 1,
-                    "at": timestamp(round(self.clock.epoch + self.ledger.sent_at[exchange], 3)),
-                    "status": self.ledger.status[exchange] or None,
-                    "error": self.ledger.error[exchange] or None,
-                    "events": len(events),
-                    "pause": round(pause, 3) if exchange == made - 1 else 0.0,
-                }
-            )
-            for event in events:
-                print_json_line(event)
+            at = timestamp(round(self.clock.epoch + self.ledger.sent_at[exchange], 3))
+            status, error = self.ledger.status[exchange] or None, self.ledger.error[exchange] or None
+            after = round(pause, 3) if exchange == made - 1 else 0.0
+            poll = {"poll": exchange + 1, "at": at, "status": status, "error": error}
+            for line in (poll | {"events": len(events), "pause": after}, *events):
+                print_json_line(line)
         self.printed = made
         if self.left is not None:
             self.left -= 1

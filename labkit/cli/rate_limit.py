@@ -1,30 +1,19 @@
 """The options that set a source's rate limit, shared by `labkit compare` and `labkit serve source`."""
 
 import re
-from collections.abc import Callable
-from typing import Any
 
 import click
 
 from labkit.policies import RateLimit
 
-
-def source_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command `--rate-limit` and `--poll-interval`."""
-    command = click.option(
-        "--poll-interval",
-        type=float,
-        default=0.0,
-        metavar="SECONDS",
-        help="The source requests this pause between two polls (X-Poll-Interval). [default: none]",
-    )(command)
-    return click.option(
-        "--rate-limit",
-        default="",
-        metavar="REQUESTS/SECONDS",
-        help="The source answers 429 to more than this many requests in this many seconds, e.g. 60/3600."
-        " [default: none]",
-    )(command)
+rate_limit_option = click.option(
+    "--rate-limit", default="", metavar="REQUESTS/SECONDS",
+    help="The source answers 429 to more than this many requests in this many seconds, e.g. 60/3600. [default: none]",
+)  # fmt: skip
+poll_interval_option = click.option(
+    "--poll-interval", type=float, default=0.0, metavar="SECONDS",
+    help="The source requests this pause between two polls (X-Poll-Interval). [default: none]",
+)  # fmt: skip
 
 
 def rate_limit_of(rate_limit: str, poll_interval: float) -> RateLimit:

@@ -1,6 +1,7 @@
 """`labkit serve`: a source or a receiver on a real port, for hands-on work with curl."""
 
 import os
+import random
 import signal
 import stat
 import sys
@@ -11,10 +12,19 @@ from typing import Any
 import click
 
 from labkit.cli.output import print_json_line
-from labkit.cli.rate_limit import rate_limit_of, source_options
+from labkit.cli.rate_limit import poll_interval_option, rate_limit_of, rate_limit_option
+from labkit.clock import RealClock
+from labkit.receiver import Inbox, Receiver
+from labkit.receiver.app import receiver_app
+from labkit.server import serve
+from labkit.signature import key, new_secret
+from labkit.source import EventSource
+from labkit.source.store import open_database
 
 CLOSE_SECONDS = 4.0
 """How long shutdown waits for requests under way. What is committed is on disk already."""
+
+port_option = click.option("--port", type=click.IntRange(0, 65535), default=0, help="[default: a free one]")
 
 
 @click.group("serve")
@@ -27,39 +37,23 @@ def serve_group() -> None:
 
 
 @serve_group.command("source")
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="[default: a free one]")
+@port_option
 @click.option("--db", metavar="FILE", default=":memory:", help="Keep events and deliveries in a SQLite file.")
-@source_options
+@rate_limit_option
+@poll_interval_option
 def serve_source(port: int, db: str, rate_limit: str, poll_interval: float) -> None:
     """An event source: POST /events, GET /events, POST /subscriptions."""
-    from labkit.server import serve
-    from labkit.source import EventSource
-    from labkit.source.store import open_database
-
     source = EventSource(db=open_database(db), rate_limit=rate_limit_of(rate_limit, poll_interval))
     server = serve(source.app, port)
-
-    def close() -> None:
-        server.stop()
-        source.close()
-
-    _until_ended({"url": server.url, "db": db, "pid": os.getpid()}, close)
+    _until_ended({"url": server.url, "db": db, "pid": os.getpid()}, server.stop, source.close)
 
 
 @serve_group.command("receiver")
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="[default: a free one]")
+@port_option
 @click.option("--secret", metavar="whsec_…", help="The source's signing secret. [default: a new one, printed]")
 @click.option("--db", metavar="FILE", default=":memory:", help="Keep received events in a SQLite file.")
 def serve_receiver(port: int, secret: str | None, db: str) -> None:
     """A webhook receiver, POST /hook: it verifies, deduplicates and prints each event as a line of JSON."""
-    import random
-
-    from labkit.clock import RealClock
-    from labkit.receiver import Inbox, Receiver
-    from labkit.receiver.app import receiver_app
-    from labkit.server import serve
-    from labkit.signature import key, new_secret
-
     given = secret or new_secret(random.SystemRandom())
     key(given)
     inbox, ready = Inbox(db), Event()
@@ -69,15 +63,12 @@ def serve_receiver(port: int, secret: str | None, db: str) -> None:
         print_json_line(event)
 
     server = serve(receiver_app(Receiver([given], inbox, on_arrival=print_event), RealClock()), port)
-
-    def close() -> None:
-        server.stop()
-        inbox.close()
-
-    _until_ended({"url": server.url, "hook": f"{server.url}/hook", "secret": given, "pid": os.getpid()}, close, ready)
+    first_line = {"url": server.url, "hook": f"{server.url}/hook", "secret": given, "pid": os.getpid()}
+    _until_ended(first_line, server.stop, inbox.close, ready=ready)
 
 
-def _until_ended(first_line: dict[str, Any], close: Callable[[], None], ready: Event | None = None) -> None:
+def _until_ended(first_line: dict[str, Any], *closing: Callable[[], None], ready: Event | None = None) -> None:
+    """Print the first line, set `ready`, wait for the end, and close one after the other, as long as time permits."""
     ended = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
@@ -88,9 +79,9 @@ def _until_ended(first_line: dict[str, Any], close: Callable[[], None], ready: E
         Thread(target=_read_to_the_end, args=(ended,), daemon=True).start()
     while not ended.wait(0.2):  # in short waits, so that Windows delivers signals
         pass
-    closing = Thread(target=close, daemon=True)
-    closing.start()
-    closing.join(CLOSE_SECONDS)
+    shutdown = Thread(target=lambda: [close() for close in closing], daemon=True)
+    shutdown.start()
+    shutdown.join(CLOSE_SECONDS)
 
 
 def _read_to_the_end(ended: Event) -> None:

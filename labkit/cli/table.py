@@ -1,8 +1,8 @@
 """The table of `labkit compare`: its columns, and how their figures are written."""
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from labkit.experiment import Comparison, flat
 
@@ -48,18 +48,19 @@ COLUMNS = (
 """All of a row. With its label, at most nine are shown without `--wide`, and these fit 100 characters."""
 
 
-def table_of(labels: Sequence[str], rows: Sequence[Mapping[str, Any]], wide: bool) -> "Table":
-    """The table of a comparison's rows. A column that is shown if any has a figure other than 0."""
+def table_of(comparison: Comparison, wide: bool) -> "Table":
+    """The table of a comparison. A column that is shown if any has a figure other than 0."""
     from rich.table import Table
 
-    table, cells = Table(), []
+    table, rows = Table(), [flat(row) for row in comparison.rows()]
     table.add_column("approach", overflow="fold")
+    cells = [[result.label for result in comparison]]
     for key, heading, form, shown in COLUMNS:
-        values = [row[key] for row in map(flat, rows)]
+        values = [row[key] for row in rows]
         if wide or shown == "always" or (shown == "if any" and any(values)):
             table.add_column(heading, justify="right", no_wrap=True)
             cells.append(_cells(values, form))
-    for line in zip(labels, *cells, strict=True):
+    for line in zip(*cells, strict=True):
         table.add_row(*line)
     return table
 
@@ -79,13 +80,10 @@ def _cells(values: Sequence[float | None], form: str) -> list[str]:
 def print_machines(comparison: Comparison, console: "Console") -> None:
     """What a real run reports of the machine it ran on."""
     for result in comparison:
-        if result.machine is not None:
-            console.print(
-                f"{result.label}: the source's clock was {result.machine.clock_offset * 1e6:+.0f} ±"
-                f" {result.machine.clock_offset_error * 1e6:.0f} µs off; events were stored"
-                f" {result.machine.emit_lag_mean * 1e3:.1f} ms after they happened,"
-                f" {result.machine.emit_lag_max * 1e3:.1f} ms at most",
-                highlight=False,
-                markup=False,
-                soft_wrap=True,
+        if machine := result.machine:
+            offset = f"{machine.clock_offset * 1e6:+.0f} ± {machine.clock_offset_error * 1e6:.0f} µs"
+            lag = (
+                f"{machine.emit_lag_mean * 1e3:.1f} ms after they happened, {machine.emit_lag_max * 1e3:.1f} ms at most"
             )
+            line = f"{result.label}: the source's clock was {offset} off; events were stored {lag}"
+            console.print(line, soft_wrap=True)
