@@ -1,4 +1,4 @@
-"""A scenario made faster: times are divided by `speed`, so λT stays. Times that cannot be divided may not matter."""
+"""A scenario made faster: times are divided by `speed`, so λT stays. Where that is not possible, it is refused."""
 
 import math
 from dataclasses import fields, replace
