@@ -1,4 +1,4 @@
-"""The Webhook Lab: learn by measurement when to ask an API, when to be told, and everything between."""
+"""The Webhook Lab: measure when to poll an API, when to be notified by webhook, and everything in between."""
 
 from labkit.approaches import (
     APPROACHES,

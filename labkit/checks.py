@@ -1,4 +1,4 @@
-"""One vocabulary for refusing a value: the error names it, gives the rule, and shows what came instead.
+"""One vocabulary for refusing a value: the error names it, states the rule, and shows the value.
 
 A bool is not a number here: `limit=True` is a mistake, not a limit of 1.
 """
@@ -76,7 +76,7 @@ def whole(name: str, value: object, least: int, most: float = math.inf, unit: st
 
 
 def one_of(name: str, value: object, choices: tuple[object, ...]) -> None:
-    """Refuse a value that is none of the choices, or equal to one but of another type.
+    """Refuse a value that is not one of the choices, or is equal to one but of another type.
 
     >>> one_of("conditional", 1, (True, False))
     Traceback (most recent call last):
@@ -100,7 +100,7 @@ def event_types(types: object) -> None:
 
 
 def check_fields(record: "DataclassInstance") -> None:
-    """Refuse a dataclass's value outside of `least` and `most` in its field's metadata, or of its Literal or bool type.
+    """Refuse a field's value outside `least` and `most` of its metadata, or outside its Literal or bool type.
 
     A field whose metadata has the unit "s" is a time in seconds.
     """

@@ -1,4 +1,4 @@
-"""Approaches in a scenario, compared: each is run under a lens, perhaps side by side in workers."""
+"""Compare approaches in a scenario: each is run under a lens, in parallel if the lens allows it."""
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Job = tuple[Scenario, Approach]
 FEW_EXCHANGES = 5000
-"""Up to which a comparison runs in this process: starting workers would take longer."""
+"""Below this, a comparison runs in this process: starting workers would take longer."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Comparison:
         return pd.DataFrame(rows).set_index("label")
 
     def plot(self) -> "Figure":
-        """Requests per hour against mean latency, a point for each approach."""
+        """Requests per hour against mean latency, one point per approach."""
         from labkit import plots
 
         title = self.scenario.title()
@@ -60,7 +60,7 @@ class Comparison:
 
 
 class RunError(RuntimeError):
-    """Some runs failed. `results` has those that did not, each at its place among the jobs."""
+    """Some runs failed. `failures` and `results` map each job's place, from 0, to its failure or its result."""
 
     def __init__(self, failures: Mapping[int, tuple[Job, BaseException]], results: Mapping[int, Result]) -> None:
         (scenario, approach), error = next(iter(failures.values()))
@@ -83,15 +83,15 @@ def compare(
     frames: bool = True,
     done: Callable[[Result], None] | None = None,
 ) -> Comparison:
-    """Run approaches over the same events, and set their results side by side.
+    """Run approaches over the same events, and compare their results.
 
-    `what` is a Scenario, or arrivals, which are put in a scenario with `delay` seconds each way (0.02 s; none in the
-    real lens) and `seed` (0). `lens` is "virtual", "real", or a lens with options, such as `RealLens(speed=60)`. Runs
-    in the virtual lens go side by side in the workers of `executor`, any `concurrent.futures.Executor`; without one, on
-    all cores. Equal arguments give equal rows, whatever the executor. `frames=False` brings back rows alone, which is
-    much less to send. `done` is called with each result as it comes.
+    `what` is a Scenario, or arrivals, which are put in a scenario with `delay` seconds each way (default 0.02 s; 0 in
+    the real lens) and `seed` (0). `lens` is "virtual", "real", or a lens with options, such as `RealLens(speed=60)`.
+    Runs in the virtual lens go in parallel in the workers of `executor`, any `concurrent.futures.Executor`; without
+    one, on all cores. Equal arguments give equal rows with any executor. With `frames=False` workers send back rows
+    alone, which are much smaller. `done` is called with each result as it arrives.
 
-    Raises RunError if a run fails, once the others have finished.
+    Raises RunError if a run of several fails, once the others have finished; the only run raises its own exception.
     """
     lens = _lens(lens)
     if not isinstance(what, Arrivals | Scenario):
@@ -99,7 +99,7 @@ def compare(
     if isinstance(what, Arrivals):
         what = Scenario(what, lens.delay if delay is None else delay, seed or 0)
     elif delay is not None or seed is not None:
-        raise ValueError("a Scenario brings its own delay and seed: set them there")
+        raise ValueError("a Scenario has its own delay and seed: set them there")
     _check(lens, [what], approaches, executor)
     jobs = [(what, approach) for approach in approaches]
     results: dict[int, Result] = {}
@@ -128,11 +128,11 @@ def sweep(
     lens: str | Lens = "virtual",
     executor: Executor | None = None,
 ) -> "pd.DataFrame":
-    """Every approach in every scenario, `repeats` times: a tidy frame, ordered by scenarios, approaches, repeats.
+    """Every approach in every scenario, `repeats` times: a tidy frame, ordered by scenario, approach and repeat.
 
     The columns `scenario` (its place, from 0), `label` and `repeat` (from 0) name a run; the others are those of
-    `Comparison.table()`. Repeat r has the seeds of the scenario, of its arrivals, if they were made by a rule, and of
-    the approach, each r higher. A run that fails has its words in `error`, "" elsewhere, and no figures.
+    `Comparison.table()`. Repeat r adds r to the seeds of the scenario, of its arrivals unless they were recorded, and
+    of the approach. A run that fails has its message in `error`, which is "" elsewhere, and no figures.
     """
     import pandas as pd
 
@@ -183,16 +183,16 @@ def _lens(lens: str | Lens) -> Lens:
 def _check(
     lens: Lens, scenarios: Sequence[Scenario], approaches: Sequence[Approach], executor: Executor | None
 ) -> None:
-    """Refuse what would fail or never end, before anything has run."""
+    """Refuse what would fail or never end, before any run starts."""
     if isinstance(approaches, str) or not isinstance(approaches, Sequence):
         raise TypeError(f"approaches must be a list, such as [Polling(interval=60)], got {approaches!r:.80}")
     if not approaches:
-        raise ValueError("one approach at least is needed, such as Polling(interval=60)")
+        raise ValueError("at least one approach is needed, such as Polling(interval=60)")
     if executor is not None and not lens.parallel:
         raise ValueError(f"the {lens.name} lens runs its approaches one after another: leave the executor out")
     for approach in approaches:
         if not isinstance(approach, Approach):
-            raise TypeError(f"an approach is made with its parameters, such as Webhook(), got {approach!r:.80}")
+            raise TypeError(f"each approach must be an object, such as Webhook(), got {approach!r:.80}")
         for scenario in scenarios:
             lens.check(scenario, approach)
 
@@ -200,7 +200,7 @@ def _check(
 def _run_all(
     lens: Lens, jobs: Sequence[Job], executor: Executor | None, frames: bool
 ) -> Iterator[tuple[int, Result | BaseException]]:
-    """Each job's number, and its result or what it raised, as it comes."""
+    """Each job's number with its result or its exception, as the job finishes."""
     if not lens.parallel or (executor is None and (len(jobs) == 1 or _exchanges(jobs) < FEW_EXCHANGES)):
         for number, job in enumerate(jobs):
             try:
@@ -224,13 +224,13 @@ def _run_all(
 def _work(
     lens: Lens, scenario: Scenario, approach: Approach, frames: bool
 ) -> "tuple[dict[str, Any], tuple[pd.DataFrame, pd.DataFrame] | None, Machine | None]":
-    """What a worker sends back of a run: its row, and its frames if they are asked for."""
+    """What a worker sends back of a run: its row, its frames if wanted, and what the machine did."""
     result = lens.run(scenario, approach)
     return result.row(), result.frames if frames else None, result.machine
 
 
 def _exchanges(jobs: Sequence[Job]) -> float:
-    """About how many exchanges some jobs are."""
+    """About how many exchanges the jobs have."""
     return sum(
         scenario.duration / approach.idle_interval + len(scenario.arrivals.events) for scenario, approach in jobs
     )
@@ -238,7 +238,7 @@ def _exchanges(jobs: Sequence[Job]) -> float:
 
 @contextmanager
 def _own_workers(jobs: int) -> Iterator[Executor]:
-    """A process on each core, gone at the end; classes from a notebook's cell travel to it."""
+    """One process per core, ended afterwards; classes defined in a notebook can be sent to it."""
     from loky import ProcessPoolExecutor
 
     pool = ProcessPoolExecutor(min(os.cpu_count() or 1, jobs), initializer=_ignore_interrupt)
@@ -249,7 +249,7 @@ def _own_workers(jobs: int) -> Iterator[Executor]:
 
 
 def _ignore_interrupt() -> None:
-    """Ctrl-C goes to every process of a terminal; the parent decides what becomes of its workers."""
+    """Ctrl-C goes to every process of a terminal; the parent decides what happens to its workers."""
     import signal
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)

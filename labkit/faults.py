@@ -1,4 +1,4 @@
-"""What breaks, where and when: each fault is a frozen record, and the same on every clock."""
+"""What breaks, where and when: each fault is a frozen record, with the same effect on every clock."""
 
 import math
 from collections.abc import Callable
@@ -16,45 +16,45 @@ Onward = Callable[[], httpx.Response]
 
 
 class Exchange(Protocol):
-    """What a fault knows of one exchange, and what it can do to it."""
+    """What a fault knows about one exchange, and what it can do to it."""
 
     kind: Kind
     sender: str
     host: str
     parties: tuple[str, str]
-    """Who sends it, and who owns the host: a consumer owns what it has put on the network, such as its relay."""
+    """The sender, and the host's owner: a consumer owns what it has put on the network, such as its relay."""
     consumer: str
     event: str
-    """The event's id, where the exchange is about one: a delivery, a fetch, an action."""
+    """The event's id, if the exchange is about one: a delivery, a fetch, an action."""
     place: int
-    """The place of that event among all, from 1; otherwise that of the exchange among its consumer's of its kind."""
+    """The event's place among all events, from 1; without an event, that among the consumer's exchanges of its kind."""
     attempt: int
-    """How often its consumer has had an exchange of this kind about this event, this one included."""
+    """The number of the consumer's exchanges of this kind about this event so far, this one included."""
     sent_at: float
 
     def answer(self, status: int, headers: dict[str, str], body: bytes) -> httpx.Response:
-        """An answer by somebody else, a round trip after the request: the host never sees it."""
+        """An answer from something in between, after a round trip: the host never sees the request."""
 
     def discard(self, answer: httpx.Response) -> None:
-        """Let an answer go unheard: none of its bytes arrives."""
+        """Drop an answer: none of its bytes arrives."""
 
     def wait_in_vain(self, error: type[httpx.TimeoutException], reason: str) -> NoReturn:
-        """Wait until the sender gives up, and raise."""
+        """Wait until the sender's timeout, then raise the error."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """What a fault is for: exchanges sent in a window of time that all selectors select.
+    """A fault applies to exchanges that are sent in its window of time and that all its selectors select.
 
-    The window is half-open, in seconds after t = 0. `every=3` selects the events in the places 3, 6, 9, …, and of
-    polls each consumer's third. `attempts=(1,)` selects the first attempt alone. Of what is selected, a share `p` is
-    hit, drawn anew for each attempt from the scenario's seed.
+    The window is half-open, in seconds after t = 0. `every=3` selects the events in places 3, 6, 9, …, and every third
+    poll of each consumer. `attempts=(1,)` selects first attempts only. Each selected exchange is hit with probability
+    `p`, drawn anew for each attempt from the scenario's seed.
     """
 
     name: ClassVar[str]
     """The name on the command line."""
     cuts: ClassVar[bool] = False
-    """Whether exchanges that are open when the window begins are cut."""
+    """Whether exchanges in flight when the window begins are cut."""
     start: float = field(default=0.0, metadata={"unit": "s"})
     duration: float = field(default=math.inf, metadata={"unit": "s"})
     kinds: tuple[Kind, ...] = ()
@@ -63,7 +63,7 @@ class Fault:
     """Ids of events; all if empty."""
     every: int = 1
     attempts: tuple[int, ...] = ()
-    """Numbers of attempts, the first being 1; all if empty."""
+    """Numbers of attempts, from 1; all if empty."""
     p: float = 1.0
 
     def __post_init__(self) -> None:
@@ -85,7 +85,7 @@ class Fault:
 
     @property
     def end(self) -> float:
-        """Where the window ends, in seconds after t = 0; that instant is outside of it."""
+        """The end of the window, in seconds after t = 0; that instant is outside."""
         return math.inf if self.duration == math.inf else self.start + self.duration
 
     @property
@@ -95,16 +95,16 @@ class Fault:
 
     @property
     def whole_seconds(self) -> bool:
-        """Whether it writes a header in whole seconds."""
+        """Whether it sets a header in whole seconds."""
         return False
 
     def record(self) -> dict[str, Any]:
-        """The fault as plain values: what is set otherwise than by default."""
+        """The fault as plain values: its name, and each field that differs from its default."""
         set_ = {name: value for name, value in asdict(self).items() if value != self.__dataclass_fields__[name].default}
         return {"name": self.name, **set_}
 
     def selects(self, exchange: Exchange) -> bool:
-        """Whether an exchange is one of those that this fault is for, whatever its window and `p`."""
+        """Whether the selectors select an exchange; the window and `p` are checked elsewhere."""
         return (
             (not self.kinds or exchange.kind in self.kinds)
             and (not self.events or exchange.event in self.events)
@@ -113,7 +113,7 @@ class Fault:
         )
 
     def carry(self, exchange: Exchange, onward: Onward) -> httpx.Response:
-        """Do to an exchange what this fault does. `onward()` carries it on, and returns its answer."""
+        """Apply the fault to an exchange. `onward()` carries it on and returns its answer."""
         raise NotImplementedError
 
 
@@ -121,8 +121,8 @@ class Fault:
 class Nat(Fault):
     """The consumers are behind NAT: they can call, and cannot be called.
 
-    It models a laptop, a phone, a server in a closed network. A call to a consumer gets no answer: ConnectTimeout after
-    the sender's timeout. It holds from the start, set-up included.
+    It models a laptop, a phone or a server in a closed network. A call to a consumer gets no answer: ConnectTimeout
+    after the sender's timeout. It holds from the start, set-up included.
     """
 
     name: ClassVar[str] = "nat"
@@ -142,11 +142,11 @@ class Nat(Fault):
 
 @dataclass(frozen=True, kw_only=True)
 class Outage(Fault):
-    """A party is down, or the network between two: nothing reaches it, and nothing leaves it.
+    """A party is down, or the network between parties: nothing reaches it, and nothing leaves it.
 
-    Every consumer with all that it hosts is down (`target="receiver"`), or the source, or the network. Calls fail at
-    once, as "refused" (ConnectError), or by a "timeout" (ConnectTimeout). Exchanges that are open when it begins are
-    cut (ReadError). What the party holds in memory stays, and events go on happening.
+    `target="receiver"` is every consumer with all that it hosts. Calls fail at once if "refused" (ConnectError), or
+    after the sender's "timeout" (ConnectTimeout). Exchanges in flight when it begins are cut (ReadError). What the
+    party holds in memory stays, and events go on happening.
     """
 
     name: ClassVar[str] = "outage"
@@ -175,9 +175,9 @@ class Outage(Fault):
 
 @dataclass(frozen=True, kw_only=True)
 class LostAnswer(Fault):
-    """A request is served, and its answer is lost: the host has done it, and the sender does not know.
+    """A request is served, and its answer is lost: the host has acted, and the sender does not know.
 
-    The sender waits until its timeout (ReadTimeout), or the connection is "reset" where the answer would have come
+    The sender waits until its timeout (ReadTimeout), or the connection is "reset" when the answer should have arrived
     (ReadError). A lost answer to a delivery is a lost acknowledgement: the source delivers again, and the receiver gets
     a duplicate.
     """
@@ -198,10 +198,10 @@ class LostAnswer(Fault):
 
 @dataclass(frozen=True, kw_only=True)
 class Status(Fault):
-    """Somebody in between answers with an error, such as a load balancer without a server: the host sees nothing.
+    """Something in between answers with an error, such as a load balancer without a server: the host sees nothing.
 
-    503, unless `status` says otherwise; with `retry_after`, in whole seconds, its `Retry-After` (RFC 9110, 10.2.3). A
-    429 with `retry_after=60` is what a rate limiter answers.
+    `retry_after`, in whole seconds, adds `Retry-After` (RFC 9110, 10.2.3). A rate limiter answers, for example,
+    `status=429` with `retry_after=60`.
     """
 
     name: ClassVar[str] = "status"
@@ -224,4 +224,4 @@ class Status(Fault):
 
 
 FAULTS: dict[str, type[Fault]] = {fault.name: fault for fault in (Nat, Outage, LostAnswer, Status)}
-"""By their names on the command line."""
+"""The faults by their names on the command line."""

@@ -1,4 +1,4 @@
-"""What was measured: one row per exchange, one row per event and consumer. Nothing is dropped, nothing summed up."""
+"""What was measured: one row per exchange, one row per event and consumer. Nothing is dropped or aggregated."""
 
 from array import array
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ CameBy = tuple[int, int]
 
 
 class Ledger:
-    """The book that the network and the consumers write in, kept in columns: about 110 bytes an exchange.
+    """What the network and the consumers record, in columns: about 110 bytes per exchange.
 
     Both tables number their rows from 0 in the order in which they were opened.
     """
@@ -37,23 +37,23 @@ class Ledger:
         self.answered_at = array("d")
         self.connection = array("q")
         self.request = array("l")
-        """The number of the request on its connection, from 1; 0 where there was no connection."""
+        """The number of the request on its connection, from 1; 0 without a connection."""
         self.new_events = array("l")
         self.in_flight: set[int] = set()
         # one entry per event
         self.event_id: list[str] = []
         self.occurred_at = array("d")
         self._event_row: dict[str, int] = {}
-        # one entry per event that a consumer has met
+        # one entry per event that a consumer has received
         self._receipts: dict[str, dict[int, _Receipt]] = {}
         self.received = 0
         self.pollers: set[str] = set()
         self.open_ended: set[int] = set()
-        """Exchanges whose answers have no end, such as streams."""
+        """Exchanges whose answers do not end by themselves, such as streams."""
         self._lock = Lock()
 
     def open(self, kind: Kind, sender: str, host: str, method: str, path: str, sent_at: float) -> int:
-        """Enter an exchange as it is sent; returns its number."""
+        """Record an exchange as it is sent; returns its number."""
         with self._lock:
             self.kind.append(kind)
             self.sender.append(intern(sender))
@@ -74,12 +74,12 @@ class Ledger:
             return exchange
 
     def count(self, exchange: int, bytes_out: int, bytes_in: int, connection: int, request: int = 0) -> None:
-        """Enter what an exchange weighs so far, and its connection."""
+        """Record an exchange's bytes so far, and its connection."""
         self.bytes_out[exchange], self.bytes_in[exchange] = bytes_out, bytes_in
         self.connection[exchange], self.request[exchange] = connection, request
 
     def close(self, exchange: int, answered_at: float, status: int, error: str = "") -> None:
-        """Enter an exchange's end: its answer's last byte, or the error that ended it."""
+        """Record an exchange's end: its answer's last byte, or the error that ended it."""
         with self._lock:
             self.in_flight.remove(exchange)
             self.answered_at[exchange] = answered_at
@@ -87,7 +87,7 @@ class Ledger:
             self.error[exchange] = error
 
     def happened(self, event_id: str, occurred_at: float) -> None:
-        """Enter an event, at the moment it happens."""
+        """Record an event, when it happens."""
         if event_id in self._event_row:
             raise ValueError(f"event {event_id} happened already; ids must be unique within a run")
         self._event_row[event_id] = len(self.event_id)
@@ -95,18 +95,18 @@ class Ledger:
         self.occurred_at.append(occurred_at)
 
     def add_consumer(self, name: str) -> None:
-        """Enter a consumer, who from now on should hear of every event."""
+        """Add a consumer, which should receive every event."""
         self._receipts[name] = {}
 
     def add_poller(self, consumer: str) -> None:
-        """Enter that a consumer asks: it can lack an event without any delivery being pending."""
+        """Record that a consumer polls: it can lack an event while no delivery is pending."""
         self.pollers.add(consumer)
 
     def arrived(self, consumer: str, event_id: str, at: float, exchange: int, came_by: CameBy = (0, 0)) -> bool:
-        """Enter that an event reached a consumer, before any deduplication; True if first, which is its receipt.
+        """Record that an event reached a consumer, before deduplication; True for the first copy, its receipt.
 
-        On sockets a receiver does not know the exchange (-1), but the sender's port and the number of the request on
-        that connection, `came_by`: `merge` finds the exchange.
+        On sockets a receiver does not know the exchange (-1), but the sender's port and the request's number on that
+        connection, `came_by`, by which `merge` finds the exchange.
         """
         if event_id not in self._event_row:
             raise ValueError(f"{consumer} received event {event_id!r}, which never happened")
@@ -123,10 +123,10 @@ class Ledger:
             return True
 
     def merge(self, other: "Ledger", ports: Sequence[int], names: Mapping[str, str], offset: float) -> None:
-        """Take in another process's exchanges, sent over connections from these local `ports`, and sort all as sent.
+        """Add another process's exchanges, sent from these local `ports`, and sort all by the time sent.
 
-        Its hosts are renamed by `names`, and its instants put `offset` seconds later. A receipt's exchange is the one
-        that was sent from the same port as the same request of its connection.
+        Its hosts are renamed by `names`, and `offset` seconds are added to its instants. A receipt's exchange is the
+        one with the same port and the same number on its connection.
         """
         own, taken = len(self.status), len(other.status)
         connections = max(self.connection, default=-1) + 1
@@ -148,7 +148,7 @@ class Ledger:
         for receipts in self._receipts.values():
             for receipt in receipts.values():
                 if receipt.exchange < 0 and receipt.came_by in sent:
-                    # one, unless the system gave a port out again: then the last that was sent before the receipt
+                    # one, unless the system reused the port: then the last one sent before the receipt
                     earlier = [number for number in sent[receipt.came_by] if self.sent_at[number] <= receipt.at]
                     receipt.exchange = max(earlier or sent[receipt.came_by], key=self.sent_at.__getitem__)
                     self.new_events[receipt.exchange] += 1
@@ -183,17 +183,17 @@ class Ledger:
         | column | unit | meaning |
         |---|---|---|
         | exchange (index) | | its number, from 0 in the order sent |
-        | consumer | | whose exchange it is |
+        | consumer | | the consumer that the exchange belongs to |
         | kind | | poll, delivery, fetch, action or setup |
-        | sender, host | | who sent it, and to whom |
+        | sender, host | | the sender, and the host that it was sent to |
         | method, path | | of the request; without the query |
-        | status | | of the answer; 0 where there was none |
-        | error | | the exception's name; "" where there was none, "unanswered" where the run ended first |
+        | status | | of the answer; 0 if there was none |
+        | error | | the exception's name; "" if there was none, "unanswered" if the run ended first |
         | outcome | | hit (brought a new event), throttled (429), error (4xx, 5xx, none), done (an action), empty |
-        | new_events | events | that the consumer first held by this exchange |
+        | new_events | events | that reached the consumer first by this exchange |
         | bytes_out, bytes_in | bytes | of the request and of the answer, headers included |
         | sent_at, answered_at | s after t = 0 | the request's first byte leaves, the answer's last byte arrives |
-        | connection | | number of the connection it went over |
+        | connection | | number of its connection; -1: none |
         | drain | | sent at or after the horizon, `duration`: not counted in requests and bytes |
         """
         import numpy as np
@@ -203,7 +203,7 @@ class Ledger:
         error = np.array(self.error, dtype=object)
         error[list(self.in_flight)] = "unanswered"
         failed = (error != "") | (status >= 400)
-        failed[list(self.open_ended & self.in_flight)] = False  # an answer without an end has not failed for that
+        failed[list(self.open_ended & self.in_flight)] = False  # an open-ended answer has not failed
         outcome = np.select(
             [new_events > 0, status == 429, failed, np.array(self.kind) == "action"],
             ["hit", "throttled", "error", "done"],
@@ -240,10 +240,10 @@ class Ledger:
         | event_id | | |
         | consumer | | |
         | occurred_at | s after t = 0 | the event happened |
-        | received_at | s after t = 0 | the consumer first held it; NaN: never |
+        | received_at | s after t = 0 | its first copy reached the consumer; NaN: never |
         | latency | s | received_at - occurred_at |
         | exchange | | number of the exchange that brought it; -1: none |
-        | copies | | how often it arrived, before deduplication; 1 is once |
+        | copies | | how often it arrived, before deduplication |
         """
         import numpy as np
         import pandas as pd

@@ -1,4 +1,4 @@
-"""What a source decides for its consumers: when it tries a delivery again, and how often it may be asked."""
+"""What a source decides for its consumers: when it retries a delivery, and how often it may be polled."""
 
 import random
 from dataclasses import dataclass, field
@@ -8,9 +8,9 @@ from labkit.checks import number, whole
 
 @dataclass(frozen=True)
 class RetryProfile:
-    """How a source tries again: after attempt k it waits `waits[k - 1]` seconds; after the last the delivery is dead.
+    """When a source retries: `waits[k - 1]` seconds after attempt k fails; after the last, it is a dead letter.
 
-    Each wait is spread by `jitter`, a share either way. The default is the schedule that Standard Webhooks suggests:
+    Each wait is varied by `jitter`, a share up or down. The default is the schedule that Standard Webhooks suggests:
     ten attempts over 75 h 35 min 5 s.
 
     >>> RetryProfile().wait(1, random.Random(0)), RetryProfile().wait(10, random.Random(0))
@@ -35,12 +35,12 @@ class RetryProfile:
 
     @property
     def longest_span(self) -> float:
-        """Seconds from a delivery's first attempt by which its last one has ended, whatever the endpoint asks for."""
+        """The most seconds from a delivery's first attempt to the end of its last, whatever `Retry-After` says."""
         waits = [max(wait * (1 + self.jitter), self.longest_retry_after) for wait in self.waits]
         return sum(waits) + self.timeout * (len(waits) + 1)
 
     def wait(self, attempt: int, chance: random.Random) -> float | None:
-        """Seconds from the failure of attempt number `attempt`, from 1, to the next; None: there is none."""
+        """Seconds from the failure of attempt number `attempt`, from 1, to the next; None after the last."""
         if attempt > len(self.waits):
             return None
         wait = float(self.waits[attempt - 1])
@@ -49,10 +49,10 @@ class RetryProfile:
 
 @dataclass(frozen=True)
 class RateLimit:
-    """What a source asks of those who ask it: at most `requests` in `seconds`, and `poll_interval` seconds between two.
+    """A source's limits on its clients: at most `requests` per `seconds`, and `poll_interval` seconds between polls.
 
-    0 is no limit. GitHub: 5,000 requests in an hour, and 60 s between two polls of its events. Beyond the number it
-    answers 429 and says when to come back; the pause is a hint, in whole seconds, which labkit's own clients keep.
+    0 is no limit. GitHub: 5,000 requests per hour, and 60 s between polls of its events. A request beyond the limit is
+    answered 429 with `Retry-After`; the poll interval is a hint in whole seconds. labkit's clients keep both.
 
     Source: https://docs.github.com/en/rest/activity/events
     """

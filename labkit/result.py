@@ -1,4 +1,4 @@
-"""What one approach did in one scenario: two frames of rows, and the figures computed from them."""
+"""What one approach did in one scenario: two frames, and the figures computed from them."""
 
 import heapq
 from collections.abc import Mapping
@@ -21,28 +21,28 @@ RECEIPTS = ("event_id", "consumer", "occurred_at", "received_at", "latency", "ex
 
 @dataclass(frozen=True)
 class Machine:
-    """What a real run says of the machine it ran on, in seconds."""
+    """What a real run reports of its machine, in seconds."""
 
     clock_offset: float
-    """The source's clock less the consumers', as an exchange of instants shows it."""
+    """The source's clock minus the consumers', as measured."""
     clock_offset_error: float
-    """Half the shortest round trip of that exchange: the offset is known so well."""
+    """The error of that: half the shortest round trip of the measurement."""
     emit_lag_mean: float
     emit_lag_max: float
-    """How long after its moment an event was in the store; it counts in the latencies."""
+    """The time from an event's occurrence until it was in the store; latencies include it."""
     source_cpu: float
     consumer_cpu: float
     requests_served: int
-    """What the servers of both processes saw, set-up and drain included."""
+    """Requests that the servers of both processes saw, set-up and drain included."""
 
 
 @dataclass(frozen=True, repr=False)
 class Result:
     """One approach's run under a lens. `exchanges` and `receipts` are the rows (columns: `labkit.ledger.Ledger`).
 
-    The run's own exchanges were sent from t = 0 and before the horizon; `received` and the latencies also count what
-    the drain after it brought, so that no latency is cut short. A lens may leave out the columns that it does not
-    count: bytes_out, bytes_in, connection. A result that came back from a worker may have its row alone.
+    Requests and bytes count from t = 0 up to the horizon; `received` and the latencies also count what arrives in the
+    drain after it, so that no latency is cut short. A lens may leave out the columns that it does not count:
+    bytes_out, bytes_in, connection. A result from a worker may have its row alone.
     """
 
     scenario: Scenario
@@ -51,9 +51,9 @@ class Result:
     frames: "tuple[pd.DataFrame, pd.DataFrame] | None"
     """The exchanges and the receipts."""
     machine: Machine | None = None
-    """What the machine did, where the lens is real."""
+    """Reported by the real lens."""
     figures: Mapping[str, Any] | None = None
-    """The row, where it has been computed already."""
+    """The row, if it has been computed already."""
 
     def __post_init__(self) -> None:
         for name, frame, columns in zip(
@@ -68,7 +68,7 @@ class Result:
 
     @property
     def label(self) -> str:
-        """The approach with what was set otherwise than by default: `polling interval=10`."""
+        """The approach with each parameter that differs from its default: `polling interval=10`."""
         return self.approach.label
 
     @property
@@ -86,11 +86,11 @@ class Result:
 
     @property
     def counted(self) -> "pd.DataFrame":
-        """The run's own exchanges: set-up and drain left out."""
+        """The exchanges that count: without set-up and drain."""
         return self.exchanges[(self.exchanges.kind != "setup") & ~self.exchanges.drain]
 
     def row(self) -> dict[str, Any]:
-        """This result as a row of the table: plain values, null where there is none. Computed once."""
+        """This result as a row of the table: plain values, None where there is none. Computed once."""
         return {name: dict(value) if isinstance(value, dict) else value for name, value in self._row.items()}
 
     @cached_property
@@ -130,9 +130,9 @@ class Result:
         }
 
     def recovered(self, grace: float = 60.0) -> int:
-        """How many events a sweep brought that were more than `grace` seconds late: what a webhook had lost.
+        """How many events a poll brought more than `grace` seconds late, since the webhook had lost them.
 
-        Without the grace, every sweep would repair what was on its way just then. 0 where nobody is told.
+        Without the grace, a poll would also recover what was in flight at that moment. 0 without a webhook.
         """
         if not ((self.exchanges.kind == "delivery") & (self.exchanges.host == self.exchanges.consumer)).any():
             return 0
@@ -142,8 +142,8 @@ class Result:
     def little(self) -> tuple[int, int]:
         """Little's law: the total latency, and the area between the two staircases, each in nanoseconds.
 
-        The area is summed instant by instant, the latency event by event; once at rest the two are equal to the last
-        digit.
+        The area is summed instant by instant, the latency event by event; once nothing is pending they are equal to
+        the last digit.
         """
         import numpy as np
 
@@ -156,7 +156,7 @@ class Result:
         return int((received - occurred).sum()), int((missing * np.diff(instants[order])).sum())
 
     def _currency(self) -> tuple[float, float]:
-        """The share of time in which nothing is missing, and the mean of for how long something has been."""
+        """Freshness, the share of time in which no event is missing, and the mean staleness in seconds."""
         duration, shares, staleness = self.scenario.duration, [], []
         for _, receipts in self.receipts.groupby("consumer", sort=False):
             current, stale = _currency(
@@ -180,9 +180,9 @@ class Result:
 
 
 def _currency(occurred: list[float], received: list[float], duration: float) -> tuple[float, float]:
-    """Seconds up to `duration` in which nothing is missing, and the integral of for how long something has been.
+    """Seconds up to `duration` in which no event is missing, and the integral of staleness over time.
 
-    Events come in order of occurrence. While some are missing, staleness is the age of the oldest of these.
+    Events are in order of occurrence. Staleness is the age of the oldest missing event, 0 if none is missing.
 
     >>> _currency([10.0, 20.0], [30.0, 40.0], 100.0)  # missing from 10 to 40; from 30 on since 20
     (70.0, 350.0)

@@ -1,4 +1,4 @@
-"""A scenario: what every lens and every approach is given, to be compared on equal terms."""
+"""A scenario: what every lens and every approach is given, so that they are comparable."""
 
 from dataclasses import asdict, dataclass, field, replace
 
@@ -9,12 +9,12 @@ from labkit.faults import Fault
 from labkit.policies import RateLimit, RetryProfile
 
 LONGEST_DELAY = 15.0
-"""Half the 30 s for which a client waits: with a longer delay no answer would come in time."""
+"""Half a client's timeout of 30 s: with a longer delay no answer would arrive in time."""
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """Arrivals, and the world between source and consumers: `delay` seconds each way, a seed, so many consumers."""
+    """Arrivals, `delay` in seconds each way, seed, number of consumers, and the source's policies; what breaks."""
 
     arrivals: Arrivals
     delay: float = 0.020
@@ -41,7 +41,7 @@ class Scenario:
         return self.arrivals.duration
 
     def repeated(self, repeat: int) -> "Scenario":
-        """The same for the repeat of a run: other seeds. Arrivals that were recorded stay as they are."""
+        """The scenario for a repeat of a run, from 0: seeds are higher by `repeat`, recorded arrivals are the same."""
         return replace(self, arrivals=self.arrivals.repeated(repeat), seed=self.seed + repeat) if repeat else self
 
     def title(self) -> str:

@@ -151,7 +151,7 @@ def test_an_approach_that_is_in_the_table_of_approaches_is_everywhere(monkeypatc
 
 def test_what_is_no_approach_is_refused():
     for wrong in (Webhook, "webhook", object()):
-        with pytest.raises(TypeError, match="an approach is made with its parameters, such as Webhook"):
+        with pytest.raises(TypeError, match="each approach must be an object, such as Webhook"):
             compare(HOUR, [wrong])
     with pytest.raises(TypeError, match="approaches must be a list"):
         compare(HOUR, Webhook())
@@ -235,7 +235,7 @@ def test_a_sweep_equals_a_comparison_scenario_by_scenario(executor):
 
 def test_a_sweep_without_scenarios_is_empty():
     assert sweep([], CHOSEN).empty
-    with pytest.raises(ValueError, match="one approach at least is needed"):
+    with pytest.raises(ValueError, match="at least one approach is needed"):
         sweep(SCENARIOS, [])
 
 

@@ -174,7 +174,7 @@ def test_jitter_spreads_the_pauses_evenly_and_by_its_seed():
 
 
 def test_jitter_with_a_fixed_rate_is_refused():
-    with pytest.raises(ValueError, match="jitter goes with fixed='delay'"):
+    with pytest.raises(ValueError, match="jitter must be 0 with fixed='rate', which has no pauses, got 0.1"):
         Polling(fixed="rate", jitter=0.1)
     with pytest.raises(ValueError, match="jitter must be from 0 to 1 of the interval, got 1.5"):
         Polling(jitter=1.5)

@@ -1,4 +1,4 @@
-"""The ways to learn of an event, one a file. `APPROACHES` maps their names on the command line to their classes."""
+"""The ways to learn of an event, one per file. `APPROACHES` maps their names on the command line to classes."""
 
 from labkit.approaches.adaptive import Aimd, HalveDouble
 from labkit.approaches.approach import Approach, Style

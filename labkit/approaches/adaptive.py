@@ -1,4 +1,4 @@
-"""Adaptive polling: ask more often when asking paid, less often when it did not."""
+"""Adaptive polling: poll more often after a poll that found an event, less often after an empty one."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,10 +13,10 @@ from labkit.checks import number
 
 @dataclass(frozen=True)
 class Aimd(Approach):
-    """Wait `add` seconds longer after a poll that found nothing, half as long after one that found something.
+    """Lengthen the interval by `add` seconds after an empty poll, and halve it after one that found an event (AIMD).
 
-    Additive increase and multiplicative decrease are of the interval, between `shortest` and `longest`. It settles
-    where add·e^(-λT) = (1 - e^(-λT))·T/2, roughly √(2·add/λ): 60 s at one event in 360 s and add = 5; exactly, 54.
+    The interval stays between `shortest` and `longest`. It settles where add·e^(-λT) = (1 - e^(-λT))·T/2, at about
+    √(2·add/λ): 60 s (exactly: 54 s) for one event every 360 s and add = 5 s.
     """
 
     name: ClassVar[str] = "aimd"
@@ -31,7 +31,7 @@ class Aimd(Approach):
         check(self.start, self.shortest, self.longest)
 
     def run(self, consumer: Consumer) -> None:
-        """Poll until ended."""
+        """Poll until the run ends."""
 
         def adapt(interval: float, found: bool) -> float:
             return min(max(interval / 2 if found else interval + self.add, self.shortest), self.longest)
@@ -41,10 +41,10 @@ class Aimd(Approach):
 
 @dataclass(frozen=True)
 class HalveDouble(Approach):
-    """Wait twice as long after a poll that found nothing, half as long after one that found something (MIMD).
+    """Double the interval after an empty poll, and halve it after one that found an event (MIMD).
 
-    Each step up needs a step down, so half of the polls find nothing, whatever the rate, while no clamp is met:
-    misses - hits is log2(last interval / first).
+    Each doubling is undone by a halving, so half of the polls are empty at any rate, as long as the interval reaches
+    neither limit: empty - other polls = log2(last interval / first).
     """
 
     name: ClassVar[str] = "halve_double"
@@ -58,7 +58,7 @@ class HalveDouble(Approach):
         check(self.start, self.shortest, self.longest)
 
     def run(self, consumer: Consumer) -> None:
-        """Poll until ended."""
+        """Poll until the run ends."""
 
         def adapt(interval: float, found: bool) -> float:
             return min(max(interval / 2 if found else interval * 2, self.shortest), self.longest)
@@ -67,7 +67,7 @@ class HalveDouble(Approach):
 
 
 def poll(consumer: Consumer, interval: float, adapt: Callable[[float, bool], float]) -> None:
-    """Poll until ended, each wait being what `adapt` makes of the last one and of whether the poll found something."""
+    """Poll until the run ends; `adapt(interval, found)` is the next interval."""
     client, cursor = consumer.client("poll"), ""
     while True:
         found = False

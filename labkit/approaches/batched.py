@@ -1,4 +1,4 @@
-"""Batched: the source calls once for several events."""
+"""Batched: the source sends several events in one delivery."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -12,10 +12,10 @@ from labkit.wire import LARGEST_BATCH, LONGEST_BATCH_WAIT
 
 @dataclass(frozen=True)
 class Batched(Approach):
-    """Be called once for up to `count` events, the first of which waits for at most A = `max_wait` seconds.
+    """Receive up to `count` events per delivery; the first of them waits at most A = `max_wait` seconds.
 
-    If no batch fills up: 1/(1 + λA) requests per event, and a mean wait of A(1 + λA/2)/(1 + λA): near A, not A/2, while
-    events are rare. At λA = 10, batches of 10 need more requests than polling every A seconds, and batches of 12 fewer.
+    If no batch fills up: 1/(1 + λA) requests per event, and a mean wait of A(1 + λA/2)/(1 + λA): near A, not A/2, for
+    rare events. At λA = 10, batches of 10 need more requests than polling every A seconds, and batches of 12 fewer.
     """
 
     name: ClassVar[str] = "batched"
@@ -25,5 +25,5 @@ class Batched(Approach):
     max_wait: float = seconds(60.0, most=LONGEST_BATCH_WAIT)
 
     def subscribe(self, consumer: Consumer) -> None:
-        """As a webhook does, with batches."""
+        """Subscribe as `Webhook` does, with batches."""
         subscribe_receiver(consumer, batch={"count": self.count, "seconds": self.max_wait})

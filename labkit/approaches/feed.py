@@ -1,4 +1,4 @@
-"""Feed: fetch the whole list of the newest again and again, as RSS readers and many scripts do. There is no cursor."""
+"""Feed: fetch the list of the newest events again and again, as RSS readers do. There is no cursor."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -15,8 +15,8 @@ from labkit.wire import LARGEST_PAGE
 class Feed(Approach):
     """Fetch the `last` newest events every `interval` seconds, and keep those not seen before.
 
-    More than `last` events between two polls, and the oldest of them are lost: with one event a second, 100 in the list
-    and an interval of 300 s, two of three.
+    If more than `last` events occur between two polls, the oldest are lost: two of three at one event per second, with
+    100 in the list and an interval of 300 s.
     """
 
     name: ClassVar[str] = "feed"
@@ -28,7 +28,7 @@ class Feed(Approach):
     conditional: ClassVar[bool] = False
 
     def run(self, consumer: Consumer) -> None:
-        """Poll until ended."""
+        """Poll until the run ends."""
         client, seen = consumer.client("poll"), set[str]()
         headers: dict[str, str] = {}
         while True:
@@ -49,9 +49,9 @@ class Feed(Approach):
 
 @dataclass(frozen=True)
 class ConditionalFeed(Feed):
-    """Fetch the newest every `interval` seconds, but only if the list has changed: `ETag`, `If-None-Match`, 304.
+    """Fetch the newest events every `interval` seconds, if the list has changed: `ETag`, `If-None-Match`, 304.
 
-    What has not changed weighs little: RFC 9110, 13.1.2.
+    The answer for an unchanged list has no body (RFC 9110, 13.1.2).
     """
 
     name: ClassVar[str] = "conditional_feed"

@@ -1,4 +1,4 @@
-"""Hybrid: a webhook, and a poll now and then for what it missed."""
+"""Hybrid: a webhook, and an occasional poll for what it missed."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -15,8 +15,8 @@ from labkit.wire import LARGEST_PAGE
 class Hybrid(Approach):
     """A webhook, and a poll by cursor every `reconcile_interval` seconds that recovers what the webhook lost.
 
-    The poll finds every event again, so each is a duplicate before deduplication. How many it recovered is the alarm:
-    `Result.recovered()`.
+    The poll returns every event again, so each is a duplicate before deduplication. The number of recovered events
+    is the alarm: `Result.recovered()`.
     """
 
     name: ClassVar[str] = "hybrid"
@@ -25,10 +25,10 @@ class Hybrid(Approach):
     reconcile_interval: float = idle_seconds(3600.0)
 
     def subscribe(self, consumer: Consumer) -> None:
-        """As a webhook does."""
+        """Subscribe as `Webhook` does."""
         Webhook().subscribe(consumer)
 
     def run(self, consumer: Consumer) -> None:
-        """Reconcile until ended, first after one interval."""
+        """Reconcile until the run ends, the first time after one interval."""
         interval = self.reconcile_interval
         Polling(interval=interval, initial_delay=interval, limit=LARGEST_PAGE).run(consumer)

@@ -1,4 +1,4 @@
-"""Long polling: ask, and let the source keep the question until it has an answer (RFC 6202, 2)."""
+"""Long polling: the source holds a poll until it has an event to answer with (RFC 6202, 2)."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -15,10 +15,10 @@ from labkit.wire import LARGEST_PAGE, LONGEST_WAIT, PAGE
 
 @dataclass(frozen=True)
 class LongPolling(Approach):
-    """Ask for what is new; the source answers when there is something, or after `wait` seconds, and is asked again.
+    """Poll for new events; the source answers when there is one, or after `wait` seconds. Then poll again.
 
-    Holds a connection for each consumer. With rare events an event is a delay late, as by webhook; one that falls into
-    the blind window between an answer and the next question, up to three.
+    It holds one connection per consumer. A rare event is one delay late, as by webhook; one that occurs in the blind
+    window between an answer and the next poll is up to three delays late.
     """
 
     name: ClassVar[str] = "long_polling"
@@ -26,11 +26,11 @@ class LongPolling(Approach):
     reconnect_pause: ClassVar[float] = 1.0
     wait: float = idle_seconds(25.0, most=LONGEST_WAIT)
     pause: float = idle_seconds(0.0, least=0)
-    """Seconds between an answer and the next question."""
+    """Seconds between an answer and the next poll."""
     limit: int = whole_number(PAGE, 1, LARGEST_PAGE, "events per page")
 
     def run(self, consumer: Consumer) -> None:
-        """Ask until ended; after an error, in a second."""
+        """Poll until the run ends; pause for a second after an error."""
         client, cursor = consumer.client("poll"), ""
         question, patience = f"/events?limit={self.limit}&wait={round(self.wait, 6):g}", self.wait + TIMEOUT
         while True:

@@ -14,11 +14,11 @@ from labkit.approaches.parameters import idle_seconds, seconds
 
 @dataclass(frozen=True)
 class OnDemand(Approach):
-    """Read the source's list at moments of the consumer's own choosing, on average every `interval` seconds.
+    """Read the source's list at random moments, when the consumer needs it, on average every `interval` seconds.
 
-    A cache of `ttl` seconds spares a read that comes so soon after an answer. μ reads per second cost μ / (1 + μ·ttl)
-    requests per second, whatever happens at the source; a webhook costs λ: without a cache they cross at μ = λ. With
-    `act`, each event is answered by an action: a POST of the consumer's to the API.
+    A cache of `ttl` seconds saves a read that comes so soon after an answer. μ reads per second cost μ / (1 + μ·ttl)
+    requests per second at any event rate; a webhook costs λ; without a cache they are equal at μ = λ. With `act`, the
+    consumer answers each event with an action: a POST to the API.
     """
 
     name: ClassVar[str] = "on_demand"
@@ -29,7 +29,7 @@ class OnDemand(Approach):
     act: bool = False
 
     def run(self, consumer: Consumer) -> None:
-        """Read until ended, at gaps that are independent of each other (a Poisson process)."""
+        """Read until the run ends, with independent exponential gaps (a Poisson process)."""
         client, clock, chance = consumer.client("poll"), consumer.clock, random.Random(f"{self.seed}/{consumer.name}")
         actions = consumer.client("action")
         cursor, fresh_until = "", 0.0
@@ -47,9 +47,9 @@ class OnDemand(Approach):
 
 
 def acknowledge(client: httpx.Client, id: str) -> None:
-    """Carry out one action, in up to three attempts: twice it has one effect, so it is safe to repeat.
+    """Send one action, in up to three attempts. It is idempotent, so it is safe to repeat (RFC 9110, 9.2.2).
 
-    It is repeated if the answer is an error, or does not come in time (RFC 9110, 9.2.2).
+    It is repeated if the answer is an error, or does not arrive in time.
     """
     for _ in range(3):
         try:

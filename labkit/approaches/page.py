@@ -1,4 +1,4 @@
-"""A page of the source's list, and the pages behind it."""
+"""A page of the source's list, and the pages after it."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -9,7 +9,7 @@ from labkit.approaches.consumer import Consumer
 
 
 def take(consumer: Consumer, answer: httpx.Response) -> str:
-    """Receive a page's events; returns the cursor to ask on with. Raises httpx.HTTPStatusError if it is no page."""
+    """Receive a page's events; returns the next cursor. Raises httpx.HTTPStatusError for any other answer."""
     page = answer.raise_for_status().json()
     for event in page["events"]:
         consumer.receive(event, answer)
@@ -20,7 +20,7 @@ def take(consumer: Consumer, answer: httpx.Response) -> str:
 def pages(
     client: httpx.Client, cursor: str, question: str = "/events?limit=100", known: Mapping[str, str] | None = None
 ) -> Iterator[tuple[httpx.Response, dict[str, Any]]]:
-    """Ask once, and follow the pages. A failure or a 304 ends it: no page, no other cursor."""
+    """Poll once, and follow the pages. A failure or a 304 ends it without a page, so the cursor stays."""
     more = True
     while more:
         try:

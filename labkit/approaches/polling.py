@@ -1,4 +1,4 @@
-"""Polling: ask again and again, with a cursor."""
+"""Polling: request the new events again and again, with a cursor."""
 
 import random
 from collections.abc import Iterator
@@ -15,13 +15,12 @@ from labkit.wire import LARGEST_PAGE, PAGE
 
 @dataclass(frozen=True)
 class Polling(Approach):
-    """Ask for what is new, every `interval` seconds, `limit` events a page.
+    """Request the new events every `interval` seconds, `limit` events per page.
 
-    With a fixed `"delay"` the interval is slept after each answer, so that polls come every interval + round trip;
-    with a fixed `"rate"` they are due at `initial_delay`, `initial_delay + interval`, …; a missed one is left out.
-    A page with more behind it is followed at once, and counts as a request. A week at 60 s, 20 ms each way:
-    10,074 requests, or 10,080. Where the source names a longer pause (`X-Poll-Interval`; `Retry-After` of a 429), it is
-    kept.
+    With `fixed="delay"` it sleeps the interval after each answer, so polls come every interval + round trip. With
+    `fixed="rate"` polls are due at `initial_delay`, `initial_delay + interval`, …; a missed one is skipped. One week at
+    60 s, 20 ms each way: 10,074 and 10,080 requests. If there are more events after a page, the next page is requested
+    at once. It keeps a longer pause that the source requests (`X-Poll-Interval`; `Retry-After` of a 429).
     """
 
     name: ClassVar[str] = "polling"
@@ -33,23 +32,23 @@ class Polling(Approach):
     types: tuple[str, ...] = ()
     """Only events of these types; all if empty."""
     filtered: Literal["source", "client"] = "source"
-    """Who leaves the others out: the source, or the client that has been sent them."""
+    """Who drops the other types: the source, or the client after it has received them."""
     jitter: float = 0.0
-    """A share: each pause is the interval times a number between 1 - jitter and 1 + jitter, all equally likely."""
+    """A share: each pause is the interval times a uniform random number from 1 - jitter to 1 + jitter."""
     seed: int = 0
     """Of the jitter."""
     conditional: bool = False
-    """Whether to send back the last answer's `ETag`; the answer to a question that brings nothing new is a 304."""
+    """Whether to send the last answer's `ETag`; an empty poll is then answered 304."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         event_types(self.types)
         share("jitter", self.jitter, "of the interval")
         if self.jitter and self.fixed == "rate":
-            raise ValueError(f"jitter goes with fixed='delay': a fixed rate has no pauses, got {self.jitter!r}")
+            raise ValueError(f"jitter must be 0 with fixed='rate', which has no pauses, got {self.jitter!r}")
 
     def run(self, consumer: Consumer) -> None:
-        """Poll until ended. A poll that fails moves no cursor: the next one brings it all."""
+        """Poll until the run ends. A poll that fails does not move the cursor, so the next one loses nothing."""
         client, cursor, question = consumer.client("poll"), "", self.question()
         known: dict[str, str] = {}
         for _ in self.moments(consumer):
@@ -62,7 +61,7 @@ class Polling(Approach):
                     known["If-None-Match"] = answer.headers["ETag"]
 
     def question(self) -> str:
-        """What is asked, but for the cursor.
+        """The request's path and query, without the cursor.
 
         >>> Polling(types=("door.opened", "door.closed")).question()
         '/events?limit=100&type=door.opened,door.closed'
@@ -71,7 +70,7 @@ class Polling(Approach):
         return f"/events?limit={self.limit}{types}"
 
     def moments(self, consumer: Consumer) -> Iterator[None]:
-        """Wait for each moment at which to poll."""
+        """Wait until each poll is due."""
         clock, first = consumer.clock, self.initial_delay
         chance = random.Random(f"{self.seed}/{consumer.name}")
         clock.sleep_until(first)

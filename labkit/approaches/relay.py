@@ -1,4 +1,4 @@
-"""Relay: a public host receives the webhook, and the consumer polls that host: it can call, and cannot be called."""
+"""Relay: a public host receives the webhook, and the consumer, which cannot be called, polls that host."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -18,9 +18,9 @@ from labkit.receiver.core import Event
 
 @dataclass(frozen=True)
 class Relay(Approach):
-    """Have a webhook received by a public host, and poll that host every `interval` seconds: both are counted.
+    """Let a public host receive the webhook, and poll that host every `interval` seconds.
 
-    For a consumer behind NAT, that cannot be called. It costs one delivery per event, and the polls.
+    For a consumer behind NAT, which cannot be called. It costs one delivery per event, and the polls; both are counted.
     """
 
     name: ClassVar[str] = "relay"
@@ -44,7 +44,7 @@ class Relay(Approach):
         consumer.found["relay"] = url
 
     def run(self, consumer: Consumer) -> None:
-        """Poll the relay until ended; the number of events that are here is the cursor."""
+        """Poll the relay until the run ends; the number of events received is the cursor."""
         client, cursor = consumer.client("poll"), 0
         while True:
             try:

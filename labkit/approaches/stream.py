@@ -1,4 +1,4 @@
-"""Stream: ask once, and be answered for ever: server-sent events (WHATWG HTML, 9.2)."""
+"""Stream: one request, and an answer that does not end: server-sent events (WHATWG HTML, 9.2)."""
 
 import json
 import re
@@ -17,22 +17,22 @@ from labkit.wire import HEARTBEAT, SHORTEST_LOOK
 
 @dataclass(frozen=True)
 class Stream(Approach):
-    """Keep one answer open, in which the source writes each event as it happens; one that breaks is resumed.
+    """Keep one answer open, in which the source writes each event as it happens; resume it if it breaks.
 
-    One request, one connection held all the time, and a comment every 15 s of silence.
+    One request, one connection held all the time, and a comment after each 15 s without an event.
     """
 
     name: ClassVar[str] = "stream"
     style: ClassVar[Style] = Style("#56B4E9", "p", "..")
     reconnect_pause: ClassVar[float] = 1.0
-    """What the source's `retry` says."""
+    """The source's `retry`."""
 
     @property
     def path(self) -> str:
         return "/stream"
 
     def run(self, consumer: Consumer) -> None:
-        """Read until ended; reconnect after `retry` milliseconds with the id of the last block (HTML, 9.2.3)."""
+        """Read until the run ends; reconnect after `retry` ms, with the last block's id (HTML, 9.2.3)."""
         client, last, retry = consumer.client("poll"), "", 3.0
         while True:
             headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": last} if last else {})
@@ -55,10 +55,9 @@ class Stream(Approach):
 
 @dataclass(frozen=True)
 class FakeStream(Stream):
-    """A push that is none: the same protocol, but behind it the source looks for news every `interval` seconds.
+    """A stream that is no push: the same protocol, but the source polls its own store every `interval` seconds.
 
-    Neither status nor headers nor the number of requests tell the two apart, but the latency does: interval / 2 on
-    average, as a poller's.
+    Status, headers and number of requests are a stream's. The latency is a poller's: interval / 2 on average.
     """
 
     name: ClassVar[str] = "fake_stream"
@@ -71,7 +70,7 @@ class FakeStream(Stream):
 
 
 def lines(chunks: Iterable[bytes]) -> Iterator[str]:
-    """Lines as HTML, 9.2.5 has them: they end in CR, LF or both, and in nothing else; a byte order mark is left out.
+    """Lines as HTML, 9.2.5 defines them: they end in CR, LF or CRLF only; a byte order mark is dropped.
 
     >>> list(lines([b"data: a\\x0cb\\r", b"\\n: c\\n\\n", b"cut off"]))
     ['data: a\\x0cb', ': c', '']
@@ -85,7 +84,7 @@ def lines(chunks: Iterable[bytes]) -> Iterator[str]:
 
 
 def blocks(lines: Iterable[str]) -> Iterator[dict[str, str]]:
-    """Blocks of fields (HTML, 9.2.6): comments are passed over, lines of data are joined, an unended block is dropped.
+    """Blocks of fields (HTML, 9.2.6): comments are skipped, data lines joined, an unfinished block dropped.
 
     >>> list(blocks(["id: 7", "data: a", "data: b", "", ": still here", "retry: 1000", "", "data: cut off"]))
     [{'id': '7', 'data': 'a\\nb'}, {'retry': '1000'}]

@@ -1,4 +1,4 @@
-"""Thin: the webhook says only that something happened, and the receiver fetches what."""
+"""Thin: the webhook says only that something happened, and the receiver fetches the event."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -14,10 +14,10 @@ from labkit.receiver.core import Event
 
 @dataclass(frozen=True)
 class Thin(Approach):
-    """Be called with an event's id alone, and GET the event before acknowledging: two requests per event.
+    """Receive an event's id alone, and GET the event before acknowledging: two requests per event.
 
-    What is fetched is the source's present word, not an attacker's or a late retry's. Latency is three delays: the
-    call, the request, the answer.
+    The event is the source's current version, not that of an attacker or a late retry. Latency is three delays: the
+    delivery, the request, the answer.
     """
 
     name: ClassVar[str] = "thin"
@@ -29,9 +29,9 @@ class Thin(Approach):
         client = consumer.client("fetch")
 
         def fetch(event: Event) -> list[Event]:
-            """The event arrives with the answer to a GET. While the source asks for a pause, its delivery must wait."""
+            """GET the event; it arrives with the answer. During a pause that the source requested, answer 503."""
             if consumer.backoff() > 0:
-                raise UnavailableError("the source asked for a pause", consumer.backoff())
+                raise UnavailableError("the source requested a pause", consumer.backoff())
             try:
                 answer = client.get(f"/events/{event['id']}").raise_for_status()
             except httpx.HTTPError as error:

@@ -15,7 +15,7 @@ from labkit.receiver.app import receiver_app
 
 @dataclass(frozen=True)
 class Webhook(Approach):
-    """Give the source a URL, prove that it is yours, and be called at each event: one request per event."""
+    """Give the source a URL, prove that it is yours, and be called for each event: one request per event."""
 
     name: ClassVar[str] = "webhook"
     style: ClassVar[Style] = Style("#0072B2", "v", "\\\\\\")
@@ -37,7 +37,7 @@ def subscribe_receiver(
 ) -> None:
     """Host a receiver under the consumer's name, and register its URL; the exchanges are set-up.
 
-    The default one enters each arrival in the ledger.
+    The default receiver records each arrival in the ledger.
     """
     receiver = receiver or Receiver([], Inbox(), on_arrival=lambda event: consumer.receive(event, flask.request))
     url = consumer.host(receiver_app(receiver, consumer.clock))
@@ -47,10 +47,10 @@ def subscribe_receiver(
 def register(
     client: httpx.Client, url: str, secrets: list[str], types: tuple[str, ...] = (), **options: object
 ) -> None:
-    """Subscribe a URL, add the secret that the source made to `secrets`, and have the URL verified.
+    """Subscribe a URL, add the secret that the source generated to `secrets`, and have the URL verified.
 
-    The receiver behind the URL must know that secret before it is sent the challenge. `options` go into the
-    subscription: `payload="thin"`, `batch={…}`. Raises RuntimeError, with the source's own words, if it refuses.
+    The receiver needs that secret before the challenge arrives. `options` go into the subscription: `payload="thin"`,
+    `batch={…}`. Raises RuntimeError with the source's message if it refuses.
     """
     wanted = {"types": list(types), **options} if types else options
     subscription = _accepted(client.post("/subscriptions", json={"url": url, **wanted}))

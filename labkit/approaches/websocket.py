@@ -1,4 +1,4 @@
-"""WebSocket: ask once to change the protocol, and talk both ways from then on (RFC 6455)."""
+"""WebSocket: one request changes the protocol, and then both sides can send messages (RFC 6455)."""
 
 import json
 import secrets
@@ -17,9 +17,9 @@ from labkit.network import TIMEOUT
 
 @dataclass(frozen=True)
 class WebSocket(Approach):
-    """Have one connection taken out of HTTP, on which the source sends each event as a message; resumed if it breaks.
+    """Upgrade one connection from HTTP; the source sends each event on it as a message. Resume it if it breaks.
 
-    In the real lens only: it needs a socket of its own. As early as a stream, and the consumer could answer on it.
+    Real lens only: it needs a socket. As early as a stream, and the consumer could send messages too.
     """
 
     name: ClassVar[str] = "websocket"
@@ -28,7 +28,7 @@ class WebSocket(Approach):
     lenses: ClassVar[tuple[str, ...]] = ("real",)
 
     def run(self, consumer: Consumer) -> None:
-        """Listen until ended; reconnect after a second, with the last message's cursor."""
+        """Listen until the run ends; reconnect after a second, with the last message's cursor."""
         client, cursor = consumer.client("poll"), ""
         while True:
             try:
@@ -51,7 +51,7 @@ def upgrade() -> dict[str, str]:
 
 
 def accepted(handshake: dict[str, str], answer: httpx.Response) -> bool:
-    """Whether the other side understood the handshake: it has made of our key what RFC 6455, 4.2.2 says."""
+    """Whether the server accepted the handshake: its answer is computed from our key (RFC 6455, 4.2.2)."""
     from wsproto.utilities import generate_accept_token
 
     expected = generate_accept_token(handshake["Sec-WebSocket-Key"].encode()).decode()
@@ -59,7 +59,7 @@ def accepted(handshake: dict[str, str], answer: httpx.Response) -> bool:
 
 
 def messages(stream: httpcore.NetworkStream) -> Iterator[dict[str, Any]]:
-    """Each message that comes, until the source closes; its pings, in 15 s of silence, are answered."""
+    """Each message, until the source closes; its pings, sent after 15 s without an event, are answered."""
     from wsproto.connection import Connection, ConnectionType
     from wsproto.events import CloseConnection, Ping, TextMessage
 

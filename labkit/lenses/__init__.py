@@ -1,4 +1,4 @@
-"""How a scenario is run: the places where the parts are joined. `LENSES` maps names to lenses."""
+"""How a scenario is run: here the parts are joined. `LENSES` maps names to lenses."""
 
 from labkit.lenses.base import Lens
 from labkit.lenses.real import RealLens

@@ -7,26 +7,26 @@ from labkit.result import Result
 from labkit.scenario import Scenario
 
 MOST_REQUESTS = 5_000_000
-"""Requests of one approach in one run: about half an hour of work, and 600 MB of rows."""
+"""The most requests of one approach in one run: they take about half an hour, and 600 MB of rows."""
 
 
 class Lens(Protocol):
-    """A way to run an approach in a scenario; its options are its own attributes.
+    """A way to run an approach in a scenario; its options are its attributes.
 
-    Adding one is a class with these members, an instance of which is given to `compare`.
+    `compare` takes an instance of any class that has these members.
     """
 
     name: str
     delay: float
-    """Seconds each way in a scenario that does not say it."""
+    """Seconds each way, where the caller gives none."""
     parallel: bool
-    """Whether several runs may go side by side, in processes of their own."""
+    """Whether runs may go in parallel, in several processes."""
 
     def check(self, scenario: Scenario, approach: Approach) -> None:
         """Raise ValueError, with the remedy, for what it cannot run, or what would never end."""
 
     def run(self, scenario: Scenario, approach: Approach) -> Result:
-        """Run one approach. Its Result is made of two frames, and names the lens."""
+        """Run one approach. The Result is made of two frames, and names the lens."""
 
 
 def check_approach(lens: Lens, scenario: Scenario, approach: Approach) -> None:
@@ -36,6 +36,6 @@ def check_approach(lens: Lens, scenario: Scenario, approach: Approach) -> None:
     requests = scenario.duration / approach.idle_interval
     if requests > MOST_REQUESTS:
         raise ValueError(
-            f"{approach.label} would send {requests:,.0f} requests in {scenario.duration:g} s, and {MOST_REQUESTS:,} is"
-            " the most: use a longer interval, or a shorter duration"
+            f"{approach.label} would send {requests:,.0f} requests in {scenario.duration:g} s, and the limit is"
+            f" {MOST_REQUESTS:,}: use a longer interval, or a shorter duration"
         )

@@ -1,4 +1,4 @@
-"""What the lenses that send requests do alike: enter the consumers, emit the events, know when a run is settled."""
+"""What the lenses that send requests share: subscribe consumers, emit events, detect when a run is settled."""
 
 import math
 from collections.abc import Callable, Iterable
@@ -17,7 +17,7 @@ WEEK = 604_800.0
 
 
 def conditions_of(scenario: Scenario) -> Conditions:
-    """The scenario's faults, ready to hit what is sent."""
+    """The scenario's faults, as a network applies them."""
     places = {event.id: place for place, event in enumerate(scenario.arrivals.events, start=1)}
     return Conditions(scenario.faults, scenario.seed, places if scenario.faults else {})
 
@@ -25,7 +25,7 @@ def conditions_of(scenario: Scenario) -> Conditions:
 def subscribe_all(
     scenario: Scenario, approach: Approach, clock: Clock, network: Network, ledger: Ledger, source_url: str
 ) -> tuple[list[Consumer], set[str]]:
-    """The scenario's consumers, whose set-up has been started, and the names of those who are still at it."""
+    """The scenario's consumers, whose set-up has been started, and the names of those that have not finished it."""
     names = [f"consumer-{number}" for number in range(1, scenario.consumers + 1)]
     consumers = [Consumer(name, source_url, clock, network, ledger) for name in names]
     busy = set(names)
@@ -46,7 +46,7 @@ def emit_all(
     happened: Callable[[Event], object] | None = None,
     stored: Callable[[Event], object] | None = None,
 ) -> None:
-    """The emitter: each event enters the source's store at its moment, with no exchange and no delay."""
+    """The emitter: puts each event into the source's store when it occurs, without an exchange or a delay."""
     clock = source.clock
     for event in events:
         clock.sleep_until(event.occurred_at)
@@ -60,8 +60,8 @@ def emit_all(
 def drain_limit(scenario: Scenario, approach: Approach) -> float:
     """Seconds after the horizon by which a run is settled, if it ever is.
 
-    The source's retries end by then (Standard Webhooks' after 75 h 35 m 5 s, or later where an endpoint asks for more),
-    the faults that end are over, the slowest poller has polled many times, and a week has passed.
+    By then the source's retries have ended (Standard Webhooks': after 75 h 35 min 5 s, or later by `Retry-After`), the
+    faults that end are over, the slowest poller has polled many times, and a week has passed.
     """
     faults = [fault.end - scenario.duration for fault in scenario.faults if math.isfinite(fault.end)]
     times = [getattr(approach, each.name) for each in fields(approach) if each.metadata.get("unit") == "s"]
@@ -69,27 +69,27 @@ def drain_limit(scenario: Scenario, approach: Approach) -> float:
 
 
 def not_settled(scenario: Scenario, approach: Approach, limit: float) -> RuntimeError:
-    """What is raised for a run that was cut off: what is pending then is not called lost."""
+    """The error for a run that was cut off: its pending events are not called lost."""
     faults = ", ".join(fault.name for fault in scenario.faults if not math.isfinite(fault.end))
-    remedy = f"give {faults} a duration" if faults else "a shorter interval, or shorter waits, lets it end"
+    remedy = f"give {faults} a duration" if faults else "use a shorter interval, or shorter waits"
     return RuntimeError(
-        f"{approach.label} was not settled {limit - scenario.duration:,.0f} s after the horizon, and what is pending"
+        f"{approach.label} was not settled {limit - scenario.duration:,.0f} s after the horizon, and pending events"
         f" cannot be called lost: {remedy}"
     )
 
 
 def is_settled(ledger: Ledger, pending: Callable[[], int]) -> Callable[[], bool]:
-    """A function that says whether a run is settled; made at the horizon.
+    """A function that says whether a run is settled; to be made at the horizon.
 
-    The exchanges sent before it are answered, nothing is pending, and each consumer holds every event, or has polled
-    since and found nothing, or does not poll: whatever it still lacks then is lost.
+    Settled: the exchanges sent before the horizon are answered, nothing is pending, and each consumer holds every
+    event, or has polled since and found nothing, or does not poll. What it lacks then is lost.
     """
     horizon = seen = len(ledger.status)
     satisfied: set[str] = set()
 
     def settled() -> bool:
         nonlocal seen
-        if pending():  # what comes of it may stay at a relay until somebody polls
+        if pending():  # a delivered event may stay at a relay until the next poll
             seen = len(ledger.status)
             return False
         # in one step, since other threads open and close them

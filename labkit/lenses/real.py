@@ -1,4 +1,4 @@
-"""The real lens: loopback sockets, the source in a process of its own, the machine's clock."""
+"""The real lens: loopback sockets, the source in a separate process, the machine's clock."""
 
 import math
 import os
@@ -22,20 +22,20 @@ from labkit.scenario import Scenario
 from labkit.sqlite import Synchronous
 
 LONGEST = 600.0
-"""Seconds that a real run may take; a longer scenario wants `speed`, or the virtual lens."""
+"""The most seconds of a real run; a longer scenario needs `speed`, or the virtual lens."""
 LEAD, READY = 1.2, 0.2
 """Seconds before t = 0 at which set-up starts, and at which it must be done."""
 LONGEST_DRAIN = 120.0
 STOP_SECONDS = 5.0
 LAST_POLL_SECONDS = 0.5
-"""For which a poll that is under way at the end is waited for, before it is cut."""
+"""How long a poll in flight at the end of a run may still take, before it is cut."""
 
 
 class RealLens:
-    """The machine's own clock, and loopback sockets; the source in a process of its own.
+    """The machine's own clock, and loopback sockets; the source in a separate process.
 
     A run takes the scenario's duration divided by `speed`, and a little more; its results are in the seconds that
-    passed. `synchronous` is SQLite's, of the source's database; with a `path` that database is kept.
+    passed. `synchronous` is SQLite's setting for the source's database, which is kept if it has a `path`.
     """
 
     name = "real"
@@ -46,7 +46,7 @@ class RealLens:
         self.speed, self.synchronous, self.path = speed, synchronous, path
 
     def check(self, scenario: Scenario, approach: Approach) -> None:
-        """Refuse what takes too long, and what a loopback network or a faster clock cannot show."""
+        """Refuse what takes too long, and what a loopback network or `speed` cannot show."""
         check_approach(self, scenario, approach)
         scenario, _ = scaled(scenario, approach, self.speed)
         if scenario.duration > LONGEST:
@@ -62,8 +62,8 @@ class RealLens:
         for fault in scenario.faults:
             if fault.times_out and fault.start < 0 and scenario.retries.timeout > LEAD - READY:
                 raise ValueError(
-                    f"{fault.name}: in set-up the source waits {scenario.retries.timeout:g} s in vain, and the real"
-                    f" lens has {LEAD - READY:g} s for it: use the virtual lens, or RetryProfile(timeout=0.5)"
+                    f"{fault.name}: during set-up the source would time out after {scenario.retries.timeout:g} s, and"
+                    f" the real lens allows {LEAD - READY:g} s: use the virtual lens, or RetryProfile(timeout=0.5)"
                 )
 
     def run(self, scenario: Scenario, approach: Approach) -> Result:
@@ -103,7 +103,7 @@ class RealLens:
                 clock.run(until=limit, done=settled)
                 if not settled():
                     raise not_settled(scenario, approach, limit)
-                clock.close(LAST_POLL_SECONDS)  # nobody polls any more, and what is then served is all that was sent
+                clock.close(LAST_POLL_SECONDS)  # after the last poll, the servers have seen all that was sent
                 network.close()
                 report: SourceReport = process.ask("finish")
                 served = network.requests_served() + report.requests_served
@@ -130,7 +130,7 @@ def _from_zero(approach: Approach, consumer: Consumer) -> None:
 
 
 def clock_offset(ours: Callable[[], float], theirs: Callable[[], float], times: int = 20) -> tuple[float, float]:
-    """Their clock less ours, and how well that is known: from the shortest of some round trips (Cristian, 1989).
+    """Their clock minus ours, and the error of that, from the shortest of some round trips (Cristian, 1989).
 
     If their clock says 5.3 between our 5.0 and 5.2, theirs is 0.2 ahead, give or take 0.1.
     """
@@ -143,7 +143,7 @@ def clock_offset(ours: Callable[[], float], theirs: Callable[[], float], times: 
 
 
 class SourceProcess(ChildProcess):
-    """The source's process. Nothing of it is left after the `with` block, or once this process has died."""
+    """The source's process. It ends with the `with` block, or when this process dies."""
 
     def __init__(self, folder: str) -> None:
         """`folder` is removed if this process dies."""
@@ -153,7 +153,7 @@ class SourceProcess(ChildProcess):
 
     def __enter__(self) -> Self:
         try:
-            self.ask("ready")  # it has imported everything, so that set-up need not wait for it
+            self.ask("ready")  # it has imported everything, so set-up does not wait for that
         except BaseException:
             self.close()
             raise

@@ -1,4 +1,4 @@
-"""A scenario made faster: every time that can be divided is, so that λT stays; what cannot be divided is refused."""
+"""A scenario made faster: times are divided by `speed`, so λT stays. Where that is not possible, it is refused."""
 
 import math
 from dataclasses import fields, replace
@@ -14,11 +14,11 @@ Record = TypeVar("Record", Approach, Fault, RateLimit)
 
 
 def scaled(scenario: Scenario, approach: Approach, speed: float) -> tuple[Scenario, Approach]:
-    """The same with every time divided by `speed`: arrivals, intervals, faults, the source's schedules and timeouts.
+    """Divide times by `speed`: arrivals, intervals, faults' windows, the source's schedules and timeouts.
 
-    So λT stays, and d/T does not. An hour of polling every 60 s is, at speed 60, a minute of polling every second. What
-    stays as it is: a client's timeout of 30 s, the pause of a stream before it reconnects, headers in whole seconds.
-    Raises ValueError where one of these would matter.
+    So λT stays, and d/T does not. At speed 60, one hour of polling every 60 s is one minute of polling every second.
+    Not divided: a client's timeout of 30 s, a stream's pause before it reconnects, headers in whole seconds. Raises
+    ValueError where one of these would matter.
     """
     number("speed", speed, above=0)
     if speed == 1:
@@ -49,7 +49,7 @@ def scaled(scenario: Scenario, approach: Approach, speed: float) -> tuple[Scenar
 
 
 def _divided(record: Record, speed: float) -> Record:
-    """A record with each of its fields that are times, in seconds, divided."""
+    """A record with its fields in seconds divided by `speed`."""
     times = {
         field.name: getattr(record, field.name) / speed for field in fields(record) if field.metadata.get("unit") == "s"
     }
@@ -57,7 +57,7 @@ def _divided(record: Record, speed: float) -> Record:
 
 
 def _check(scenario: Scenario, approach: Approach, speed: float) -> None:
-    """Refuse what a time that cannot be divided would spoil."""
+    """Refuse a scenario in which a time that cannot be divided would matter."""
     limit, remedy = scenario.rate_limit, "use the virtual lens, or speed 1"
     if (limit.poll_interval / speed) % 1:
         raise ValueError(

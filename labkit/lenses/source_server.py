@@ -1,4 +1,4 @@
-"""The source in a process of its own, which `labkit.lenses.real` starts and commands by messages."""
+"""The source in a separate process, which `labkit.lenses.real` starts and controls by messages."""
 
 import os
 import pickle
@@ -24,7 +24,7 @@ from labkit.sqlite import Synchronous
 
 @dataclass(frozen=True)
 class SourceConfig:
-    """What the source's process is told at its start."""
+    """What the source's process needs to start."""
 
     origin: float
     epoch: float
@@ -35,12 +35,12 @@ class SourceConfig:
 
 @dataclass(frozen=True)
 class SourceReport:
-    """What the source's process says at its end."""
+    """What the source's process measured, sent at its end."""
 
     ledger: Ledger
     ports: list[int]
     emit_lags: list[float]
-    """For each event, how many seconds after its moment it was in the store."""
+    """For each event, the seconds from its occurrence until it was in the store."""
     cpu_seconds: float
     requests_served: int
 
@@ -69,7 +69,7 @@ class SourceServer:
         return self.clock.now()
 
     def name(self, address: str, name: str, owner: str) -> None:
-        """Hear who is at an address."""
+        """Set the name and the owner of the host at an address."""
         self.network.name(address, name, owner)
 
     def emit(self) -> None:
@@ -81,7 +81,7 @@ class SourceServer:
         self.clock.spawn(emit_all, self.source, self._events, None, stored)
 
     def pending(self) -> int:
-        """Deliveries that are due now or later, and events that are still to come; raises what a task raised."""
+        """Number of pending deliveries and of events still to come. Raises what a task raised."""
         self.clock.run(done=lambda: True)
         return len(self._events) - len(self.emit_lags) + self.source.outbox.counts()["pending"]
 

@@ -16,7 +16,7 @@ from labkit.scenario import Scenario
 from labkit.source import EventSource
 
 LEAD = 90.0
-"""Seconds of set-up before t = 0, and some round trips: longer than anybody waits for an answer."""
+"""Seconds of set-up before t = 0, plus some round trips: longer than any timeout."""
 
 
 class VirtualLens:

@@ -1,4 +1,4 @@
-"""How a request travels: a transport counts every exchange, a carrier carries it, conditions say what happens to it."""
+"""How a request travels: a transport counts each exchange, a carrier carries it, conditions apply the faults."""
 
 from labkit.network.exchange import TIMEOUT, Carrier, Client, Network
 from labkit.network.meter import Meter

@@ -1,4 +1,4 @@
-"""What happens to an exchange on its way: the scenario's faults, applied alike whoever sends it, on every clock."""
+"""What happens to an exchange on its way: the scenario's faults, the same for all senders and on every clock."""
 
 import random
 from collections import Counter
@@ -27,7 +27,7 @@ class Surroundings(Protocol):
 
 @dataclass(slots=True)
 class SentExchange:
-    """One exchange under conditions: `labkit.faults.Exchange`."""
+    """One exchange as faults see it: `labkit.faults.Exchange`."""
 
     network: Surroundings
     meter: Meter
@@ -64,9 +64,9 @@ class SentExchange:
 
 
 class Conditions:
-    """The scenario's faults, as they hit exchanges. Equal seeds hit equal exchanges, in whatever order they are sent.
+    """The scenario's faults. Equal seeds hit equal exchanges, in whatever order they are sent.
 
-    `places` has the place of each event in the order of occurrence, from 1, by its id.
+    `places` maps an event's id to its place in the order of occurrence, from 1.
     """
 
     def __init__(self, faults: Sequence[Fault] = (), seed: int = 0, places: Mapping[str, int] | None = None) -> None:
@@ -99,7 +99,7 @@ class Conditions:
         return onward()
 
     def _hits(self, number: int, exchange: SentExchange) -> bool:
-        """Draw whether a fault hits: by what the exchange is about, never by its number in the ledger."""
+        """Draw whether a fault hits, keyed by what the exchange is about and not by its number in the ledger."""
         fault = self.faults[number]
         if fault.p == 1:
             return True

@@ -1,4 +1,4 @@
-"""The one place where exchanges are counted: a transport around a carrier, which enters each of them in the ledger."""
+"""The one place where exchanges are counted: a transport around a carrier, which records each in the ledger."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
 TIMEOUT = 30.0
-"""Seconds that every client waits for an answer: the most that Standard Webhooks advises, 15 to 30 s."""
+"""Seconds that a client waits for an answer; Standard Webhooks advises 15 to 30 s."""
 
 CLIENT_HEADERS = {"User-Agent": "labkit", "Accept-Encoding": "identity"}
-"""A fixed agent and no compression, so that bytes do not depend on what else is installed."""
+"""A fixed user agent and no compression, so that bytes do not depend on the packages that are installed."""
 
 
 class _NoCookies(httpx.Cookies):
@@ -28,7 +28,7 @@ class _NoCookies(httpx.Cookies):
 
 
 class Client(httpx.Client):
-    """An httpx client as every part of labkit uses it. No cookies: looking for some is an eighth of an exchange."""
+    """The httpx client of every part of labkit. No cookies: looking for them takes an eighth of an exchange's time."""
 
     cookies = _NoCookies()  # type: ignore[assignment, override, unused-ignore]
 
@@ -42,16 +42,16 @@ class Carrier(Protocol):
     """Carries the requests of one client, and counts their bytes and connections in a meter."""
 
     def handle_request(self, request: httpx.Request, meter: Meter) -> httpx.Response:
-        """Send a request and return its response, whose stream is still to be read; raises httpx.TransportError."""
+        """Send a request and return its response, with the stream not yet read. Raises httpx.TransportError."""
 
     def close(self) -> None:
-        """Free the connections."""
+        """Close the connections."""
 
 
 class Network(ABC):
-    """What source and consumers see of a network. A subclass says how requests are carried.
+    """The network as source and consumers see it. A subclass says how requests are carried.
 
-    Every exchange is entered in the `ledger`, and `conditions` say what happens to it on the way.
+    Every exchange is recorded in the `ledger`, and `conditions` apply the faults.
     """
 
     delay = 0.0
@@ -60,9 +60,9 @@ class Network(ABC):
     def __init__(self, clock: Clock, ledger: Ledger, conditions: Conditions | None = None) -> None:
         self.clock, self.ledger, self.conditions = clock, ledger, conditions or Conditions()
         self.owners: dict[str, str] = {}
-        """Who owns a host, where that is not the party of the same name."""
+        """The party that owns each host."""
         self.open: dict[int, SentExchange] = {}
-        """Exchanges under way, for faults that cut them."""
+        """Exchanges in flight, for faults that cut them."""
         self.closed = False
         for fault in self.conditions.cutting:
             clock.spawn(self._cut_at, fault.start, fault.selects)
@@ -77,18 +77,18 @@ class Network(ABC):
 
     @abstractmethod
     def name_of(self, url: httpx.URL) -> str:
-        """The name of the host that a URL leads to."""
+        """The name of a URL's host."""
 
     @abstractmethod
     def close(self) -> None:
-        """Cut what is under way, and free every port."""
+        """Cut what is in flight, and free every port."""
 
     def client(
         self, sender: str, kind: Kind, base_url: str = "", timeout: float = TIMEOUT, deadline: float | None = None
     ) -> Client:
-        """A client of `sender`, whose exchanges are entered in the ledger under `kind`.
+        """A client of `sender`, whose exchanges are recorded under `kind`.
 
-        `timeout` is for each read, as in httpx; `deadline`, where there is one, for the whole exchange.
+        `timeout` is for each read, as in httpx; `deadline`, if given, for the whole exchange. Both are in seconds.
         """
         return Client(Transport(self, self.carrier(), sender, kind, deadline), base_url, timeout)
 
@@ -128,7 +128,7 @@ class Transport(httpx.BaseTransport):
         return response
 
     def end(self, meter: Meter, status: int, error: BaseException | None = None) -> None:
-        """Enter an exchange's end. One that ends because the run is over stays unanswered, and is counted as far."""
+        """Record an exchange's end. One that the end of the run cuts stays unanswered; its bytes so far count."""
         network, ledger = self.network, self.network.ledger
         network.open.pop(meter.exchange, None)
         ledger.count(meter.exchange, meter.bytes_out, meter.bytes_in, meter.connection, meter.request)
@@ -142,7 +142,7 @@ class Transport(httpx.BaseTransport):
 
 
 class _Stream(httpx.SyncByteStream):
-    """An answer's body: when it has ended, or was closed, so has its exchange."""
+    """An answer's body; its exchange ends when it ends or is closed."""
 
     def __init__(self, transport: Transport, meter: Meter, status: int, chunks: httpx.SyncByteStream) -> None:
         self._transport, self._meter, self._status, self._chunks = transport, meter, status, chunks
@@ -164,13 +164,13 @@ class _Stream(httpx.SyncByteStream):
 
 
 def _unless_cut(meter: Meter, error: BaseException) -> BaseException:
-    """The error of an exchange; whatever a cut connection looks like from here, it is a ReadError."""
+    """The error of an exchange; a cut connection is always a ReadError, whatever the carrier raised."""
     if meter.is_cut and isinstance(error, httpx.TransportError):
         return httpx.ReadError("the connection was cut by an outage")
     return error
 
 
 def remaining(clock: Clock, until: float | None, timeout: float | None) -> float | None:
-    """Seconds left of a read's timeout and of an exchange's deadline, whichever is less; None where neither is set."""
+    """Seconds left of a read's timeout or of an exchange's deadline, whichever is less; None if neither is set."""
     left = [seconds for seconds in (timeout, None if until is None else until - clock.now()) if seconds is not None]
     return max(0.0, min(left)) if left else None

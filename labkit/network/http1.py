@@ -1,4 +1,4 @@
-"""Bytes as HTTP/1.1 writes them (RFC 9112), for a network that writes none."""
+"""The sizes of HTTP/1.1 messages (RFC 9112), for a network that writes none."""
 
 from collections.abc import Sequence
 from email.utils import formatdate
@@ -10,14 +10,14 @@ Headers = Sequence[tuple[str, str]]
 
 
 def request_size(request: httpx.Request) -> int:
-    """Bytes of a request: its line, its headers, its body (RFC 9112, 2.1)."""
+    """Bytes of a request: line, headers, body (RFC 9112, 2.1)."""
     _, size = header_environ(tuple(request.headers.raw))
     target, body = request.url.raw_path, request.read()
     return size + len(request.method) + len(target) + len("  HTTP/1.1\r\n\r\n") + len(body)
 
 
 def answer_head(status: str, headers: Headers, unix: float, method: str) -> tuple[list[tuple[str, str]], int, bool]:
-    """Headers with those that a server adds, the bytes of an answer's head, and whether its body is chunked (7.1)."""
+    """The headers with those that a server adds, the head's size in bytes, and whether the body is chunked (7.1)."""
     sent = [("Server", "labkit"), ("Date", _date(int(unix))), *headers]
     size, chunked = len("HTTP/1.1 \r\n\r\n") + len(status), True
     for name, value in sent:
@@ -33,7 +33,7 @@ def answer_head(status: str, headers: Headers, unix: float, method: str) -> tupl
 
 @lru_cache(maxsize=256)
 def header_environ(raw: tuple[tuple[bytes, bytes], ...]) -> tuple[dict[str, str], int]:
-    """Headers as a WSGI environ has them (PEP 3333), and their bytes; a poller's are the same each time."""
+    """Headers as a WSGI environ has them (PEP 3333), and their size. Cached: a poller's are the same each time."""
     environ: dict[str, str] = {}
     for name, value in raw:
         key = name.decode("ascii").upper().replace("-", "_")

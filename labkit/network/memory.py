@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
 KEEP_ALIVE = 5.0
-"""Seconds for which an idle connection may be used again: httpx's own default."""
+"""Seconds for which an idle connection may be reused: httpx's default."""
 
 
 class MemoryNetwork(Network):
-    """Hosts by name, all `delay` seconds away from each other.
+    """Hosts by name, all `delay` seconds from each other.
 
-    One exchange takes 2 × delay, and whatever time the host's app takes: with 20 ms each way, 40 ms.
+    One exchange takes 2 × delay plus the time of the host's app: 40 ms with 20 ms each way.
     """
 
     clock: VirtualClock
@@ -55,7 +55,7 @@ class MemoryNetwork(Network):
 
 
 class MemoryCarrier:
-    """Carries one client's requests. The host's side is a task of its own: a client that gives up leaves it running."""
+    """Carries one client's requests. The host's side is a separate task, which goes on if the client gives up."""
 
     def __init__(self, network: MemoryNetwork) -> None:
         self.network = network
@@ -76,7 +76,7 @@ class MemoryCarrier:
         return httpx.Response(answer.status, headers=answer.headers, stream=answer)
 
     def _connect(self, host: str) -> tuple[int, int]:
-        """The connection that a request to `host` goes over, the last one idle if it is not too old; its requests."""
+        """The connection for a request to `host`, reused if recently idle, and the request's number on it."""
         idle = self._idle.get(host, [])
         while idle:
             connection, requests, since = idle.pop()
@@ -85,15 +85,15 @@ class MemoryCarrier:
         return next(self.network.connections), 1
 
     def keep(self, host: str, meter: Meter) -> None:
-        """Keep the connection of an exchange that ended well, for the next one."""
+        """Keep the connection of a completed exchange for the next one."""
         self._idle.setdefault(host, []).append((meter.connection, meter.request, self.network.clock.nanoseconds))
 
     def close(self) -> None:
-        """Nothing to free."""
+        """Nothing to close."""
 
 
 class _Answer(httpx.SyncByteStream):
-    """The client's side of an answer: its head at once, its body as the chunks arrive."""
+    """The client's side of an answer: the head at once, the body as its chunks arrive."""
 
     def __init__(self, carrier: MemoryCarrier, request: httpx.Request, meter: Meter, pipe: "Pipe") -> None:
         self._carrier, self._request, self._meter, self._pipe = carrier, request, meter, pipe
@@ -106,7 +106,7 @@ class _Answer(httpx.SyncByteStream):
         self._carrier.keep(self._request.url.host, self._meter)
 
     def _arrivals(self, timeout: float | None) -> Iterator[Any]:
-        """The head, and then each chunk, when it is here."""
+        """The head, and then each chunk, as it arrives."""
         meter, clock = self._meter, self._carrier.network.clock
         started = clock.now()
         while True:
@@ -115,7 +115,7 @@ class _Answer(httpx.SyncByteStream):
             except TimeoutError:
                 waited = timeout if meter.until is None else meter.until - started
                 host = self._request.url.host
-                raise httpx.ReadTimeout(f"nothing came from {host} for {waited:g} s", request=self._request) from None
+                raise httpx.ReadTimeout(f"no data from {host} for {waited:g} s", request=self._request) from None
             if meter.is_cut:
                 raise httpx.ReadError("the connection was cut", request=self._request)
             for _, item, size in items:
@@ -134,7 +134,7 @@ class Pipe:
     def __init__(self, clock: VirtualClock, delay: float) -> None:
         self.clock, self.delay = clock, delay
         self.closed = False
-        """Whether the reader has gone, or the connection is cut."""
+        """Whether the reader has left, or the connection is cut."""
         self._items: list[tuple[int, object, int]] = []
         self._more = clock.condition()
 
@@ -145,7 +145,7 @@ class Pipe:
             self._more.notify_all(after=self.delay)
 
     def get(self, timeout: float | None) -> list[tuple[int, object, int]]:
-        """What is here, as (due, item, size): nothing only if it was cut. TimeoutError after `timeout` seconds."""
+        """What has arrived, as (due, item, size); empty only if cut. Raises TimeoutError after `timeout` seconds."""
         clock = self.clock
         if not self._items:
             if not self._more.wait(timeout):
@@ -159,13 +159,13 @@ class Pipe:
         return items
 
     def cut(self) -> None:
-        """Let nothing through any more, and wake the reader."""
+        """Let nothing more through, and wake the reader."""
         self.closed = True
         self._more.notify_all()
 
 
 def _serve(app: "WSGIApplication", environ: dict[str, Any], pipe: Pipe, meter: Meter) -> None:
-    """The host's side of one exchange: WSGI (PEP 3333), framed as an HTTP/1.1 server would."""
+    """The host's side of one exchange: WSGI (PEP 3333), framed as an HTTP/1.1 server does."""
     head: list[Any] = []
 
     def start_response(
@@ -174,7 +174,7 @@ def _serve(app: "WSGIApplication", environ: dict[str, Any], pipe: Pipe, meter: M
         head[:] = status, headers
         return _no_write
 
-    if meter.is_cut:  # on its way
+    if meter.is_cut:  # before the request arrived
         return
     chunked = sent = False
     chunks: Iterable[bytes] = app(environ, start_response)
@@ -198,7 +198,7 @@ def _serve(app: "WSGIApplication", environ: dict[str, Any], pipe: Pipe, meter: M
 
 
 def _no_write(data: bytes) -> object:
-    raise RuntimeError("this network does not carry WSGI's old write(): return the body from the app")
+    raise RuntimeError("WSGI's write() is not supported: return the body from the app")
 
 
 def _send_head(head: list[Any], environ: dict[str, Any], pipe: Pipe) -> bool:
@@ -210,7 +210,7 @@ def _send_head(head: list[Any], environ: dict[str, Any], pipe: Pipe) -> bool:
 
 
 def _environ(request: httpx.Request, body: bytes, meter: Meter) -> tuple[dict[str, Any], int]:
-    """A request as WSGI hands it to an app (PEP 3333), and its bytes as HTTP/1.1 writes it (RFC 9112, 2.1)."""
+    """A request as a WSGI environ (PEP 3333), and its size in bytes as HTTP/1.1 writes it (RFC 9112, 2.1)."""
     url = request.url
     target = url.raw_path
     path, _, query = target.partition(b"?")

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 
 class Meter:
-    """Bytes and connection of one exchange so far; and the way to cut it, which its carrier provides."""
+    """Bytes and connection of one exchange so far, and the way to cut it, which its carrier sets."""
 
     __slots__ = ("bytes_in", "bytes_out", "connection", "exchange", "is_cut", "on_cut", "request", "sender", "until")
 
@@ -13,12 +13,12 @@ class Meter:
         self.bytes_out = self.bytes_in = 0
         self.connection = -1
         self.request = 0
-        """Its number among the requests on its connection, from 1; 0 where there is no connection."""
+        """The number of the request on its connection, from 1; 0 without a connection."""
         self.on_cut: Callable[[], None] | None = None
         self.is_cut = False
 
     def cut(self) -> None:
-        """Have the connection broken under the exchange."""
+        """Break the connection of the exchange."""
         self.is_cut = True
         if self.on_cut:
             self.on_cut()

@@ -1,4 +1,4 @@
-"""A network of loopback sockets: the bytes are counted as they cross, below HTTP."""
+"""A network of loopback sockets: bytes are counted as they cross the socket, below HTTP."""
 
 import contextlib
 import ipaddress
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 class SocketNetwork(Network):
     """Hosts on ports of 127.0.0.1 that the system chooses. No delay is added.
 
-    Connections go to loopback addresses only, unless `anywhere`; what is checked is the address that is connected to,
-    after the name was resolved. `announce` is called with the address, name and owner of each host that is added.
+    Connections go to loopback addresses only, unless `anywhere`; the address is checked after the name is resolved.
+    `announce` is called with the address, name and owner of each host that is added.
     """
 
     def __init__(
@@ -41,9 +41,9 @@ class SocketNetwork(Network):
         super().__init__(clock, ledger, conditions)
         self.anywhere, self._announce = anywhere, announce
         self.names: dict[str, str] = {}
-        """Whose port is whose: `{"127.0.0.1:41234": "source"}`; the ledger shows the name."""
+        """The host's name at each address, for the ledger: `{"127.0.0.1:41234": "source"}`."""
         self.ports: list[int] = []
-        """The local port of each connection, by its number: what its peer sees of it."""
+        """The local port of each connection, by its number; the peer sees it too."""
         self._servers: list[Server] = []
         self._carriers: list[SocketCarrier] = []
         self._numbers = count()
@@ -60,7 +60,7 @@ class SocketNetwork(Network):
         return server.url
 
     def name(self, address: str, name: str, owner: str = "") -> None:
-        """Say who is at an address, and who owns it."""
+        """Set the name and the owner of the host at an address."""
         self.names[address] = name
         self.owners[name] = owner or name
 
@@ -74,11 +74,11 @@ class SocketNetwork(Network):
         return self.names.get(netloc, netloc)
 
     def requests_served(self) -> int:
-        """How many requests the servers here have seen: what the clients' ledgers are held against."""
+        """How many requests the servers here have seen, to be compared with the clients' ledgers."""
         return sum(server.requests for server in self._servers)
 
     def close(self) -> None:
-        """Stop the servers and cut every connection: whoever waits for an answer gets an error."""
+        """Stop the servers and cut every connection: an exchange in flight ends with an error."""
         with self._lock:
             self.closed = True
             for stream in self._streams:
@@ -102,19 +102,19 @@ class SocketNetwork(Network):
 
 
 class SocketCarrier:
-    """Carries one client's requests over a pool of connections; each exchange's bytes are those that crossed for it."""
+    """Carries one client's requests over a pool of connections, and counts the bytes that cross for each exchange."""
 
     def __init__(self, network: SocketNetwork) -> None:
         self.network = network
         self.current = local()
-        """`current.meter` is that of the exchange that this thread is at."""
+        """`current.meter` is the meter of this thread's exchange."""
         self._pool = httpcore.ConnectionPool(max_connections=None, keepalive_expiry=5.0, network_backend=_Backend(self))
 
     def handle_request(self, request: httpx.Request, meter: Meter) -> httpx.Response:
         self.current.meter = meter
         with _as_httpx(request):
             if request.url.scheme == "https":
-                raise httpcore.UnsupportedProtocol(f"{request.url.netloc.decode()}: https is not spoken here, http is")
+                raise httpcore.UnsupportedProtocol(f"{request.url.netloc.decode()}: only http is supported, not https")
             answer = self._pool.handle_request(
                 httpcore.Request(
                     method=request.method,
@@ -129,9 +129,9 @@ class SocketCarrier:
                     extensions=request.extensions,
                 )
             )
-        # identity was asked for: what comes packed stays packed, since a few bytes may unpack to any number
+        # a compressed answer, which nobody requested, stays compressed: a few bytes may expand to any number
         headers = [(name, value) for name, value in answer.headers if name.lower() != b"content-encoding"]
-        # after a 101, what is spoken is not HTTP (RFC 9110, 15.2.2)
+        # after a 101 the connection is no longer HTTP (RFC 9110, 15.2.2)
         switched = {"network_stream": answer.extensions["network_stream"]} if answer.status == 101 else {}
         stream = _Answer(self, request, meter, answer)
         return httpx.Response(answer.status, headers=headers, stream=stream, extensions=switched)
@@ -182,7 +182,7 @@ class _Backend(httpcore.NetworkBackend):
 
 
 class _Connection(httpcore.NetworkStream):
-    """A connection whose bytes are counted for the exchange that its thread is at."""
+    """A connection whose bytes are counted for its thread's exchange."""
 
     def __init__(self, carrier: SocketCarrier, stream: httpcore.NetworkStream) -> None:
         self._carrier, self._stream, self._clock = carrier, stream, carrier.network.clock
@@ -208,7 +208,7 @@ class _Connection(httpcore.NetworkStream):
             try:
                 sent = self._socket.send(rest)
             except TimeoutError:
-                raise httpcore.WriteTimeout("the peer took no more of the request in time") from None
+                raise httpcore.WriteTimeout("the peer did not read the request in time") from None
             except OSError as error:
                 raise httpcore.WriteError(str(error)) from error
             meter.bytes_out += sent
@@ -219,7 +219,7 @@ class _Connection(httpcore.NetworkStream):
         self._stream.close()
 
     def cut(self) -> None:
-        """End whatever waits on this connection, from another thread."""
+        """Shut the connection down from another thread: reads and writes on it end."""
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
 
@@ -228,7 +228,7 @@ class _Connection(httpcore.NetworkStream):
 
 
 def _left(clock: Clock, meter: Meter, timeout: float | None, late: type[Exception]) -> float | None:
-    """Seconds left for the next step of an exchange; raises `late` if there are none."""
+    """Seconds left for the next step of an exchange. Raises `late` if there are none."""
     left = remaining(clock, meter.until, timeout)
     if left is not None and left <= 0:
         raise late("the exchange's deadline has passed")
@@ -236,22 +236,22 @@ def _left(clock: Clock, meter: Meter, timeout: float | None, late: type[Exceptio
 
 
 def resolve(host: str, port: int, anywhere: bool = False) -> str:
-    """The IPv4 address that a name stands for, if it may be called: loopback, unless `anywhere`.
+    """The IPv4 address of a host, if it may be called: loopback, unless `anywhere`.
 
     >>> resolve("localhost", 80)
     '127.0.0.1'
 
-    Raises OSError that names host and address. What is read is the address, not the name: 0x7f.1 is 127.0.0.1 too.
+    Raises OSError that names host and address. The address is checked, not the name: 0x7f.1 is 127.0.0.1 too.
     """
     if ":" in host:
-        raise OSError(f"{host} is an IPv6 address, and the lab calls IPv4 ones")
+        raise OSError(f"{host} is an IPv6 address: only IPv4 is supported")
     try:
         found = socket.getaddrinfo(host, port, family=socket.AF_INET, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        raise OSError(f"{host} stands for no IPv4 address: {error}") from None
+        raise OSError(f"{host} has no IPv4 address: {error}") from None
     address = str(found[0][4][0])
     if not anywhere and not ipaddress.ip_address(address).is_loopback:
-        raise OSError(f"{host} is {address}, which is not loopback: the lab calls nobody else")
+        raise OSError(f"{host} is {address}, which is not loopback: only loopback may be called")
     return address
 
 
@@ -260,7 +260,7 @@ _HTTPCORE = (httpcore.NetworkError, httpcore.TimeoutException, httpcore.Protocol
 
 @contextlib.contextmanager
 def _as_httpx(request: httpx.Request) -> Iterator[None]:
-    """httpcore's exceptions as httpx's, which have the same names."""
+    """Raise httpcore's exceptions as httpx's, which have the same names."""
     try:
         yield
     except _HTTPCORE as error:
