@@ -16,42 +16,13 @@ from labkit.approaches.webhook import Webhook
 from labkit.approaches.websocket import WebSocket
 
 _ALL: tuple[type[Approach], ...] = (
-    Polling,
-    Feed,
-    ConditionalFeed,
-    Aimd,
-    HalveDouble,
-    LongPolling,
-    Stream,
-    FakeStream,
-    WebSocket,
-    Webhook,
-    Thin,
-    Batched,
-    Hybrid,
-    OnDemand,
-    Relay,
-)
+    Polling, Feed, ConditionalFeed, Aimd, HalveDouble, LongPolling, Stream, FakeStream, WebSocket, Webhook, Thin,
+    Batched, Hybrid, OnDemand, Relay,
+)  # fmt: skip
 APPROACHES: dict[str, type[Approach]] = {approach.name: approach for approach in _ALL}
 
 __all__ = [
-    "APPROACHES",
-    "Aimd",
-    "Approach",
-    "Batched",
-    "ConditionalFeed",
-    "Consumer",
-    "FakeStream",
-    "Feed",
-    "HalveDouble",
-    "Hybrid",
-    "LongPolling",
-    "OnDemand",
-    "Polling",
-    "Relay",
-    "Stream",
-    "Style",
-    "Thin",
-    "WebSocket",
-    "Webhook",
-]
+    "APPROACHES", "Aimd", "Approach", "Batched", "ConditionalFeed", "Consumer", "FakeStream", "Feed",
+    "HalveDouble", "Hybrid", "LongPolling", "OnDemand", "Polling", "Relay", "Stream", "Style", "Thin",
+    "WebSocket", "Webhook",
+]  # fmt: skip
