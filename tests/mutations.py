@@ -376,6 +376,20 @@ MUTATIONS = (
         "return 2 * self.delay",
         "tests/test_theory_lens.py::test_the_closed_form_is_the_mean_of_many_such_sample_paths",
     ),
+    Mutation(
+        "a source process that fails while starting is left",
+        "labkit/lenses/real.py",
+        "            self.close()\n            raise",
+        "            raise",
+        "tests/test_process.py::test_a_source_process_that_fails_while_starting_leaves_neither_process_nor_pipe",
+    ),
+    Mutation(
+        "only the child process itself is killed",
+        "labkit/process.py",
+        "os.killpg(self._process.pid, signal.SIGKILL)",
+        "self._process.kill()",
+        "tests/test_process.py::test_what_a_child_started_is_killed_with_it",
+    ),
 )
 
 
