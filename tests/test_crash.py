@@ -208,8 +208,8 @@ def test_a_crash_point_that_nobody_asked_for_is_none(town: Town) -> None:
 
 _DELIVERED_WHILE_STARTING = """
 import json, sys, threading, time, httpx
-from labkit import server
 from labkit.cli import main
+from labkit.cli import serve as module
 from labkit.signature import headers
 
 def serve_and_deliver(app, port):
@@ -221,7 +221,7 @@ def serve_and_deliver(app, port):
     time.sleep(0.5)
     return running
 
-real, server.serve = server.serve, serve_and_deliver
+real, module.serve = module.serve, serve_and_deliver
 main(["serve", "receiver", "--secret", sys.argv[1]])
 """
 
