@@ -14,7 +14,7 @@ LONGEST_DELAY = 15.0
 
 @dataclass(frozen=True)
 class Scenario:
-    """Arrivals and the world around them: `delay` in seconds each way, seed, consumers, the source's policies, faults."""
+    """Arrivals and the world around them: `delay` in seconds each way, consumers, the source's policies, faults."""
 
     arrivals: Arrivals
     delay: float = 0.020
