@@ -275,7 +275,7 @@ MUTATIONS = (
         "what is cut on its way arrives",
         "labkit/network/memory.py",
         "    if meter.is_cut:  # before the request arrived",
-        "    if False:  # on its way",
+        "    if False:  # before the request arrived",
         "tests/test_faults.py::test_a_delivery_that_is_on_its_way_when_the_receiver_goes_down_never_arrives",
     ),
     Mutation(
