@@ -14,7 +14,7 @@ LONGEST_DELAY = 15.0
 
 @dataclass(frozen=True)
 class Scenario:
-    """Arrivals, `delay` in seconds each way, seed, number of consumers, and the source's policies; what breaks."""
+    """Arrivals and the world around them: `delay` in seconds each way, consumers, the source's policies, faults."""
 
     arrivals: Arrivals
     delay: float = 0.020

@@ -274,8 +274,8 @@ MUTATIONS = (
     Mutation(
         "what is cut on its way arrives",
         "labkit/network/memory.py",
-        "    if meter.is_cut:  # on its way",
-        "    if False:  # on its way",
+        "    if meter.is_cut:  # before the request arrived",
+        "    if False:  # before the request arrived",
         "tests/test_faults.py::test_a_delivery_that_is_on_its_way_when_the_receiver_goes_down_never_arrives",
     ),
     Mutation(

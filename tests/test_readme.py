@@ -30,7 +30,7 @@ def test_an_example_gives_the_output_that_stands_below_it(page: Path, code: str,
 
 
 def test_there_are_examples() -> None:
-    assert {param.values[0].stem for param in EXAMPLES} >= {"README", "your-own-approach"}
+    assert {param.values[0].stem for param in EXAMPLES} >= {"README", "approaches", "faults", "your-own-approach"}
 
 
 def test_the_readme_is_short() -> None:

@@ -129,7 +129,7 @@ class SocketCarrier:
                     extensions=request.extensions,
                 )
             )
-        # a compressed answer, which nobody requested, stays compressed: a few bytes may expand to any number
+        # a compressed answer, which was not requested, stays compressed: a few bytes may expand to any number
         headers = [(name, value) for name, value in answer.headers if name.lower() != b"content-encoding"]
         # after a 101 the connection is no longer HTTP (RFC 9110, 15.2.2)
         switched = {"network_stream": answer.extensions["network_stream"]} if answer.status == 101 else {}
