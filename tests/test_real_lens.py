@@ -356,7 +356,7 @@ def test_a_delay_is_refused_in_the_real_lens():
 
 
 def test_hosts_behind_nat_are_refused_in_the_real_lens():
-    with pytest.raises(ValueError, match="nat: in set-up the source waits 30 s in vain"):
+    with pytest.raises(ValueError, match="nat: during set-up the source would time out after 30 s"):
         RealLens().run(Scenario(happening([0.1], 1), delay=0.0, faults=(Nat(),)), Webhook())
 
 
