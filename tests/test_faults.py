@@ -315,7 +315,7 @@ INSTANTS = [0.3, 0.5, 1.04, 1.25, 1.5, 1.75, 2.1, 2.3]
 @cache
 def both():
     """Each approach under each fault, in both lenses; the real runs are four at a time."""
-    retries = RetryProfile(waits=(0.45, 0.9, 1.8), timeout=1.0)
+    retries = RetryProfile(waits=(0.45, 0.8, 1.8), timeout=1.0)
     scenario = Scenario(happening(INSTANTS, 2.6), delay=0.0, retries=retries)
     jobs = {(a, f): (replace(scenario, faults=(BREAKS[f],)), APPROACHES[a]) for a in APPROACHES for f in BREAKS}
     with ThreadPoolExecutor(4) as pool:
