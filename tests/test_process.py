@@ -186,13 +186,12 @@ def test_work_past_the_deadline_is_left_also_when_a_child_that_escaped_holds_the
 ) -> None:
     """While it reads, and while it writes more than the pipe holds."""
     code = "import os, time\nif os.fork() == 0: os.setsid(); print(os.getpid(), flush=True)\ntime.sleep(60)"
-    began = monotonic()
+    began, before = monotonic(), set(threading.enumerate())
     with child(code) as process:
         escaped = process.receive()
         with pytest.raises(TimeoutError):
             with_deadline(0.2, lambda: wait(process))
     assert monotonic() - began < 10
     os.kill(escaped, signal.SIGKILL)
-    for thread in threading.enumerate():
-        if thread.daemon and thread is not threading.current_thread():
-            thread.join(5)
+    for thread in set(threading.enumerate()) - before:
+        thread.join(5)
