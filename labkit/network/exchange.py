@@ -111,7 +111,7 @@ class Transport(httpx.BaseTransport):
         network, carrier, path = self.network, self.carrier, request.url.path
         host, sent_at = network.name_of(request.url), network.clock.now()
         number = network.ledger.open(self.kind, self.sender, host, request.method, path, sent_at)
-        meter = Meter(number, self.sender, None if self.deadline is None else sent_at + self.deadline)
+        meter = Meter(number, self.sender, host, None if self.deadline is None else sent_at + self.deadline)
         try:
             if network.conditions.faults:
                 exchange = network.conditions.sent(network, meter, request, self.kind, host, sent_at)

@@ -62,7 +62,7 @@ class MemoryCarrier:
         self._idle: dict[str, list[tuple[int, int, int]]] = {}  # (connection, requests so far, since when)
 
     def handle_request(self, request: httpx.Request, meter: Meter) -> httpx.Response:
-        network, host = self.network, request.url.host
+        network, host = self.network, meter.host
         environ, meter.bytes_out = _environ(request, request.read(), meter)
         meter.connection, meter.request = self._connect(host)
         app = network.hosts.get(host)
@@ -84,9 +84,9 @@ class MemoryCarrier:
                 return connection, requests + 1
         return next(self.network.connections), 1
 
-    def keep(self, host: str, meter: Meter) -> None:
+    def keep(self, meter: Meter) -> None:
         """Keep the connection of a completed exchange for the next one."""
-        self._idle.setdefault(host, []).append((meter.connection, meter.request, self.network.clock.nanoseconds))
+        self._idle.setdefault(meter.host, []).append((meter.connection, meter.request, self.network.clock.nanoseconds))
 
     def close(self) -> None:
         """Nothing to close."""
@@ -103,7 +103,7 @@ class _Answer(httpx.SyncByteStream):
 
     def __iter__(self) -> Iterator[bytes]:
         yield from self._arriving
-        self._carrier.keep(self._request.url.host, self._meter)
+        self._carrier.keep(self._meter)
 
     def _arrivals(self, timeout: float | None) -> Iterator[Any]:
         """The head, and then each chunk, as it arrives."""
@@ -114,8 +114,7 @@ class _Answer(httpx.SyncByteStream):
                 items = self._pipe.get(remaining(clock, meter.until, timeout))
             except TimeoutError:
                 waited = timeout if meter.until is None else meter.until - started
-                host = self._request.url.host
-                raise httpx.ReadTimeout(f"no data from {host} for {waited:g} s", request=self._request) from None
+                raise httpx.ReadTimeout(f"no data from {meter.host} for {waited:g} s", request=self._request) from None
             if meter.is_cut:
                 raise httpx.ReadError("the connection was cut", request=self._request)
             for _, item, size in items:
@@ -220,7 +219,7 @@ def _environ(request: httpx.Request, body: bytes, meter: Meter) -> tuple[dict[st
         "SCRIPT_NAME": "",
         "PATH_INFO": unquote_to_bytes(path).decode("latin-1"),
         "QUERY_STRING": query.decode("ascii"),
-        "SERVER_NAME": url.host,
+        "SERVER_NAME": meter.host,
         "SERVER_PORT": str(url.port or 80),
         "SERVER_PROTOCOL": "HTTP/1.1",
         "REMOTE_ADDR": meter.sender,
