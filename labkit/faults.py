@@ -38,7 +38,7 @@ class Exchange(Protocol):
     def discard(self, answer: httpx.Response) -> None:
         """Drop an answer: none of its bytes arrives."""
 
-    def wait_in_vain(self, error: type[httpx.TimeoutException], reason: str) -> NoReturn:
+    def time_out(self, error: type[httpx.TimeoutException], reason: str) -> NoReturn:
         """Wait until the sender's timeout, then raise the error."""
 
 
@@ -137,7 +137,7 @@ class Nat(Fault):
         return called and exchange.sender != exchange.host and super().selects(exchange)
 
     def carry(self, exchange: Exchange, onward: Onward) -> httpx.Response:
-        exchange.wait_in_vain(httpx.ConnectTimeout, f"{exchange.host} may call, but cannot be called: it is behind NAT")
+        exchange.time_out(httpx.ConnectTimeout, f"{exchange.host} may call, but cannot be called: it is behind NAT")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,7 +170,7 @@ class Outage(Fault):
         reason = f"the {self.target} is down from {self.start:g} s to {self.end:g} s"
         if self.error == "refused":
             raise httpx.ConnectError(reason)
-        exchange.wait_in_vain(httpx.ConnectTimeout, reason)
+        exchange.time_out(httpx.ConnectTimeout, reason)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,7 +193,7 @@ class LostAnswer(Fault):
         exchange.discard(onward())
         if self.error == "reset":
             raise httpx.ReadError("the connection was reset before the answer came")
-        exchange.wait_in_vain(httpx.ReadTimeout, "the answer was lost")
+        exchange.time_out(httpx.ReadTimeout, "the answer was lost")
 
 
 @dataclass(frozen=True, kw_only=True)

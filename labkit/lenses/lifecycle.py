@@ -65,7 +65,7 @@ def drain_limit(scenario: Scenario, approach: Approach) -> float:
     """
     faults = [fault.end - scenario.duration for fault in scenario.faults if math.isfinite(fault.end)]
     times = [getattr(approach, each.name) for each in fields(approach) if each.metadata.get("unit") == "s"]
-    return max(0.0, *faults, 0.0) + scenario.retries.longest_span + 50 * max(times, default=0.0) + WEEK
+    return max([0.0, *faults]) + scenario.retries.longest_span + 50 * max(times, default=0.0) + WEEK
 
 
 def not_settled(scenario: Scenario, approach: Approach, limit: float) -> RuntimeError:

@@ -56,7 +56,7 @@ class SentExchange:
         answer.close()
         self.meter.bytes_in = 0
 
-    def wait_in_vain(self, error: type[httpx.TimeoutException], reason: str) -> NoReturn:
+    def time_out(self, error: type[httpx.TimeoutException], reason: str) -> NoReturn:
         phase = "connect" if error is httpx.ConnectTimeout else "read"
         ends = [self.sent_at + self.request.extensions["timeout"][phase], self.meter.until]
         self.network.clock.sleep_until(min(end for end in ends if end is not None))
