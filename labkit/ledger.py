@@ -204,11 +204,9 @@ class Ledger:
         error[list(self.in_flight)] = "unanswered"
         failed = (error != "") | (status >= 400)
         failed[list(self.open_ended & self.in_flight)] = False  # an open-ended answer has not failed
-        outcome = np.select(
-            [new_events > 0, status == 429, failed, np.array(self.kind) == "action"],
-            ["hit", "throttled", "error", "done"],
-            "empty",
-        )
+        action = np.array([kind == "action" for kind in self.kind], dtype=bool)
+        choice = np.select([new_events > 0, status == 429, failed, action], [1, 2, 3, 4])
+        outcome = np.array(["empty", "hit", "throttled", "error", "done"], dtype=object)[choice]  # five texts, shared
         consumer = [s if s in self._receipts else h for s, h in zip(self.sender, self.host, strict=True)]
         frame = pd.DataFrame(
             {
