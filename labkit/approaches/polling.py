@@ -49,10 +49,10 @@ class Polling(Approach):
 
     def run(self, consumer: Consumer) -> None:
         """Poll until the run ends. A poll that fails does not move the cursor, so the next one loses nothing."""
-        client, cursor, question = consumer.client("poll"), "", self.question()
+        client, cursor, path = consumer.client("poll"), "", self.path()
         known: dict[str, str] = {}
         for _ in self.moments(consumer):
-            for answer, page in pages(client, cursor, question, known):
+            for answer, page in pages(client, cursor, path, known):
                 for event in page["events"]:
                     if not self.types or event["type"] in self.types:
                         consumer.receive(event, answer)
@@ -60,10 +60,10 @@ class Polling(Approach):
                 if self.conditional:
                     known["If-None-Match"] = answer.headers["ETag"]
 
-    def question(self) -> str:
+    def path(self) -> str:
         """The request's path and query, without the cursor.
 
-        >>> Polling(types=("door.opened", "door.closed")).question()
+        >>> Polling(types=("door.opened", "door.closed")).path()
         '/events?limit=100&type=door.opened,door.closed'
         """
         types = f"&type={','.join(self.types)}" if self.types and self.filtered == "source" else ""

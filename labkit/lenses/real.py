@@ -136,8 +136,8 @@ def clock_offset(ours: Callable[[], float], theirs: Callable[[], float], times: 
     """
     trips = []
     for _ in range(times):
-        asked, said, told = ours(), theirs(), ours()
-        trips.append((told - asked, said - (asked + told) / 2))
+        before, remote, after = ours(), theirs(), ours()
+        trips.append((after - before, remote - (before + after) / 2))
     shortest, offset = min(trips)
     return offset, shortest / 2
 
