@@ -8,8 +8,8 @@ from typing import ClassVar, Literal
 from labkit.approaches.approach import Approach, Style
 from labkit.approaches.consumer import Consumer
 from labkit.approaches.page import pages
-from labkit.approaches.parameters import idle_seconds, seconds, whole_number
-from labkit.checks import event_types, share
+from labkit.approaches.parameters import idle_seconds, seconds, share, whole_number
+from labkit.checks import event_types
 from labkit.wire import LARGEST_PAGE, PAGE
 
 
@@ -33,7 +33,7 @@ class Polling(Approach):
     """Only events of these types; all if empty."""
     filtered: Literal["source", "client"] = "source"
     """Who drops the other types: the source, or the client after it has received them."""
-    jitter: float = 0.0
+    jitter: float = share(0.0, "of the interval")
     """A share: each pause is the interval times a uniform random number from 1 - jitter to 1 + jitter."""
     seed: int = 0
     """Of the jitter."""
@@ -43,7 +43,6 @@ class Polling(Approach):
     def __post_init__(self) -> None:
         super().__post_init__()
         event_types(self.types)
-        share("jitter", self.jitter, "of the interval")
         if self.jitter and self.fixed == "rate":
             raise ValueError(f"jitter must be 0 with fixed='rate', which has no pauses, got {self.jitter!r}")
 
