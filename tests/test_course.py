@@ -4,7 +4,6 @@ import ast
 import builtins
 import re
 import sys
-import tomllib
 from copy import deepcopy
 from itertools import takewhile
 from pathlib import Path
@@ -346,9 +345,3 @@ def test_the_cells_of_a_path_need_no_other_cell(number: str, path: dict[str, Any
 
 def test_a_name_from_another_cell_is_noticed() -> None:
     assert missing_names(["import math", "x = math.pi", "print(x, y)"]) == {"y"}
-
-
-def test_the_tool_and_the_pages_are_no_part_of_the_package() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    folders = project["tool"]["setuptools"]["package-dir"].values()
-    assert not {"tools", "notebooks"} & set(folders)
