@@ -15,7 +15,8 @@ DIRECTORY = click.argument("directory", type=click.Path(file_okay=False, path_ty
 def walkthroughs_command(directory: Path) -> None:
     """Write copies of the walkthroughs, without outputs, to DIR.
 
-    Predict, then run. The contents page and the students' copies of the exercises are included. Existing files are kept.
+    Predict, then run. The contents page and the students' copies of the exercises are included. Existing files are
+    kept.
     """
     _show(*write_walkthroughs(directory))
 
