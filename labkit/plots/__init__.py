@@ -3,7 +3,7 @@
 from labkit.plots.crossing import crossover
 from labkit.plots.figure import Figure
 from labkit.plots.knobs import balance, interact, price
-from labkit.plots.lanes import swim_lanes
+from labkit.plots.lanes import swim_lanes, timeline
 from labkit.plots.staircase import staircases
 from labkit.plots.styles import style
 from labkit.plots.tradeoff import frontier
@@ -20,4 +20,5 @@ __all__ = [
     "staircases",
     "style",
     "swim_lanes",
+    "timeline",
 ]

@@ -1,11 +1,12 @@
 """Picture 3: the crossover, the load above which polling costs less than a webhook."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from labkit.catalogue import gettext
+from labkit.plots.chosen import Results, as_results, chosen
 from labkit.plots.figure import SIZE, Figure, canvas, drawn, logarithmic, require, require_rows, style_axes
 from labkit.plots.labels import LEADER
 from labkit.plots.styles import style
@@ -28,7 +29,22 @@ PANELS = {
 BETWEEN = ("polling", "webhook")
 
 
-def crossover(measured: "pd.DataFrame", theory: "pd.DataFrame | None" = None, events: int | None = None) -> Figure:
+def crossover(results: Results, show: Iterable[str] | None = None) -> Figure:
+    """Requests and bytes per event of each approach over the load λT."""
+    import pandas as pd
+
+    rows = []
+    interval = 60.0
+    for result in chosen(as_results(results), show):
+        row = result.row()
+        name, load = result.approach.name, interval * row["events"] / result.scenario.duration
+        size = (row["bytes_out"] + row["bytes_in"]) / row["events"]
+        rows.append((name, load, row["requests_per_event"], math.nan, size, math.nan))
+    columns = ["approach", "load", "requests_per_event", "requests_se", "bytes_per_event", "bytes_se"]
+    return _crossover(pd.DataFrame(rows, columns=columns))
+
+
+def _crossover(measured: "pd.DataFrame", theory: "pd.DataFrame | None" = None, events: int | None = None) -> Figure:
     """Requests and bytes per event of each approach over the load λT, with rules where polling and webhook cross.
 
     `measured` has the columns approach, load, requests_per_event, requests_se, bytes_per_event, bytes_se (standard

@@ -1,12 +1,14 @@
 """Picture 5: swim lanes, who spoke to whom in a few minutes."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from labkit.catalogue import gettext
+from labkit.plots.chosen import Results, as_results
 from labkit.plots.figure import Figure, canvas, key, mark, require, style_axes
 from labkit.plots.styles import style
-from labkit.plots.window import cut
+from labkit.plots.window import busiest, cut
 from labkit.plots.words import counted, listed, short
 
 if TYPE_CHECKING:
@@ -23,7 +25,39 @@ LEAN = 0.008
 """The least lean of an arrow, as a share of the window."""
 
 
-def swim_lanes(receipts: "pd.DataFrame", exchanges: Mapping[str, "pd.DataFrame"], start: float, end: float) -> Figure:
+def swim_lanes(results: Results, start: float | None = None, end: float | None = None) -> Figure:
+    """What was exchanged from `start` to before `end` (s); ten minutes from the start of the busiest hour by default."""
+    shown = as_results(results)
+    receipts = shown[0].receipts
+    start = busiest(shown[0])[0] if start is None else start
+    exchanges = {result.approach.title: result.exchanges for result in shown}
+    return _lanes(receipts, exchanges, start, start + 600 if end is None else end)
+
+
+def timeline(
+    occurred: Sequence[float],
+    polls: Mapping[str, Sequence[tuple[float, float, object]]] | None = None,
+    deliveries: Mapping[str, Sequence[tuple[float, float]]] | None = None,
+) -> Figure:
+    """The same picture of what was measured by hand: instants in seconds."""
+    import pandas as pd
+
+    frames = {
+        label: pd.DataFrame(
+            [("you", "poll", "hit" if found else "empty", sent, answered) for sent, answered, found in rows],
+            columns=["consumer", "kind", "outcome", "sent_at", "answered_at"],
+        )
+        for label, rows in (polls or {}).items()
+    }
+    for label, arrived in (deliveries or {}).items():
+        rows = [("you", "delivery", "hit", sent, received) for sent, received in arrived]
+        frames[label] = pd.DataFrame(rows, columns=["consumer", "kind", "outcome", "sent_at", "answered_at"])
+    events = pd.DataFrame({"event_id": [str(n) for n in range(len(occurred))], "occurred_at": list(occurred)})
+    last = max([*occurred, *(at for frame in frames.values() for at in frame.answered_at)])
+    return _lanes(events, frames, 0, math.ceil(last + 1e-9))
+
+
+def _lanes(receipts: "pd.DataFrame", exchanges: Mapping[str, "pd.DataFrame"], start: float, end: float) -> Figure:
     """What was exchanged from `start` to before `end`: lanes for the world, the source, and each label's consumer.
 
     `receipts` say when the events occurred, for any consumer; `exchanges` are as `Ledger.exchanges`, by label. If these

@@ -5,9 +5,10 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from labkit.catalogue import gettext
+from labkit.plots.chosen import Results, as_results
 from labkit.plots.figure import SIZE, Figure, canvas, drawn, style_axes
 from labkit.plots.styles import style
-from labkit.plots.window import cut
+from labkit.plots.window import busiest, cut
 from labkit.plots.words import counted, short
 
 if TYPE_CHECKING:
@@ -24,7 +25,15 @@ CAPTION = (
 )
 
 
-def staircases(receipts: Mapping[str, "pd.DataFrame"], start: float, end: float) -> Figure:
+def staircases(results: Results, start: float | None = None, end: float | None = None) -> Figure:
+    """A panel for each result; the busiest hour by default."""
+    several = as_results(results)
+    start = busiest(several[0])[0] if start is None else start
+    receipts = {result.approach.title: result.receipts for result in several}
+    return _staircases(receipts, start, start + 3600 if end is None else end)
+
+
+def _staircases(receipts: Mapping[str, "pd.DataFrame"], start: float, end: float) -> Figure:
     """A panel for each label's receipts (as `Ledger.receipts`): the events that occurred from `start` to before `end`.
 
     The axes run on until the last of these is received, so that no latency is cut short: 12 events, each 0.02 s late,

@@ -1,10 +1,12 @@
 """Picture 2: the frontier, what an approach costs against how late it is."""
 
 import math
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from labkit.catalogue import gettext
 from labkit.checks import number
+from labkit.plots.chosen import Results, as_results, chosen
 from labkit.plots.figure import SIZE, Figure, canvas, drawn, key, logarithmic, mark, require, require_rows, style_axes
 from labkit.plots.labels import along, around, place
 from labkit.plots.styles import style
@@ -34,6 +36,24 @@ class _Row(NamedTuple):
 
 
 def frontier(
+    results: Results,
+    rejected: Mapping[str, str] | None = None,
+    show: Iterable[str] | None = None,
+    limit: float | None = None,
+) -> Figure:
+    """A point for each result."""
+    import pandas as pd
+
+    from labkit.experiment import flat
+
+    several = as_results(results)
+    scenario = several[0].scenario
+    rows = [{"label": result.approach.title, **flat(result.row())} for result in chosen(several, show)]
+    table = pd.DataFrame(rows).set_index("label")
+    return _frontier(table, scenario.duration, scenario.delay, title=scenario.title(), limit=limit)
+
+
+def _frontier(
     table: "pd.DataFrame",
     duration: float,
     delay: float,

@@ -5,22 +5,24 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from labkit.checks import number
-from labkit.plots.figure import require, require_rows
+from labkit.plots.figure import require
+from labkit.result import Result
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def busiest(receipts: "pd.DataFrame", seconds: float = 3600.0) -> tuple[float, float]:
+def busiest(result: Result, seconds: float = 3600.0) -> tuple[float, float]:
     """The (start, end) of the half-open window of `seconds` with most events; the first if there are several.
 
     It starts with an event: with events at 0, 50, 60 and 100 s, the busiest 51 s are (50, 101), with three of them.
     """
     import numpy as np
 
-    require_rows(receipts, "receipts", ["event_id", "occurred_at"])
     number("seconds", seconds, above=0)
-    occurred = np.sort(receipts.drop_duplicates("event_id").occurred_at.to_numpy(dtype=float))
+    if not len(result.receipts):
+        raise ValueError("a busiest window needs at least one event, got none")
+    occurred = np.sort(result.receipts.drop_duplicates("event_id").occurred_at.to_numpy(dtype=float))
     within = np.searchsorted(occurred, occurred + seconds, side="left") - np.arange(len(occurred))
     start = float(occurred[np.argmax(within)])
     return start, start + seconds
