@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.lines import Line2D
 
 PRICE = (
-    "The price of a fixed interval, by theory. Left: requests an hour against mean latency, both axes logarithmic."
+    "The price of a fixed interval, by theory. Left: requests per hour against mean latency, both axes logarithmic."
     " Right: the share of the polls that find nothing, against the interval on a logarithmic axis."
 )
 BALANCE = (
@@ -72,11 +72,11 @@ def price(interval: float = 60.0, mean_gap: float = 354.0, delay: float = 0.02) 
     left, right = drawing.subplots(1, 2)
     costs, waits = [3600 / law.period for law in laws], [law.mean_latency for law in laws]
     logarithmic(left, 1.7, x=costs, y=waits)
-    style_axes(left, gettext("What asking costs"), "requests an hour (log scale)", "mean latency, s (log scale)")
+    style_axes(left, gettext("The price of polling"), "requests per hour (log scale)", "mean latency, s (log scale)")
     logarithmic(right, 1.7, x=INTERVALS)
     right.set_ylim(-0.05, 1.05)
     right.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
-    style_axes(right, gettext("What finds nothing"), "interval, s (log scale)", "polls that are empty")
+    style_axes(right, gettext("The empty polls"), "interval, s (log scale)", "share of polls that are empty")
     curves = [
         _curve(left, "polling", costs, waits),
         _curve(right, "polling", INTERVALS, [law.empty_share for law in laws]),
@@ -91,10 +91,10 @@ def price(interval: float = 60.0, mean_gap: float = 354.0, delay: float = 0.02) 
         return phrase(text, cost=cost, late=late, every=short(every, 9), empty=f"{empty:.0%}")
 
     drawing.draw_without_rendering()
-    texts = "{cost} an hour,\n{late} s late", "{empty} empty"
+    texts = "{cost} per hour,\n{late} s late", "{empty} empty"
     for axes, curve, dot, text in zip((left, right), curves, dots, texts, strict=True):
         place(axes, [(*_at(dot), said(text))], along(curve, 3, gap=4))
-    sentence = "Polling every {every} s: requests an hour {cost}, mean latency {late} s, empty share {empty}."
+    sentence = "Polling every {every} s: {cost} requests per hour, mean latency {late} s, empty share {empty}."
     return Figure(drawing, lambda: said(sentence), PRICE)
 
 
