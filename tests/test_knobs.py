@@ -62,7 +62,7 @@ class TestPrice:
 
     def test_the_sentence_is_read_off_the_picture(self):
         figure = priced()
-        assert figure.sentence == "Polling every 60 s: 60 requests per hour, mean latency 30 s, empty share 84%."
+        assert figure.sentence == "Polling every 60 s: requests per hour 60, mean latency 30 s, empty share 84%."
         next(line for line in figure.drawing.axes[1].lines if len(line.get_xdata()) == 1).set_ydata([0.5])
         assert figure.sentence.endswith("empty share 50%.")
 
