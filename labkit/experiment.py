@@ -55,8 +55,7 @@ class Comparison:
         """Requests per hour against mean latency, one point per approach."""
         from labkit import plots
 
-        title = self.scenario.title()
-        return plots.frontier(self.table(), self.scenario.duration, self.scenario.delay, title=title)
+        return plots.frontier(self)
 
 
 class RunError(RuntimeError):

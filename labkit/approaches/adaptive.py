@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
+from labkit import theory
 from labkit.approaches.approach import Approach, Style
 from labkit.approaches.consumer import Consumer
 from labkit.approaches.page import pages
@@ -20,6 +21,7 @@ class Aimd(Approach):
     """
 
     name: ClassVar[str] = "aimd"
+    phrase: ClassVar[str] = "AIMD {shortest} to {longest}"
     style: ClassVar[Style] = Style("#8F3B00", "<", "--")
     start: float = seconds(60.0)
     add: float = seconds(5.0, SHORTEST)
@@ -29,6 +31,9 @@ class Aimd(Approach):
     def __post_init__(self) -> None:
         super().__post_init__()
         check(self.start, self.shortest, self.longest)
+
+    def theory(self, rate: float, delay: float) -> theory.ClosedForm:
+        return theory.Aimd(rate, delay, self.add, self.shortest, self.longest)
 
     def run(self, consumer: Consumer) -> None:
         """Poll until the run ends."""
@@ -48,6 +53,7 @@ class HalveDouble(Approach):
     """
 
     name: ClassVar[str] = "halve_double"
+    phrase: ClassVar[str] = "halve or double, {shortest} to {longest}"
     style: ClassVar[Style] = Style("#7A5500", ">", "||")
     start: float = seconds(60.0)
     shortest: float = seconds(1.0, SHORTEST)
@@ -56,6 +62,9 @@ class HalveDouble(Approach):
     def __post_init__(self) -> None:
         super().__post_init__()
         check(self.start, self.shortest, self.longest)
+
+    def theory(self, rate: float, delay: float) -> theory.ClosedForm:
+        return theory.HalveDouble(rate, delay, self.shortest, self.longest)
 
     def run(self, consumer: Consumer) -> None:
         """Poll until the run ends."""

@@ -4,7 +4,9 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, ClassVar, Literal, Self
 
 from labkit.approaches.consumer import Consumer
+from labkit.catalogue import duration, gettext
 from labkit.checks import check_fields
+from labkit.theory import ClosedForm
 
 Marker = str | tuple[int, Literal[0, 1, 2], int]
 """A matplotlib marker, or (points, 1 for a star, degrees of rotation)."""
@@ -33,6 +35,8 @@ class Approach:
     """The name on the command line and in tables."""
     lenses: ClassVar[tuple[str, ...]] = ("virtual", "real")
     """The lenses that can run it."""
+    phrase: ClassVar[str] = ""
+    """What pictures call it, with parameters in braces: "poll every {interval}". The label if it is empty."""
     style: ClassVar[Style] = Style("#555555", "8", "-.")
     in_order: ClassVar[bool] = True
     """Whether a consumer receives the events in the order in which they occurred."""
@@ -61,6 +65,28 @@ class Approach:
         shown = [each.name for each in fields(self) if each.name == "interval" or values[each.name] != each.default]
         return " ".join([self.name, *(f"{name}={_plain(values[name])}" for name in shown)])
 
+    @property
+    def title(self) -> str:
+        """What pictures call it: `poll every 60 s`, with each other parameter that differs from its default.
+
+        A subclass has a phrase of its own, or its label.
+        """
+        text = vars(type(self)).get("phrase", "")
+        if not text:
+            return self.label
+        values = asdict(self)
+        others = [each.name for each in fields(self) if values[each.name] != each.default]
+        said = [f"{name}={_plain(values[name])}" for name in others if f"{{{name}}}" not in text]
+        times = {each.name: _time(values[each.name]) for each in fields(self) if each.metadata.get("unit") == "s"}
+        return ", ".join([gettext(text, **values | times), *said])
+
+    def theory(self, rate: float, delay: float) -> ClosedForm | None:
+        """Its closed form for events at `rate` per second and `delay` s each way, if nothing breaks; None if unknown.
+
+        A subclass whose loop differs overrides it.
+        """
+        return None
+
     def repeated(self, repeat: int) -> Self:
         """The approach for a repeat of a run, from 0: its `seed`, if it has one, is higher by `repeat`."""
         seeds = {each.name: getattr(self, each.name) + repeat for each in fields(self) if each.name == "seed"}
@@ -79,3 +105,8 @@ class Approach:
 
 def _plain(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _time(seconds: float) -> str:
+    """Seconds up to ten minutes, in which intervals are compared; longer times in their two largest units."""
+    return gettext("{number} s", number=f"{seconds:,.4g}") if seconds < 600 else duration(seconds)

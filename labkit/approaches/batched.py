@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from labkit import theory
 from labkit.approaches.approach import Approach, Style
 from labkit.approaches.consumer import Consumer
 from labkit.approaches.parameters import seconds, whole_number
@@ -19,10 +20,14 @@ class Batched(Approach):
     """
 
     name: ClassVar[str] = "batched"
+    phrase: ClassVar[str] = "batch of {count}"
     style: ClassVar[Style] = Style("#8DA0CB", "P", "/.")
     in_order: ClassVar[bool] = False
     count: int = whole_number(100, 2, LARGEST_BATCH, "events")
     max_wait: float = seconds(60.0, most=LONGEST_BATCH_WAIT)
+
+    def theory(self, rate: float, delay: float) -> theory.ClosedForm:
+        return theory.Batched(rate, self.max_wait, delay, self.count)
 
     def subscribe(self, consumer: Consumer) -> None:
         """Subscribe as `Webhook` does, with batches."""

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 import httpx
 
+from labkit import theory
 from labkit.approaches.approach import Approach, Style
 from labkit.approaches.consumer import Consumer
 from labkit.approaches.parameters import idle_seconds, whole_number
@@ -20,12 +21,16 @@ class Feed(Approach):
     """
 
     name: ClassVar[str] = "feed"
+    phrase: ClassVar[str] = "feed every {interval}"
     style: ClassVar[Style] = Style("#E69F00", "s", "\\\\")
     overflows: ClassVar[bool] = True
     interval: float = idle_seconds(60.0)
     last: int = whole_number(100, 1, LARGEST_PAGE, "events")
 
     conditional: ClassVar[bool] = False
+
+    def theory(self, rate: float, delay: float) -> theory.ClosedForm:
+        return theory.Feed(rate, self.interval, delay, self.last)
 
     def run(self, consumer: Consumer) -> None:
         """Poll until the run ends."""
@@ -55,5 +60,6 @@ class ConditionalFeed(Feed):
     """
 
     name: ClassVar[str] = "conditional_feed"
+    phrase: ClassVar[str] = "feed with ETag every {interval}"
     style: ClassVar[Style] = Style("#F0E442", "D", "xx")
     conditional: ClassVar[bool] = True

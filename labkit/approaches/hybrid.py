@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from labkit import theory
 from labkit.approaches.approach import Approach, Style
 from labkit.approaches.consumer import Consumer
 from labkit.approaches.parameters import idle_seconds
@@ -20,9 +21,13 @@ class Hybrid(Approach):
     """
 
     name: ClassVar[str] = "hybrid"
+    phrase: ClassVar[str] = "webhook + poll every {reconcile_interval}"
     style: ClassVar[Style] = Style("#CC79A7", "X", "\\.")
     in_order: ClassVar[bool] = False
     reconcile_interval: float = idle_seconds(3600.0)
+
+    def theory(self, rate: float, delay: float) -> theory.ClosedForm:
+        return theory.Hybrid(rate, delay, self.reconcile_interval)
 
     def subscribe(self, consumer: Consumer) -> None:
         """Subscribe as `Webhook` does."""

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 import httpx
 
+from labkit import theory
 from labkit.approaches.approach import Approach, Style
 from labkit.approaches.consumer import Consumer
 from labkit.approaches.page import take
@@ -22,12 +23,16 @@ class LongPolling(Approach):
     """
 
     name: ClassVar[str] = "long_polling"
+    phrase: ClassVar[str] = "long poll"
     style: ClassVar[Style] = Style("#009E73", "^", "++")
     reconnect_pause: ClassVar[float] = 1.0
     wait: float = idle_seconds(25.0, most=LONGEST_WAIT)
     pause: float = idle_seconds(0.0, least=0)
     """Seconds between an answer and the next poll."""
     limit: int = whole_number(PAGE, 1, LARGEST_PAGE, "events per page")
+
+    def theory(self, rate: float, delay: float) -> theory.ClosedForm:
+        return theory.LongPolling(rate, delay, self.wait, self.pause)
 
     def run(self, consumer: Consumer) -> None:
         """Poll until the run ends; pause for a second after an error."""

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import httpx
 
+from labkit import theory
 from labkit.approaches.approach import Approach, Style
 from labkit.approaches.consumer import Consumer
 from labkit.approaches.page import pages
@@ -22,11 +23,15 @@ class OnDemand(Approach):
     """
 
     name: ClassVar[str] = "on_demand"
+    phrase: ClassVar[str] = "on demand, every {interval}"
     style: ClassVar[Style] = Style("#6E6E6E", "*", "|.", role="on demand")
     interval: float = idle_seconds(600.0)
     ttl: float = seconds(0.0)
     seed: int = 0
     act: bool = False
+
+    def theory(self, rate: float, delay: float) -> theory.ClosedForm | None:
+        return None if self.act else theory.OnDemand(rate, self.interval, delay, self.ttl)
 
     def run(self, consumer: Consumer) -> None:
         """Read until the run ends, with independent exponential gaps (a Poisson process)."""

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from labkit import theory
 from labkit.approaches.approach import Approach, Style
 from labkit.approaches.consumer import Consumer
 from labkit.approaches.page import pages
@@ -24,6 +25,7 @@ class Polling(Approach):
     """
 
     name: ClassVar[str] = "polling"
+    phrase: ClassVar[str] = "poll every {interval}"
     style: ClassVar[Style] = Style("#D55E00", "o", "//")
     interval: float = idle_seconds(60.0)
     fixed: Literal["delay", "rate"] = "delay"
@@ -45,6 +47,11 @@ class Polling(Approach):
         event_types(self.types)
         if self.jitter and self.fixed == "rate":
             raise ValueError(f"jitter must be 0 with fixed='rate', which has no pauses, got {self.jitter!r}")
+
+    def theory(self, rate: float, delay: float) -> theory.ClosedForm:
+        if self.jitter:
+            return theory.Jittered(rate, self.interval, delay, self.jitter)
+        return theory.Polling(rate, self.interval, delay, self.fixed, self.limit)
 
     def run(self, consumer: Consumer) -> None:
         """Poll until the run ends. A poll that fails does not move the cursor, so the next one loses nothing."""

@@ -6,6 +6,7 @@ from typing import ClassVar
 import httpx
 from flask import Response, request
 
+from labkit import theory
 from labkit.approaches.approach import Approach, Style
 from labkit.approaches.consumer import Consumer
 from labkit.approaches.parameters import idle_seconds
@@ -24,9 +25,13 @@ class Relay(Approach):
     """
 
     name: ClassVar[str] = "relay"
+    phrase: ClassVar[str] = "relay polled every {interval}"
     style: ClassVar[Style] = Style("#A6761D", (4, 1, 0), "-\\")
     in_order: ClassVar[bool] = False
     interval: float = idle_seconds(10.0)
+
+    def theory(self, rate: float, delay: float) -> theory.ClosedForm:
+        return theory.Relay(rate, self.interval, delay)
 
     def subscribe(self, consumer: Consumer) -> None:
         """Put the relay on the network, and subscribe its URL."""

@@ -9,6 +9,7 @@ from typing import ClassVar
 
 import httpx
 
+from labkit import theory
 from labkit.approaches.approach import Approach, Style
 from labkit.approaches.consumer import Consumer
 from labkit.approaches.parameters import idle_seconds
@@ -23,9 +24,13 @@ class Stream(Approach):
     """
 
     name: ClassVar[str] = "stream"
+    phrase: ClassVar[str] = "stream"
     style: ClassVar[Style] = Style("#56B4E9", "p", "..")
     reconnect_pause: ClassVar[float] = 1.0
     """The source's `retry`."""
+
+    def theory(self, rate: float, delay: float) -> theory.ClosedForm:
+        return theory.Stream(rate, delay)
 
     @property
     def path(self) -> str:
@@ -61,8 +66,12 @@ class FakeStream(Stream):
     """
 
     name: ClassVar[str] = "fake_stream"
+    phrase: ClassVar[str] = "fake stream, {interval}"
     style: ClassVar[Style] = Style("#6A51A3", "H", "*")
     interval: float = idle_seconds(5.0, SHORTEST_LOOK, HEARTBEAT)
+
+    def theory(self, rate: float, delay: float) -> theory.ClosedForm:
+        return theory.FakeStream(rate, self.interval, delay)
 
     @property
     def path(self) -> str:

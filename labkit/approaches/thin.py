@@ -5,6 +5,7 @@ from typing import ClassVar
 
 import httpx
 
+from labkit import theory
 from labkit.approaches.approach import Approach, Style
 from labkit.approaches.consumer import Consumer
 from labkit.approaches.webhook import subscribe_receiver
@@ -21,8 +22,12 @@ class Thin(Approach):
     """
 
     name: ClassVar[str] = "thin"
+    phrase: ClassVar[str] = "thin webhook"
     style: ClassVar[Style] = Style("#003F66", "d", "OO")
     in_order: ClassVar[bool] = False
+
+    def theory(self, rate: float, delay: float) -> theory.ClosedForm:
+        return theory.Thin(rate, delay)
 
     def subscribe(self, consumer: Consumer) -> None:
         """Host a receiver that fetches, and subscribe its URL."""

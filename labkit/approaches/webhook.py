@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 import flask
 import httpx
 
+from labkit import theory
 from labkit.approaches.approach import Approach, Style
 from labkit.approaches.consumer import Consumer
 from labkit.checks import event_types
@@ -18,6 +19,7 @@ class Webhook(Approach):
     """Give the source a URL, prove that it is yours, and be called for each event: one request per event."""
 
     name: ClassVar[str] = "webhook"
+    phrase: ClassVar[str] = "webhook"
     style: ClassVar[Style] = Style("#0072B2", "v", "\\\\\\")
     in_order: ClassVar[bool] = False
     types: tuple[str, ...] = ()
@@ -26,6 +28,9 @@ class Webhook(Approach):
     def __post_init__(self) -> None:
         super().__post_init__()
         event_types(self.types)
+
+    def theory(self, rate: float, delay: float) -> theory.ClosedForm:
+        return theory.Webhook(rate, delay)
 
     def subscribe(self, consumer: Consumer) -> None:
         """Host a receiver, subscribe its URL, and have it verified."""

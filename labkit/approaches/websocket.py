@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import httpcore
 import httpx
 
+from labkit import theory
 from labkit.approaches.approach import Approach, Style
 from labkit.approaches.consumer import Consumer
 from labkit.network import TIMEOUT
@@ -23,9 +24,13 @@ class WebSocket(Approach):
     """
 
     name: ClassVar[str] = "websocket"
+    phrase: ClassVar[str] = "WebSocket"
     style: ClassVar[Style] = Style("#00604A", "h", "oo")
     reconnect_pause: ClassVar[float] = 1.0
     lenses: ClassVar[tuple[str, ...]] = ("real",)
+
+    def theory(self, rate: float, delay: float) -> theory.ClosedForm:
+        return theory.Stream(rate, delay)
 
     def run(self, consumer: Consumer) -> None:
         """Listen until the run ends; reconnect after a second, with the last message's cursor."""

@@ -1,5 +1,6 @@
 """What the closed forms share: a rate, and one check per name of a parameter."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 from labkit.checks import number, share
@@ -27,10 +28,24 @@ def check(**values: object) -> None:
 
 
 @dataclass(frozen=True)
-class ClosedForm:
+class ClosedForm(ABC):
     """An approach on events at `rate` λ per second. Its parameters are checked when it is made."""
 
     rate: float
 
     def __post_init__(self) -> None:
         check(**vars(self))
+
+    @property
+    @abstractmethod
+    def mean_latency(self) -> float:
+        """Mean seconds from an event's occurrence to its receipt."""
+
+    @property
+    @abstractmethod
+    def requests_per_event(self) -> float:
+        """Mean requests per event in the long run."""
+
+    def requests(self, duration: float) -> float:
+        """Requests per event times λ·duration, the expected number of events. Any stationary arrivals."""
+        return self.requests_per_event * self.rate * number("duration", duration, "seconds", least=0)

@@ -31,10 +31,6 @@ class Webhook(ClosedForm):
     requests_per_event = 1.0
     """1 without retries; with them see `attempts_per_event`."""
 
-    def requests(self, duration: float) -> float:
-        """Requests per event times λ·duration, the expected number of events. Any stationary arrivals."""
-        return self.requests_per_event * self.rate * number("duration", duration, "seconds", least=0)
-
     empty_share = 0.0
     """0: each request brings an event."""
 
