@@ -23,6 +23,7 @@ from labkit import (
     Nat,
     Outage,
     Polling,
+    RateLimit,
     RealLens,
     Relay,
     RetryProfile,
@@ -37,7 +38,7 @@ from labkit.arrivals import EPOCH
 from labkit.faults import Fault
 from labkit.lenses.scaling import scaled
 
-DELAY = 0.02
+DELAY, DAY = 0.02, 86_400.0
 
 
 def happening(instants, duration):
@@ -121,6 +122,13 @@ def test_an_open_answer_is_cut_when_the_outage_begins_and_asked_for_again_after_
     assert received(result)[2] >= 35
 
 
+@pytest.mark.parametrize("selector", [{"p": 0.0}, {"kinds": ("delivery",)}, {"every": 2}, {"attempts": (2,)}])
+def test_an_outage_cuts_only_the_open_answers_that_it_hits(selector):
+    result = run(Stream(), Outage(start=25, duration=10, **selector))
+    assert sent(result, "poll") == [(0, "unanswered")]
+    assert received(result) == [10.02, 20.02, 30.02, 40.02]
+
+
 def test_an_outage_of_the_receiver_takes_its_relay_with_it_and_one_of_the_source_does_not():
     """A consumer is down with all that it hosts."""
     down, up = (
@@ -135,6 +143,23 @@ def test_an_outage_of_the_receiver_takes_its_relay_with_it_and_one_of_the_source
 def test_an_outage_without_an_end_is_cut_off_and_nothing_is_called_lost():
     with pytest.raises(RuntimeError, match="polling interval=600 was not settled .* give outage a duration"):
         run(Polling(interval=600), Outage(start=15))
+
+
+@pytest.mark.parametrize(
+    ("approach", "waits", "world"),
+    [
+        (Webhook(), (20 * DAY,), {"faults": (Status(attempts=(1,)),)}),
+        (Polling(interval=600), (), {"faults": (Outage(duration=8 * DAY),)}),
+        (Polling(interval=20 * DAY), (), {}),
+        (Polling(interval=600), (), {"rate_limit": RateLimit(poll_interval=6 * DAY)}),
+    ],
+    ids=["a wait of 20 days", "an outage of 8 days", "an interval of 20 days", "X-Poll-Interval of 6 days"],
+)
+def test_the_drain_is_long_enough_for_what_can_still_come(approach, waits, world):
+    retries = RetryProfile(waits=waits, longest_retry_after=0)
+    result = VirtualLens().run(Scenario(happening([10], 100), retries=retries, **world), approach)
+    assert result.row()["lost"] == 0
+    assert result.receipts.latency[0] > 5 * DAY
 
 
 # a lost answer ----------------------------------------------------------------------------------

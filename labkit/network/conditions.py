@@ -99,7 +99,6 @@ class Conditions:
 
     def __init__(self, faults: Sequence[Fault] = (), seed: int = 0, places: Mapping[str, int] | None = None) -> None:
         self.faults, self.seed, self.places = tuple(faults), seed, places or {}
-        self.cutting = [fault for fault in self.faults if fault.cuts]
         self._lock = Lock()
         self._sent = Counter[tuple[str, ...]]()
 
@@ -129,15 +128,15 @@ class Conditions:
         """Carry an exchange through all faults that hit it, the first one outermost."""
         for number in reversed(range(len(self.faults))):
             fault = self.faults[number]
-            if fault.start <= exchange.sent_at < fault.end and fault.selects(exchange) and self._hits(number, exchange):
+            if fault.start <= exchange.sent_at < fault.end and self.hits(number, exchange):
                 onward = partial(fault.carry, exchange, onward)
         return onward()
 
-    def _hits(self, number: int, exchange: SentExchange) -> bool:
-        """Draw whether a fault hits, keyed by what the exchange is about and not by its number in the ledger."""
+    def hits(self, number: int, exchange: SentExchange) -> bool:
+        """Whether a fault selects an exchange, and is drawn: by what it is about, not by its number in the ledger."""
         fault = self.faults[number]
-        if fault.p == 1:
-            return True
+        if fault.p == 1 or not fault.selects(exchange):
+            return fault.selects(exchange)
         about = exchange.event or exchange.place
         key = (self.seed, number, fault.name, exchange.consumer, exchange.kind, about, exchange.attempt)
         return random.Random("/".join(map(str, key))).random() < fault.p
