@@ -1,5 +1,6 @@
 """What happens to an exchange on its way: the scenario's faults, the same for all senders and on every clock."""
 
+import math
 import random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -57,7 +58,10 @@ class SentExchange:
         self.meter.bytes_in = 0
 
     def time_out(self, error: type[httpx.TimeoutException], reason: str) -> NoReturn:
-        self._wait_until(self._times_out_at("connect" if error is httpx.ConnectTimeout else "read"))
+        end = self._times_out_at("connect" if error is httpx.ConnectTimeout else "read")
+        if end == math.inf:
+            raise RuntimeError(f"a client without a timeout would wait forever, since {reason}: give it a timeout")
+        self._wait_until(end)
         raise error(reason, request=self.request)
 
     def wait(self, seconds: float) -> None:
@@ -67,9 +71,10 @@ class SentExchange:
         self._wait_until(due)
 
     def _times_out_at(self, phase: str) -> float:
-        """The instant at which the sender gives up."""
-        end: float = self.sent_at + self.request.extensions["timeout"][phase]
-        return end if self.meter.until is None else min(end, self.meter.until)
+        """The instant at which the sender gives up; infinite if it never does."""
+        timeout = self.request.extensions["timeout"][phase]
+        ends = (self.meter.until, None if timeout is None else self.sent_at + timeout)
+        return min((end for end in ends if end is not None), default=math.inf)
 
     def _wait_until(self, instant: float) -> None:
         """Wait for an instant. Raises ReadError as soon as an outage cuts the exchange."""
