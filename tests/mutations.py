@@ -301,7 +301,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a host behind NAT can be called",
-        "labkit/faults.py",
+        "labkit/faults/unreachable.py",
         "called = exchange.host == exchange.parties[1] != SOURCE",
         "called = exchange.host == exchange.parties[1] == SOURCE",
         "tests/test_faults.py::test_behind_nat_a_webhook_cannot_be_set_up_and_polling_and_a_relay_work",
