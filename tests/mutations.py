@@ -28,7 +28,7 @@ MUTATIONS = (
     Mutation(
         "the delay is dropped on the way there",
         "labkit/network/memory.py",
-        "clock.spawn(_serve, app, environ, pipe, meter, after=network.delay)",
+        "clock.spawn(_serve, app, environ, pipe, meter, after=on_the_way)",
         "clock.spawn(_serve, app, environ, pipe, meter)",
         "tests/test_memory_network.py::test_the_delay_is_each_way",
     ),

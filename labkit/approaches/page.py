@@ -8,9 +8,18 @@ import httpx
 from labkit.approaches.consumer import Consumer
 
 
+def document(answer: httpx.Response) -> Any:
+    """The JSON in an answer. Raises httpx.DecodingError, an HTTPError, for what is none."""
+    try:
+        return answer.json()
+    except ValueError as error:
+        answer.extensions["labkit.reject"]("DecodingError")
+        raise httpx.DecodingError(f"the answer is no JSON: {error}", request=answer.request) from None
+
+
 def take(consumer: Consumer, answer: httpx.Response) -> str:
     """Receive a page's events; returns the next cursor. Raises httpx.HTTPStatusError for any other answer."""
-    page = answer.raise_for_status().json()
+    page = document(answer.raise_for_status())
     for event in page["events"]:
         consumer.receive(event, answer)
     cursor: str = page["next"]
@@ -24,9 +33,9 @@ def pages(
     more = True
     while more:
         try:
-            answer = client.get(f"{path}&after={cursor}", headers=known).raise_for_status()
+            answer = client.get(f"{path}&after={cursor}", headers=known)
+            page = document(answer.raise_for_status())
         except httpx.HTTPError:
             return
-        page = answer.json()
         cursor, more = page["next"], page["has_more"]
         yield answer, page

@@ -8,6 +8,7 @@ import httpx
 from labkit import theory
 from labkit.approaches.approach import Approach, Style
 from labkit.approaches.consumer import Consumer
+from labkit.approaches.page import document
 from labkit.approaches.webhook import subscribe_receiver
 from labkit.receiver import Inbox, Receiver, UnavailableError
 from labkit.receiver.core import Event
@@ -39,9 +40,9 @@ class Thin(Approach):
                 raise UnavailableError("the source requested a pause", consumer.backoff())
             try:
                 answer = client.get(f"/events/{event['id']}").raise_for_status()
+                fetched: Event = document(answer)
             except httpx.HTTPError as error:
                 raise UnavailableError(f"the event could not be fetched: {error}", consumer.backoff()) from None
-            fetched: Event = answer.json()
             consumer.receive(fetched, answer)
             return [fetched]
 

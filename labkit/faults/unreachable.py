@@ -14,7 +14,8 @@ class Nat(Fault):
     """The consumers are behind NAT: they can call, and cannot be called.
 
     It models a laptop, a phone or a server in a closed network. A call to a consumer gets no answer: ConnectTimeout
-    after the sender's timeout. It holds from the start, set-up included.
+    after the sender's timeout. It holds from the start, set-up included, so a webhook's set-up ends the run; with
+    `start=0` in the table: `error_requests` and `lost`, for deliveries alone. Polling at 60 s stays at 30 s on average.
     """
 
     name: ClassVar[str] = "nat"
@@ -38,7 +39,10 @@ class Outage(Fault):
 
     `target="receiver"` is every consumer with all that it hosts. Calls fail at once if "refused" (ConnectError), or
     after the sender's "timeout" (ConnectTimeout). Exchanges in flight when it begins are cut (ReadError). What the
-    party holds in memory stays, and events go on happening.
+    party holds in memory stays, and events go on happening. In the table: `error_requests`, a higher latency, and
+    `lost` if it lasts longer than the source's retries. In an outage of 1,200 s polling at 60 s is late by
+    1,200 / 2 + 60 / 2 = 630 s on average; by webhook, an event of its first instant is attempted after 0, 5, 305 and
+    2,105 s, so it is 2,105 s late.
     """
 
     name: ClassVar[str] = "outage"

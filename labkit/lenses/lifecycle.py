@@ -48,18 +48,28 @@ def subscribe_all(
 def emit_all(
     source: EventSource,
     events: Iterable[Event],
+    stored: Callable[[Event], object],
+    lag: Callable[[Event], float],
     happened: Callable[[Event], object] | None = None,
-    stored: Callable[[Event], object] | None = None,
 ) -> None:
-    """The emitter: puts each event into the source's store when it occurs, without an exchange or a delay."""
+    """The emitter: puts each event into the source's store when it occurs, without an exchange or a delay.
+
+    An event with a `lag` is stored that many seconds after it occurred.
+    """
     clock = source.clock
+
+    def store(event: Event) -> None:
+        source.emit(event.type, event.data, event.id, timestamp(clock.epoch + event.occurred_at))
+        stored(event)
+
     for event in events:
         clock.sleep_until(event.occurred_at)
         if happened:
             happened(event)
-        source.emit(event.type, event.data, event.id, timestamp(clock.epoch + event.occurred_at))
-        if stored:
-            stored(event)
+        if seconds := lag(event):
+            clock.spawn(store, event, after=seconds, urgent=True)
+        else:
+            store(event)
 
 
 def drain_limit(scenario: Scenario, approach: Approach) -> float:
@@ -69,13 +79,14 @@ def drain_limit(scenario: Scenario, approach: Approach) -> float:
     faults that end are over, the slowest poller has polled many times, and a week has passed.
     """
     faults = [fault.end - scenario.duration for fault in scenario.faults if math.isfinite(fault.end)]
+    faults.append(sum(fault.commit_lag for fault in scenario.faults))
     times = [getattr(approach, each.name) for each in fields(approach) if each.metadata.get("unit") == "s"]
     return max([0.0, *faults]) + scenario.retries.longest_span + 50 * max(times, default=0.0) + WEEK
 
 
 def not_settled(scenario: Scenario, approach: Approach, limit: float) -> RuntimeError:
     """The error for a run that was cut off: its pending events are not called lost."""
-    faults = ", ".join(fault.name for fault in scenario.faults if not math.isfinite(fault.end))
+    faults = ", ".join(fault.name for fault in scenario.faults if not math.isfinite(fault.duration))
     remedy = f"give {faults} a duration" if faults else "use a shorter interval, or shorter waits"
     return RuntimeError(
         f"{approach.label} was not settled {limit - scenario.duration:,.0f} s after the horizon, and pending events"
@@ -101,8 +112,8 @@ def is_settled(ledger: Ledger, pending: Callable[[], int]) -> Callable[[], bool]
         if min(ledger.in_flight - ledger.open_ended, default=horizon) < horizon:
             return False
         while seen < len(ledger.status) and seen not in ledger.in_flight - ledger.open_ended:
-            found_nothing = ledger.status[seen] in (200, 304) and not ledger.new_events[seen]
-            if ledger.kind[seen] == "poll" and found_nothing:
+            answered = ledger.status[seen] in (200, 304) and not ledger.error[seen]
+            if ledger.kind[seen] == "poll" and answered and not ledger.new_events[seen]:
                 satisfied.add(ledger.sender[seen])
             seen += 1
         return ledger.complete() or satisfied >= ledger.pollers

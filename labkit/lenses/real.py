@@ -134,12 +134,12 @@ class RealLens:
 
 def _last_retry(scenario: Scenario) -> float:
     """The latest instant at which the source may retry what the faults that end have hit; 0 if they hit nothing."""
-    faults = [each for each in scenario.faults if each.fails and math.isfinite(each.end)]
+    faults = [each for each in scenario.faults if each.fails and math.isfinite(each.duration)]
     faults, last = [each for each in faults if not each.kinds or "delivery" in each.kinds], 0.0
     for event in scenario.arrivals.events:
         due = event.occurred_at
         for attempt, wait in enumerate(scenario.retries.waits, start=1):
-            hit = [each for each in faults if each.start <= due < each.end and attempt in (each.attempts or (attempt,))]
+            hit = [each for each in faults if each.active(due) and attempt in (each.attempts or (attempt,))]
             if not hit:
                 break
             due += min(hit[0].holds, scenario.retries.timeout) + wait * (1 + scenario.retries.jitter)

@@ -49,11 +49,13 @@ class VirtualLens:
                 if approach.wants(event.type):
                     ledger.happened(event.id, event.occurred_at)
 
-            clock.spawn(emit_all, source, scenario.arrivals.events, happened, urgent=True)
+            events, stored = scenario.arrivals.events, list[Event]()
+            lag = network.conditions.commit_lag
+            clock.spawn(emit_all, source, events, stored.append, lag, happened, urgent=True)
             for consumer in consumers:
                 clock.spawn(approach.run, consumer)
             clock.run(until=scenario.duration)
-            settled = is_settled(ledger, lambda: source.outbox.counts()["pending"])
+            settled = is_settled(ledger, lambda: len(events) - len(stored) + source.outbox.counts()["pending"])
             limit = scenario.duration + drain_limit(scenario, approach)
             clock.run(until=limit, done=settled)
             if not settled():
