@@ -44,6 +44,7 @@ from labkit import (
     Webhook,
 )
 from labkit.cli.named import parse_named
+from labkit.lenses.scaling import scaled
 from labkit.network.http1 import head_size, request_size
 
 SECOND = {"attempts": (1,), "events": ("evt_2",)}
@@ -329,6 +330,26 @@ def test_the_real_lens_refuses_what_it_cannot_run(fault):
     said = f"{fault.name}: the real lens cannot run it, since it adds no delay to .*: use the virtual lens"
     with pytest.raises(ValueError, match=said):
         RealLens().check(world, Polling())
+
+
+def test_the_real_lens_refuses_what_comes_after_its_drain():
+    world = Scenario(happening([1], 2), delay=0.0, retries=RetryProfile(waits=(200,), timeout=1.0))
+    late = replace(world, faults=(LateCommit(seconds=240),))
+    with pytest.raises(ValueError, match="may be committed 240 s late, and a real run waits 120 s .* use speed 2 or"):
+        RealLens().check(late, Polling())
+    RealLens(speed=2).check(late, Polling())
+    for fault in (SlowAnswer(seconds=1, duration=5), ClockSkew(duration=5), Disorder(seconds=1, duration=5)):
+        with pytest.raises(ValueError, match="a retry may be due (199|200) s after the horizon"):
+            RealLens().check(replace(world, faults=(fault,)), Webhook())
+    RealLens().check(replace(world, faults=(SlowAnswer(seconds=0.9, duration=5),)), Webhook())
+
+
+def test_speed_divides_the_times_of_a_fault_and_leaves_the_skew_as_the_tolerance_is():
+    faults = (SlowAnswer(seconds=6), Status(duration=60, period=600), ClockSkew(start=600), LateCommit(seconds=60))
+    world = Scenario(happening([1], 3600), delay=0.0, faults=faults)
+    slow, burst, skew, late = scaled(world, Polling(), 60)[0].faults
+    assert (slow.seconds, burst.duration, burst.period, late.seconds) == (0.1, 1, 10, 1)
+    assert (skew.start, skew.seconds) == (10, 600)
 
 
 # values and names -------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """The command line: one module per command, and what they share."""
 
+import shlex
 import sys
 from collections.abc import Sequence
 
@@ -30,7 +31,8 @@ for command in (compare_command, contest_command, walkthroughs_command, assignme
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command. An error is one line on standard error: exit status 2 if the usage is wrong, otherwise 1."""
     try:
-        cli.main(arguments, prog_name="labkit", standalone_mode=False)
+        given = sys.argv[1:] if arguments is None else list(arguments)
+        cli.main(given, prog_name="labkit", standalone_mode=False, obj=shlex.join(["labkit", *given]))
     except click.Abort:
         sys.exit(130)
     except click.exceptions.NoArgsIsHelpError as error:

@@ -12,7 +12,7 @@ from labkit.approaches import APPROACHES, Approach, Polling, Webhook
 from labkit.arrivals import Arrivals, bursty, daily, poisson, switching
 from labkit.checks import number
 from labkit.cli.named import parse_named
-from labkit.cli.output import check_plot, check_target, print_table, save_plot, terminal, write_json
+from labkit.cli.output import check_plot, check_target, command, print_table, save_plot, terminal, write_json
 from labkit.cli.rate_limit import poll_interval_option, rate_limit_of, rate_limit_option
 from labkit.cli.table import print_machines, table_of
 from labkit.experiment import Comparison, RunError, compare
@@ -94,6 +94,7 @@ def compare_command(what: str, delay: float | None, seed: int, lens: str, speed:
         print_machines(comparison, console)
         if not wide:
             console.print("More columns: --wide, --json, --csv.", style="dim")
+        console.print(f"Seed {seed}. The same again: {command()}", style="dim", soft_wrap=True)
     if plot_path:
         save_plot(comparison.plot(), plot_path, console)
     for problem in problems:

@@ -54,7 +54,6 @@ class Handshake(Fault):
     """
 
     name: ClassVar[str] = "handshake"
-    fails: ClassVar[bool] = False
     lenses: ClassVar[tuple[str, ...]] = ("virtual",)
     limits: ClassVar[str] = LIMITS
     trips: int = 1

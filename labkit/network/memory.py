@@ -71,8 +71,9 @@ class MemoryCarrier:
             raise httpx.ConnectError(f"no host is named {host!r}; there are: {known}", request=request)
         pipe = Pipe(network.clock, network.delay, meter.leg)
         meter.on_cut = pipe.cut
-        legs = 1 + (2 * meter.round_trips if meter.request == 1 else 0)
-        on_the_way = sum(network.delay + meter.leg() for _ in range(legs))
+        on_the_way = network.delay + meter.leg()
+        for _ in range(2 * meter.round_trips if meter.request == 1 else 0):
+            on_the_way += network.delay + meter.leg()
         network.clock.spawn(_serve, app, environ, pipe, meter, after=on_the_way)
         answer = _Answer(self, request, meter, pipe)
         return httpx.Response(answer.status, headers=answer.headers, stream=answer)
