@@ -142,6 +142,15 @@ def test_each_receipt_is_the_first_poll_s_that_reached_the_source_after_the_even
     assert sure > len(receipts) / 2
 
 
+@pytest.mark.parametrize("name", ["polling", "paged"])
+def test_each_receipt_is_between_its_poll_s_answer_and_the_next_poll(name):
+    result = run(name)
+    polls, receipts = result.exchanges, result.receipts
+    following = polls.sent_at.shift(-1, fill_value=np.inf)
+    assert (polls.answered_at[receipts.exchange].to_numpy() <= receipts.received_at).all()
+    assert (receipts.received_at < following[receipts.exchange].to_numpy()).all()
+
+
 def test_pollings_mean_is_theorys():
     """Uniform over the period, so the mean of n whole periods' events has the standard error P / √(12n)."""
     result = run("polling")
