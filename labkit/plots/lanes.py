@@ -129,7 +129,7 @@ class _Lane:
     def _answer(self, calls: Sequence[Call]) -> None:
         """The line back of each answer, and a held request along the source's line until then."""
         y, end = self.y, self.shown.end
-        held, brought, empty = [], [], []
+        held, brought, empty = list[tuple[float, float, float, float]](), list[float](), list[float]()
         for call in calls:
             if call.outcome == "failed":
                 continue
@@ -210,9 +210,11 @@ class _Lane:
 
     def count(self, *names: str) -> int:
         """How many marks with these names are drawn."""
+        import numpy as np
+
         if names == ("held",):
             return int(self.held)
-        return sum(len(self.marks[name].get_offsets()) for name in names)  # type: ignore[arg-type]
+        return sum(len(np.asarray(self.marks[name].get_offsets())) for name in names)
 
     def said(self) -> str:
         hits, empty, failed = (self.count(f"poll {outcome}") for outcome in ("hit", "empty", "failed"))
