@@ -19,8 +19,6 @@ class Style:
     colour: str
     marker: Marker
     hatch: str
-    role: str = ""
-    """The name of its lane, if the kinds of its exchanges do not give one: "poller", "receiver"."""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ NEAR = [(12, 0, "left", "center"), (-12, 0, "right", "center"), (0, 12, "center"
 FAR = [
     (side * right, rise * up, "left" if side > 0 else "right", "center")
     for up in range(16, 400, 8)
-    for right in (12, 30)
+    for right in (12, 30, 80)
     for side in (1, -1)
     for rise in (1, -1)
 ]
