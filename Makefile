@@ -20,7 +20,7 @@ test: .venv/test.stamp $(NPM)  ## everything: lint, types, import directions, un
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder --nbval tests labkit notebooks
+	$(BIN)/pytest -n 3 --dist loadscope --no-loadscope-reorder --nbval notebooks tests labkit
 
 quick: .venv/test.stamp        ## under a minute: lint, types, and the tests that are not marked slow
 	$(BIN)/ruff check
