@@ -17,7 +17,7 @@ CameBy = tuple[int, int]
 
 
 class Ledger:
-    """What the network and the consumers record, in columns: about 110 bytes per exchange.
+    """What the network and the consumers record, in columns: about 120 bytes per exchange.
 
     Both tables number their rows from 0 in the order in which they were opened.
     """
@@ -29,6 +29,7 @@ class Ledger:
         self.host: list[str] = []
         self.method: list[str] = []
         self.path: list[str] = []
+        self.about: list[str] = []
         self.error: list[str] = []
         self.status = array("h")
         self.bytes_out = array("q")
@@ -52,14 +53,15 @@ class Ledger:
         """Exchanges whose answers do not end by themselves, such as streams."""
         self._lock = Lock()
 
-    def open(self, kind: Kind, sender: str, host: str, method: str, path: str, sent_at: float) -> int:
-        """Record an exchange as it is sent; returns its number."""
+    def open(self, kind: Kind, sender: str, host: str, method: str, path: str, sent_at: float, about: str = "") -> int:
+        """Record an exchange as it is sent, and the id of the event that it is about; returns its number."""
         with self._lock:
             self.kind.append(kind)
             self.sender.append(intern(sender))
             self.host.append(intern(host))
             self.method.append(intern(method))
             self.path.append(intern(path))
+            self.about.append(intern(about))
             self.error.append("")
             self.status.append(0)
             self.bytes_out.append(0)
@@ -130,8 +132,8 @@ class Ledger:
         """
         own, taken = len(self.status), len(other.status)
         connections = max(self.connection, default=-1) + 1
-        for column in ("kind", "sender", "method", "path", "error", "status", "bytes_out", "bytes_in", "request",
-                       "new_events"):  # fmt: skip
+        for column in ("kind", "sender", "method", "path", "about", "error", "status", "bytes_out", "bytes_in",
+                       "request", "new_events"):  # fmt: skip
             getattr(self, column).extend(getattr(other, column))
         self.host.extend(names.get(host, host) for host in other.host)
         self.sent_at.extend(at + offset for at in other.sent_at)
@@ -187,6 +189,7 @@ class Ledger:
         | kind | | poll, delivery, fetch, action or setup |
         | sender, host | | the sender, and the host that it was sent to |
         | method, path | | of the request; without the query |
+        | event_id | | of the event that a delivery, fetch or action is about; a batch has its own; "" for others |
         | status | | of the answer; 0 if there was none |
         | error | | the exception's name; "" if there was none, "unanswered" if the run ended first |
         | outcome | | hit (brought a new event), throttled (429), error (4xx, 5xx, none), done (an action), empty |
@@ -216,6 +219,7 @@ class Ledger:
                 "host": self.host,
                 "method": self.method,
                 "path": self.path,
+                "event_id": self.about,
                 "status": status,
                 "error": error,
                 "outcome": outcome,
@@ -280,6 +284,7 @@ _COLUMNS = (
     "host",
     "method",
     "path",
+    "about",
     "error",
     "status",
     "bytes_out",

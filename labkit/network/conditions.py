@@ -76,10 +76,17 @@ class Conditions:
         self._sent = Counter[tuple[str, ...]]()
 
     def sent(
-        self, network: Surroundings, meter: Meter, request: httpx.Request, kind: Kind, host: str, sent_at: float
+        self,
+        network: Surroundings,
+        meter: Meter,
+        request: httpx.Request,
+        kind: Kind,
+        host: str,
+        event: str,
+        sent_at: float,
     ) -> SentExchange:
         """Describe an exchange that is being sent, and count it."""
-        sender, event = meter.sender, event_of(kind, request)
+        sender = meter.sender
         parties = network.owners.get(sender, sender), network.owners.get(host, host)
         consumer = parties[1] if kind == "delivery" else parties[0]
         with self._lock:

@@ -9,7 +9,7 @@ from greenlet import GreenletExit
 
 from labkit.clock import Clock
 from labkit.ledger import Kind, Ledger
-from labkit.network.conditions import Conditions, SentExchange
+from labkit.network.conditions import Conditions, SentExchange, event_of
 from labkit.network.meter import Meter
 
 if TYPE_CHECKING:
@@ -110,11 +110,12 @@ class Transport(httpx.BaseTransport):
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         network, carrier, path = self.network, self.carrier, request.url.path
         host, sent_at = network.name_of(request.url), network.clock.now()
-        number = network.ledger.open(self.kind, self.sender, host, request.method, path, sent_at)
+        event = event_of(self.kind, request)
+        number = network.ledger.open(self.kind, self.sender, host, request.method, path, sent_at, event)
         meter = Meter(number, self.sender, host, None if self.deadline is None else sent_at + self.deadline)
         try:
             if network.conditions.faults:
-                exchange = network.conditions.sent(network, meter, request, self.kind, host, sent_at)
+                exchange = network.conditions.sent(network, meter, request, self.kind, host, event, sent_at)
                 network.open[number] = exchange
                 response = network.conditions.carry(exchange, lambda: carrier.handle_request(request, meter))
             else:

@@ -1,91 +1,171 @@
 """Picture 3: the crossover, the load above which polling costs less than a webhook."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
+from textwrap import fill
 from typing import TYPE_CHECKING
 
+from labkit.approaches import Approach, Polling, Webhook
 from labkit.catalogue import gettext
 from labkit.plots.chosen import Results, as_results, chosen
-from labkit.plots.figure import SIZE, Figure, canvas, drawn, logarithmic, require, require_rows, style_axes
+from labkit.plots.figure import SIZE, Figure, canvas, drawn, key, logarithmic, mark, style_axes
 from labkit.plots.labels import LEADER
-from labkit.plots.styles import style
-from labkit.plots.words import counted, listed, phrase, short
+from labkit.plots.words import listed, phrase, short
+from labkit.result import Result
 
 if TYPE_CHECKING:
-    import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.lines import Line2D
 
 CAPTION = (
-    "The cost of an event against the load, the events that occur in one interval (λT), both axes logarithmic. The"
-    " vertical rules stand where polling and the webhook cost the same. Bars are ±1 standard error; lines are theory,"
-    " or where none is given, dotted, join the points."
+    "The cost of an event against the load, the events that occur in one polling interval (λT), both axes logarithmic."
+    " The vertical rules stand where polling and the webhook cost the same. Points are measured, with a bar of ±1"
+    " standard error; full lines are theory, and dotted lines join points that have no theory."
 )
 PANELS = {
-    "requests": ("Requests an event", "requests an event (log scale)", "requests an event: {spans}"),
-    "bytes": ("Bytes an event", "bytes an event (log scale)", "bytes an event: {spans}"),
+    "requests": ("Requests per event", "requests per event (log scale)", "requests per event: {spans}"),
+    "bytes": ("Bytes per event", "bytes per event (log scale)", "bytes per event: {spans}"),
 }
-BETWEEN = ("polling", "webhook")
+BLOCKS = 20
+"""Parts of a run between which a standard error is estimated."""
+
+
+@dataclass
+class _Series:
+    """The results of one approach: (load, {panel: (cost, standard error)}) of each, by load."""
+
+    approach: Approach
+    delay: float
+    points: list[tuple[float, dict[str, tuple[float, float]]]] = field(default_factory=list)
 
 
 def crossover(results: Results, show: Iterable[str] | None = None) -> Figure:
-    """Requests and bytes per event of each approach over the load λT."""
-    import pandas as pd
+    """Requests and bytes per event over the load λT, with rules where polling and the webhook cost the same.
 
-    rows = []
-    interval = 60.0
-    for result in chosen(as_results(results), show):
-        row = result.row()
-        name, load = result.approach.name, interval * row["events"] / result.scenario.duration
-        size = (row["bytes_out"] + row["bytes_in"]) / row["events"]
-        rows.append((name, load, row["requests_per_event"], math.nan, size, math.nan))
-    columns = ["approach", "load", "requests_per_event", "requests_se", "bytes_per_event", "bytes_se"]
-    return _crossover(pd.DataFrame(rows, columns=columns))
-
-
-def _crossover(measured: "pd.DataFrame", theory: "pd.DataFrame | None" = None, events: int | None = None) -> Figure:
-    """Requests and bytes per event of each approach over the load λT, with rules where polling and webhook cross.
-
-    `measured` has the columns approach, load, requests_per_event, requests_se, bytes_per_event, bytes_se (standard
-    errors; NaN: no bar), `theory` approach, load, requests_per_event and optionally bytes_per_event. `events` is the
-    number of events behind each point.
+    T is the interval of the first polling result; λ is each result's own rate. A line for each approach, over as many
+    scenarios as the results have. `show` names the approaches that this step shows; the axes keep the limits of all.
+    Theory is the approaches' own closed forms. Results without an event are left out.
     """
-    costs = [f"{unit}_{part}" for unit in PANELS for part in ("per_event", "se")]
-    require_rows(measured, "measured", ["approach", "load", *costs])
-    if theory is not None:
-        require(theory, "theory", ["approach", "load", "requests_per_event"])
-    for again in measured[measured.duplicated(["approach", "load"])].itertuples():
-        named = f"{again.approach} at {again.load}"
-        raise ValueError(f"measured must have one row for an approach and load, got two for {named}")
-    if not measured.load.between(0, math.inf, inclusive="neither").all():
-        raise ValueError(f"load must be > 0 events an interval, got {measured.load.min()}")
-    drawing = canvas(15, 6.4)
-    panels = zip(drawing.subplots(1, len(PANELS)), PANELS, strict=True)
-    series = {unit: _panel(axes, unit, measured, theory) for axes, unit in panels}
+    several = as_results(results)
+    polling = [result.approach for result in several if isinstance(result.approach, Polling)]
+    if not polling:
+        raise ValueError(f"a crossover needs a result of polling, got {several[0].label!r} and {len(several) - 1} more")
+    interval = polling[0].interval
+    every = _series(several, interval)
+    steps = {result.approach for result in chosen(several, show)}
+    drawing = canvas(15, 6.6)
+    units = [unit for unit in PANELS if any(unit in costs for each in every for _, costs in each.points)]
+    panels = zip(drawing.subplots(1, len(units), squeeze=False)[0], units, strict=True)
+    lines = {unit: _panel(axes, unit, every, steps, interval) for axes, unit in panels}
+    entries = [
+        mark("measured", marker="o", markersize=9),
+        mark("theory", linestyle="-", linewidth=2),
+        mark("points joined", linestyle=":", linewidth=1.5),
+        mark("polling and webhook cost the same", color="black", linestyle="--", linewidth=1.5),
+    ]
+    key(drawing, entries)
 
     def sentence() -> str:
         said = []
-        for unit, lines in series.items():
-            spans = [_said(approach, line) for approach, line in lines.items()]
-            said.append(gettext(PANELS[unit][2], spans=", ".join(spans) or gettext("none")) + _where(lines))
-        if events is None:
-            return gettext("Against the load λT: {said}.", said="; ".join(said))
-        over = counted(events, "{number} event a point", "{number} events a point")
-        return gettext("Against the load λT, {over}: {said}.", over=over, said="; ".join(said))
+        for unit, drawn_lines in lines.items():
+            spans = [_said(approach.title, line) for approach, line in drawn_lines.items()]
+            said.append(gettext(PANELS[unit][2], spans=", ".join(spans) or gettext("none")) + _where(drawn_lines))
+        text = "Against the load λT, T = {interval} s: {said}."
+        return gettext(text, interval=short(interval, 9), said="; ".join(said))
 
     return Figure(drawing, sentence, CAPTION)
 
 
-def crossings(lines: "Mapping[str, Line2D]") -> list[float]:
-    """The x at which the lines of polling and webhook, as drawn on log-log, cross, over the x that both have.
+def _series(results: Sequence[Result], interval: float) -> list[_Series]:
+    found: dict[Approach, _Series] = {}
+    for result in results:
+        events, scenario = result.row()["events"], result.scenario
+        if events:
+            one = found.setdefault(result.approach, _Series(result.approach, scenario.delay))
+            rate = events / scenario.consumers / scenario.duration
+            one.points.append((rate * interval, _costs(result)))
+    for one in found.values():
+        one.points.sort(key=lambda point: point[0])
+    return list(found.values())
+
+
+def _costs(result: Result) -> dict[str, tuple[float, float]]:
+    """Requests and bytes per event, each with its standard error; without bytes if the lens does not count them."""
+    row = result.row()
+    costs = {"requests": row["requests_per_event"]}
+    if row["bytes_in"] is not None:
+        costs["bytes"] = (row["bytes_out"] + row["bytes_in"]) / row["events"]
+    return {unit: (cost, _error(result, unit, cost)) for unit, cost in costs.items()}
+
+
+def _error(result: Result, unit: str, ratio: float) -> float:
+    """The standard error of cost ÷ events, a ratio estimator: √Σ(cost - ratio·events)² / Σevents over parts of the run.
+
+    0 where each event costs the same; ratio/√events for polls at a fixed interval and Poisson events.
+    """
+    import numpy as np
+
+    if result.frames is None:
+        return 0.0
+    edges = np.linspace(0, result.scenario.duration, BLOCKS + 1)
+    sent, events = result.counted, result.receipts.occurred_at
+    weights = None if unit == "requests" else (sent.bytes_out + sent.bytes_in).to_numpy(float)
+    costs, _ = np.histogram(sent.sent_at, edges, weights=weights)
+    occurred, _ = np.histogram(events, edges)
+    return float(np.sqrt(((costs - ratio * occurred) ** 2).sum()) / len(events))
+
+
+def _panel(
+    axes: "Axes", unit: str, every: Sequence[_Series], steps: set[Approach], interval: float
+) -> "dict[Approach, Line2D]":
+    """One panel; returns the line of measured points of each approach that is shown."""
+    import numpy as np
+
+    title, name, _ = PANELS[unit]
+    measured = {one.approach: [(x, *costs[unit]) for x, costs in one.points if unit in costs] for one in every}
+    shown = [point for points in measured.values() for point in points if point[1] > 0]
+    logarithmic(axes, 1.7, x=[x for x, *_ in shown], y=[cost for _, cost, _ in shown])
+    style_axes(axes, gettext(title), "load λT, events per interval (log scale)", name)
+    lines: dict[Approach, Line2D] = {}
+    for one in every:
+        if one.approach not in steps or not measured[one.approach]:
+            continue
+        look = one.approach.style
+        x, y, error = np.array(measured[one.approach]).T
+        bars = axes.errorbar(x, y, error, color=look.colour, marker=look.marker, markeredgewidth=0.6, capsize=4)
+        lines[one.approach] = bars.lines[0]
+        loads = np.geomspace(*axes.get_xlim(), 40).tolist()
+        laws = [one.approach.theory(load / interval, one.delay) for load in loads] if unit == "requests" else []
+        curve = [law.requests_per_event for law in laws if law is not None]
+        bars.lines[0].set(markersize=8, markeredgecolor="black", linestyle="none" if any(curve) else ":")
+        if any(curve):
+            axes.plot(loads, curve, color=look.colour, linewidth=2, zorder=1)
+    low, high = axes.get_xlim()
+    for place, at in enumerate(crossings(*_pair(lines))):
+        rule(axes, at)
+        text = axes.text(at, 0.98 - 0.07 * place, phrase(" cross at λT = {load} ", load=at), fontsize=SIZE, va="top")
+        text.set(transform=axes.get_xaxis_transform(), ha="left" if at < low**0.4 * high**0.6 else "right")
+    _gutter(axes, lines)
+    return lines
+
+
+def _pair(lines: "Mapping[Approach, Line2D]") -> "list[Line2D]":
+    """The lines of the first polling approach and of the first webhook, as far as they are there."""
+    found = [[line for approach, line in lines.items() if approach.name == kind.name] for kind in (Polling, Webhook)]
+    return [line for same in found for line in same[:1]]
+
+
+def crossings(*lines: "Line2D") -> list[float]:
+    """The x at which two lines, as drawn on log-log, cross, over the x that both have. None without two lines.
 
     Polling with 2 and 0.5 requests per event at loads 0.5 and 2, and a webhook with 1, cross at 1.
     """
-    if not lines.keys() >= set(BETWEEN):
+    if len(lines) < 2:
         return []
-    first, second = (dict(drawn(lines[name])) for name in BETWEEN)
-    gaps = [(x, math.log(first[x] / second[x])) for x in first if x in second]
+    first, second = (dict(drawn(line)) for line in lines)
+    gaps = [(x, math.log(first[x] / second[x])) for x in sorted(first) if x in second]
     found = [x for x, gap in gaps if gap == 0]
     for (left, before), (right, after) in pairwise(gaps):
         if before * after < 0:
@@ -94,62 +174,35 @@ def crossings(lines: "Mapping[str, Line2D]") -> list[float]:
     return sorted(found)
 
 
-def _panel(axes: "Axes", unit: str, measured: "pd.DataFrame", theory: "pd.DataFrame | None") -> "dict[str, Line2D]":
-    """One panel; returns the line of measured points of each approach."""
-    (title, name, _), column = PANELS[unit], f"{unit}_per_event"
-    given = theory is not None and column in theory
-    shown, ideal = (
-        part[(part[column] > 0) & (part.load > 0)].sort_values("load")
-        for part in (measured, theory if theory is not None and given else measured[:0])
-    )
-    logarithmic(axes, 1.7, x=[*shown.load, *ideal.load], y=[*shown[column], *ideal[column]])
-    style_axes(axes, gettext(title), "load λT, events an interval (log scale)", name)
-    lines: dict[str, Line2D] = {}
-    for approach, rows in shown.groupby("approach", sort=False):
-        look = style(str(approach))
-        x, y, error = (rows[each].to_numpy(float) for each in ("load", column, f"{unit}_se"))
-        bars = axes.errorbar(x, y, error, color=look.colour, marker=look.marker, markeredgewidth=0.6, capsize=4)
-        lines[str(approach)] = bars.lines[0]
-        bars.lines[0].set(markersize=8, markeredgecolor="black", linestyle="none" if given else ":")
-    for approach, rows in ideal.groupby("approach", sort=False):
-        axes.plot(rows.load, rows[column], color=style(str(approach)).colour, linewidth=2, zorder=1)
-    low, high = axes.get_xlim()
-    for number, at in enumerate(crossings(lines)):
-        rule(axes, at)
-        text = axes.text(at, 0.98 - 0.07 * number, phrase(" cross at λT = {load} ", load=at), fontsize=SIZE, va="top")
-        text.set(transform=axes.get_xaxis_transform(), ha="left" if at < low**0.4 * high**0.6 else "right")
-    _gutter(axes, lines)
-    return lines
-
-
 def rule(axes: "Axes", at: float) -> None:
     """A vertical rule where polling and the webhook cost the same."""
     axes.axvline(at, color="black", linestyle="--", linewidth=1.5, zorder=1)
 
 
-def _gutter(axes: "Axes", lines: "dict[str, Line2D]") -> None:
-    """Each approach's name to the right of the axes, as high as its last point, but above the name below it."""
-    ends = {name: drawn(line)[-1] for name, line in lines.items()}
-    heights = {name: float(axes.transLimits.transform(axes.transScale.transform(end))[1]) for name, end in ends.items()}
+def _gutter(axes: "Axes", lines: "Mapping[Approach, Line2D]") -> None:
+    """Each approach's title to the right of the axes, as high as its last point, but above the title below it."""
+    ends = {approach: drawn(line)[-1] for approach, line in lines.items()}
+    heights = {one: float(axes.transLimits.transform(axes.transScale.transform(end))[1]) for one, end in ends.items()}
     free = 0.0
-    for name in sorted(heights, key=lambda name: heights[name]):
-        at = (1.03, max(heights[name], free))
-        free = at[1] + 0.055
-        text = axes.annotate(name, ends[name], at, textcoords="axes fraction", va="center", arrowprops=LEADER)
+    for one in sorted(heights, key=lambda one: heights[one]):
+        at = (1.03, max(heights[one], free))
+        title = fill(one.title, 16)
+        free = at[1] + 0.055 * (1 + title.count("\n"))
+        text = axes.annotate(title, ends[one], at, textcoords="axes fraction", va="center", arrowprops=LEADER)
         text.set(fontsize=SIZE, parse_math=False)
 
 
-def _said(approach: str, line: "Line2D") -> str:
+def _said(title: str, line: "Line2D") -> str:
     (first, low), *_, (last, high) = [*drawn(line)[:1], *drawn(line)]
     if first == last:
-        return phrase("{approach} {low} at {first}", approach=approach, low=low, first=first)
-    text = "{approach} from {low} at {first} to {high} at {last}"
-    return phrase(text, approach=approach, low=low, first=first, high=high, last=last)
+        return phrase("{title} {low} at {first}", title=title, low=low, first=first)
+    text = "{title} from {low} at {first} to {high} at {last}"
+    return phrase(text, title=title, low=low, first=first, high=high, last=last)
 
 
-def _where(lines: "dict[str, Line2D]") -> str:
-    if not lines.keys() >= set(BETWEEN):
+def _where(lines: "Mapping[Approach, Line2D]") -> str:
+    if len(pair := _pair(lines)) < 2:
         return ""
-    if not (found := crossings(lines)):
-        return gettext(", and {names} do not cross", names=listed(BETWEEN))
-    return gettext(", and {names} cross at λT = {loads}", names=listed(BETWEEN), loads=listed(map(short, found)))
+    if not (found := crossings(*pair)):
+        return gettext(", and polling and webhook do not cross")
+    return gettext(", and polling and webhook cross at λT = {loads}", loads=listed(map(short, found)))

@@ -5,7 +5,7 @@ from inspect import signature
 from typing import TYPE_CHECKING
 
 from labkit.catalogue import gettext
-from labkit.plots.crossing import BETWEEN, crossings, rule
+from labkit.plots.crossing import crossings, rule
 from labkit.plots.figure import Figure, canvas, drawn, logarithmic, require, style_axes
 from labkit.plots.labels import along, place
 from labkit.plots.styles import style
@@ -16,12 +16,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.lines import Line2D
 
+BETWEEN = ("polling", "webhook")
 PRICE = (
-    "The price of a fixed interval, by theory. Left: requests an hour against mean latency, both axes logarithmic."
+    "The price of a fixed interval, by theory. Left: requests per hour against mean latency, both axes logarithmic."
     " Right: the share of the polls that find nothing, against the interval on a logarithmic axis."
 )
 BALANCE = (
-    "Polling beside a webhook, by theory, all axes with numbers logarithmic. Left: requests an hour against events an"
+    "Polling beside a webhook, by theory, all axes with numbers logarithmic. Left: requests per hour against events per"
     " hour; the marks are where you stand, and the dashed rule is where both send the same. Right: mean latency."
 )
 
@@ -65,11 +66,11 @@ def price(theory: "pd.DataFrame", interval: float) -> Figure:
     drawing = canvas(11, 4.6)
     left, right = drawing.subplots(1, 2)
     logarithmic(left, 1.7, x=rows.requests_per_hour.tolist(), y=rows.mean_latency.tolist())
-    style_axes(left, gettext("What asking costs"), "requests an hour (log scale)", "mean latency, s (log scale)")
+    style_axes(left, gettext("What polling costs"), "requests per hour (log scale)", "mean latency, s (log scale)")
     logarithmic(right, 1.7, x=rows.interval.tolist())
     right.set_ylim(-0.05, 1.05)
     right.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
-    style_axes(right, gettext("What finds nothing"), "interval, s (log scale)", "polls that are empty")
+    style_axes(right, gettext("Polls that are empty"), "interval, s (log scale)", "polls that are empty")
     curves, dots = [], []
     for axes, x, y in (left, "requests_per_hour", "mean_latency"), (right, "interval", "empty_share"):
         curves.append(_curve(axes, "polling", rows[x], rows[y]))
@@ -80,10 +81,10 @@ def price(theory: "pd.DataFrame", interval: float) -> Figure:
         return phrase(text, cost=cost, late=late, every=short(every, 9), empty=f"{empty:.0%}")
 
     drawing.draw_without_rendering()
-    texts = "{cost} an hour,\n{late} s late", "{empty} empty"
+    texts = "{cost} per hour,\n{late} s late", "{empty} empty"
     for axes, curve, dot, text in zip((left, right), curves, dots, texts, strict=True):
         place(axes, [(*_at(dot), said(text))], along(curve, 3, gap=4))
-    sentence = "Polling every {every} s: requests an hour {cost}, mean latency {late} s, empty share {empty}."
+    sentence = "Polling every {every} s: requests per hour {cost}, mean latency {late} s, empty share {empty}."
     return Figure(drawing, lambda: said(sentence), PRICE)
 
 
@@ -99,7 +100,7 @@ def balance(theory: "pd.DataFrame", events_per_hour: float) -> Figure:
     drawing = canvas(11, 4.6)
     left, right = drawing.subplots(1, 2, width_ratios=[2, 1])
     logarithmic(left, 1.5, x=rows.events_per_hour.tolist(), y=rows.requests_per_hour.tolist())
-    style_axes(left, gettext("What each sends"), "events an hour (log scale)", "requests an hour (log scale)")
+    style_axes(left, gettext("What each sends"), "events per hour (log scale)", "requests per hour (log scale)")
     logarithmic(right, 1.5, y=[0.01, 3600, *rows.mean_latency])
     style_axes(right, gettext("How late it is"), "", "mean latency, s (log scale)")
     curves: dict[str, Line2D] = {}
@@ -112,20 +113,26 @@ def balance(theory: "pd.DataFrame", events_per_hour: float) -> Figure:
         sent[name], late[name] = _dot(left, name, events_per_hour, cost), _dot(right, name, number, wait)
     right.set_xlim(-0.5, len(late) - 0.5)
     right.set_xticks(range(len(late)), list(late), parse_math=False)
-    for at in crossings(curves):
+    for at in crossings(*curves.values()):
         rule(left, at)
     drawing.draw_without_rendering()
     names = [(*_at(dot), f"{name}: {short(_at(dot)[1])}") for name, dot in sent.items()]
-    names += [(at, 1.4 * left.get_ylim()[0], phrase("the same at {rate}", rate=at)) for at in crossings(curves)]
+    names += [
+        (at, 1.4 * left.get_ylim()[0], phrase("the same at {rate}", rate=at)) for at in crossings(*curves.values())
+    ]
     place(left, names, [box for curve in curves.values() for box in along(curve, 3, gap=4)])
     place(right, [(*_at(dot), f"{short(_at(dot)[1])} s") for dot in late.values()])
 
     def sentence() -> str:
         return phrase(
-            "Requests an hour where events an hour are {rate}: {costs}; they send the same at {same}; {waits}.",
+            "Requests per hour where events per hour are {rate}: {costs}; they send the same at {same}; {waits}.",
             rate=_at(sent["polling"])[0],
             costs=listed(phrase("{label} sends {cost}", label=name, cost=_at(dot)[1]) for name, dot in sent.items()),
-            same=listed(map(short, crossings(curves)) if crossings(curves) else [gettext("no rate that is drawn")]),
+            same=listed(
+                map(short, crossings(*curves.values()))
+                if crossings(*curves.values())
+                else [gettext("no rate that is drawn")]
+            ),
             waits=listed(
                 phrase("{label} is {wait} s late", label=name, wait=_at(dot)[1]) for name, dot in late.items()
             ),

@@ -1,38 +1,44 @@
 """Picture 2: the frontier, what an approach costs against how late it is."""
 
-import math
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
+from labkit.approaches import Polling, Style
 from labkit.catalogue import gettext
 from labkit.checks import number
 from labkit.plots.chosen import Results, as_results, chosen
-from labkit.plots.figure import SIZE, Figure, canvas, drawn, key, logarithmic, mark, require, require_rows, style_axes
+from labkit.plots.figure import SIZE, Figure, canvas, drawn, key, logarithmic, mark, style_axes
 from labkit.plots.labels import along, around, place
-from labkit.plots.styles import style
 from labkit.plots.words import listed, phrase
+from labkit.policies import RateLimit
+from labkit.result import Result
+from labkit.scenario import Scenario
 
 if TYPE_CHECKING:
-    import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.lines import Line2D
 
 CAPTION = (
-    "Requests an hour against mean latency, both axes logarithmic: further left is cheaper, lower is sooner. A whisker"
-    " runs from the mean to the 95th percentile."
+    "Requests per hour against mean latency, both axes logarithmic: further left is cheaper, lower is sooner. A whisker"
+    " runs from the mean to the 95th percentile. The dashed line is polling at every fixed interval, in theory."
 )
+GREY = "#8C8C8C"
 BESIDE: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "fontsize": SIZE}
 """How a horizontal line's name stands beside it, as `annotate` takes it."""
 
 
-class _Row(NamedTuple):
-    """A point: its requests per hour and its latency in seconds. Theory has no 95th percentile."""
+@dataclass(frozen=True)
+class _Row:
+    """A point: its requests per hour and its latency in seconds, measured and in theory, (0, 0) without theory."""
 
-    label: str
-    approach: str
-    cost: float
-    mean: float
-    p95: float = 0.0
+    title: str
+    style: Style
+    name: str
+    measured: tuple[float, float]
+    p95: float
+    theory: tuple[float, float] = (0.0, 0.0)
+    verdict: str = ""
 
 
 def frontier(
@@ -41,142 +47,144 @@ def frontier(
     show: Iterable[str] | None = None,
     limit: float | None = None,
 ) -> Figure:
-    """A point for each result."""
-    import pandas as pd
+    """Requests per hour against mean latency, a point for each result; 1,440 requests in a day are 60 per hour.
 
-    from labkit.experiment import flat
-
-    several = as_results(results)
-    scenario = several[0].scenario
-    rows = [{"label": result.approach.title, **flat(result.row())} for result in chosen(several, show)]
-    table = pd.DataFrame(rows).set_index("label")
-    return _frontier(table, scenario.duration, scenario.delay, title=scenario.title(), limit=limit)
-
-
-def _frontier(
-    table: "pd.DataFrame",
-    duration: float,
-    delay: float,
-    theory: "pd.DataFrame | None" = None,
-    title: str = "",
-    limit: float | None = None,
-) -> Figure:
-    """A point for each row of a Comparison's table, measured over `duration` s with a one-way network delay (s).
-
-    1,440 requests in a day are 60 per hour. Polling gets a line of slope -1 (half the wait costs twice the requests)
-    if there are two polling points or theory has one. `theory` has the columns approach, label, requests_per_hour and
-    mean_latency (s). A row without requests or receipts is left out, and the sentence says so. Latencies above
-    `limit` s, if it is given, are too late: the picture is grey there.
+    `rejected` maps a result's label to a verdict: its point is grey, with the verdict beside it. `show` names the
+    results that this step shows; the axes keep the limits of all, so that steps can be compared. Latencies above
+    `limit` s are too late: the picture is grey there. The polling line and the hollow markers are the approaches' own
+    closed forms (no hollow marker in a scenario with faults). A result without requests or receipts is left out, and
+    the sentence says so.
     """
-    require_rows(table, "table", ["approach", "requests", "latency_mean", "latency_p95"])
-    number("duration", duration, "seconds", above=0)
-    number("delay", delay, "seconds", least=0)
+    several = as_results(results)
     if limit is not None:
         number("limit", limit, "seconds", above=0)
-    rows, left_out = _measured(table, duration)
-    expected = [] if theory is None else _expected(theory)
-    drawing = canvas(11, 7)
+    verdicts = {id(result): verdict for label, verdict in (rejected or {}).items()
+                for result in chosen(several, [label], "rejected")}  # fmt: skip
+    every = [(result, _row(result, verdicts.get(id(result), ""))) for result in several]
+    steps = chosen(several, show)
+    rows = [row for result, row in every if result in steps and row is not None]
+    left_out = [_why_not(result) for result, row in every if result in steps and row is None]
+    scenario = several[0].scenario
+    drawing = canvas(11, 7) if len(several) < 9 else canvas(13, 8)
     axes = drawing.add_subplot()
-    shown = [*rows, *expected]
-    levels = [delay, limit or 0, *(row.mean for row in shown), *(row.p95 for row in shown)]
-    logarithmic(axes, 2.5, x=[row.cost for row in shown], y=[level for level in levels if level > 0])
-    style_axes(axes, title, "requests an hour (log scale)", "mean latency, seconds (log scale)")
-    measured, ideal = [_Point(axes, row) for row in rows], [_Point(axes, row, hollow=True) for row in expected]
-    line = _polling_line(axes, measured, ideal)
-    floor = axes.axhline(delay, color="#777777", linestyle=":", linewidth=2) if delay > 0 else None
+    known = [row for _, row in every if row is not None]
+    points = [point for row in known for point in (row.measured, row.theory)]
+    levels = [scenario.delay, limit or 0, *(late for _, late in points), *(row.p95 for row in known)]
+    costs, lates = ([value for value in values if value > 0] for values in ([cost for cost, _ in points], levels))
+    logarithmic(axes, 2.5, x=costs, y=lates)
+    style_axes(axes, scenario.title(), "requests per hour (log scale)", "mean latency, seconds (log scale)")
+    marks = [_Point(axes, row) for row in rows]
+    line = _polling_line(axes, several)
+    floor = axes.axhline(scenario.delay, color="#777777", linestyle=":", linewidth=2) if scenario.delay > 0 else None
     edge = None if limit is None else _too_late(axes, limit)
-    lines = [*(point.whisker for point in measured), line, floor, edge]
+    lines = [*(each for point in marks for each in (point.whisker, point.link)), line, floor, edge]
     drawing.draw_without_rendering()
-    names = _names(axes, measured, ideal)
+    names = _names(axes, marks)
     if floor is not None:
-        _name_floor(axes, delay, names)
+        _name_floor(axes, scenario.delay, names)
     taken = [text.get_window_extent() for text in axes.texts]
+    taken += around(axes, [point.theory for point in marks if point.hollow], 10)
     place(axes, names, [*taken, *(box for each in lines if each for box in along(each, 4))])
-    if not measured:
+    if not marks:
         axes.text(0.5, 0.5, gettext("nothing was received"), transform=axes.transAxes, ha="center", fontsize=SIZE + 2)
+    hollow = any(point.hollow for point in marks)
     entries = [
-        (measured, mark("measured", marker="o", markersize=10)),
-        (measured, mark("mean to p95", marker="_", linestyle="-", linewidth=2.5, markersize=12)),
-        (ideal, mark("theory", marker="o", markersize=14, markerfacecolor="none")),
-        (line, mark("slope -1: twice the requests, half the wait", color=style("polling").colour, linestyle="--")),
+        (marks, mark("measured", marker="o", markersize=10)),
+        (marks, mark("mean to p95", marker="_", linestyle="-", linewidth=2.5, markersize=12)),
+        (hollow, mark("theory", marker="o", markersize=14, markerfacecolor="none")),
+        (line, mark("polling at a fixed interval, theory", color=Polling.style.colour, linestyle="--", linewidth=1.8)),
+        ([each for each in rows if each.verdict], mark("rejected", marker="o", markersize=10, color=GREY)),
     ]
     key(drawing, [entry for there, entry in entries if there])
 
     def sentence() -> str:
-        said = [point.said() for point in measured] or [gettext("nothing was received")]
-        slope = _slope([point.at for point in measured if point.approach == "polling"])
+        said = [point.said() for point in marks] or [gettext("nothing was received")]
+        slope = _slope([point.at for point in marks if point.row.name == Polling.name])
         if slope is not None:
-            said.append(gettext("polling's own points have the slope {slope:.2f} (log-log)", slope=slope))
+            said.append(gettext("the polling points have the slope {slope:.2f} (log-log)", slope=slope))
         if floor is not None:
             said.append(phrase("the floor is the network's delay, {delay} s", delay=drawn(floor)[0][1]))
         if edge is not None:
             said.append(phrase("too late is above {limit} s", limit=drawn(edge)[0][1]))
-        if ideal:
-            said.append(gettext("in theory {said}", said="; ".join(point.said() for point in ideal)))
         if left_out:
             said.append(gettext("left out: {names}", names=listed(left_out)))
-        return gettext("By requests and mean latency, {said}.", said="; ".join(said))
+        return gettext("By requests per hour and mean latency: {said}.", said="; ".join(said))
 
     return Figure(drawing, sentence, CAPTION)
 
 
-def _measured(table: "pd.DataFrame", duration: float) -> tuple[list[_Row], list[str]]:
-    """The rows that can be drawn, and the labels of those that cannot, with the reason. A label says what was lost."""
-    rows, left_out = [], []
-    columns = ["approach", "requests", "latency_mean", "latency_p95", "lost", "events"]
-    for label, approach, requests, mean, p95, lost, events in table.reindex(columns=columns).itertuples():
-        losses = gettext(" (lost {lost} of {events})", lost=lost, events=events) if lost > 0 and events > 0 else ""
-        label = f"{label}{losses}"
-        if mean is None or math.isnan(mean):
-            left_out.append(gettext("{label} (it received nothing)", label=label))
-        elif requests == 0:
-            left_out.append(gettext("{label} (it sent no request)", label=label))
-        else:
-            rows.append(_Row(label, str(approach), requests * 3600 / duration, float(mean), float(p95)))
-    return rows, left_out
+def _row(result: Result, verdict: str) -> _Row | None:
+    """A result's point, with what was lost beside its title; None if it cannot be drawn."""
+    figures, scenario, approach = result.row(), result.scenario, result.approach
+    mean, p95, events, lost = (
+        *(figures["latency"][name] for name in ("mean", "p95")),
+        figures["events"],
+        figures["lost"],
+    )
+    if mean is None or not figures["requests"]:
+        return None
+    losses = gettext(" (lost {lost} of {events})", lost=lost, events=events) if lost else ""
+    cost = figures["requests"] * 3600 / scenario.duration
+    ideal = 0.0, 0.0
+    if not verdict and _undisturbed(scenario):
+        law = approach.theory(events / scenario.consumers / scenario.duration, scenario.delay)
+        if law is not None:
+            ideal = law.requests(scenario.duration) * scenario.consumers * 3600 / scenario.duration, law.mean_latency
+    return _Row(approach.title + losses, approach.style, approach.name, (cost, mean), p95, ideal, verdict)
 
 
-def _expected(theory: "pd.DataFrame") -> list[_Row]:
-    columns = ["approach", "label", "requests_per_hour", "mean_latency"]
-    require(theory, "theory", columns)
-    rows = []
-    for name, label, *numbers in theory[columns].itertuples(index=False):
-        cost, mean = map(float, numbers)
-        if not (0 < cost < math.inf and 0 <= mean < math.inf):
-            bounds = "requests_per_hour > 0 and mean_latency >= 0 seconds"
-            raise ValueError(f"theory must have {bounds}, got {cost} and {mean} for {str(label)!r}")
-        rows.append(_Row(str(label), str(name), cost, mean))
-    return rows
+def _undisturbed(scenario: Scenario) -> bool:
+    """Whether a closed form describes the scenario: nothing breaks, and the source limits nobody."""
+    return not scenario.faults and scenario.rate_limit == RateLimit()
+
+
+def _why_not(result: Result) -> str:
+    if result.row()["latency"]["mean"] is None:
+        return gettext("{label} (it received nothing)", label=result.approach.title)
+    return gettext("{label} (it sent no request)", label=result.approach.title)
 
 
 class _Point:
-    """What is drawn of one approach; hollow for theory. A latency of 0 has no place on a log axis: it lies below."""
+    """What is drawn of one approach. A latency of 0 has no place on a log axis: it lies below."""
 
-    def __init__(self, axes: "Axes", row: _Row, hollow: bool = False) -> None:
+    def __init__(self, axes: "Axes", row: _Row) -> None:
         from matplotlib.patheffects import withStroke
 
-        self.label, self.approach, cost, mean, p95 = row
-        look = style(row.approach)
+        self.row, look, (cost, mean) = row, row.style, row.measured
+        colour = GREY if row.verdict else look.colour
         self.whisker: Line2D | None = None
-        if mean > 0 and p95 > 0:
-            (self.whisker,) = axes.plot([cost, cost], [mean, p95], color=look.colour, linewidth=2.5, marker="_")
+        if mean > 0 and row.p95 > mean:
+            (self.whisker,) = axes.plot([cost, cost], [mean, row.p95], color=colour, linewidth=2.5, marker="_")
             self.whisker.set(markersize=12, markevery=[1], path_effects=[withStroke(linewidth=4, foreground="#555555")])
-        (self.dot,) = axes.plot([cost], [mean], marker=look.marker, color=look.colour, linestyle="none")
-        if hollow:
-            self.dot.set(markersize=17, markerfacecolor="none", markeredgewidth=2, zorder=5)
-        else:
-            self.dot.set(markersize=11, markeredgecolor="black", markeredgewidth=0.8, zorder=4)
+        (self.dot,) = axes.plot([cost], [mean], marker=look.marker, color=colour, linestyle="none")
+        self.dot.set(markersize=11, markeredgecolor="black", markeredgewidth=0.8, zorder=4)
         if mean == 0:
             self.dot.set(transform=axes.get_xaxis_transform(), clip_on=False)
+        self.hollow: Line2D | None = None
+        self.link: Line2D | None = None
+        if min(row.theory) > 0:
+            (self.hollow,) = axes.plot(*row.theory, marker=look.marker, color=look.colour, linestyle="none")
+            self.hollow.set(markersize=17, markerfacecolor="none", markeredgewidth=2, zorder=5)
+            if mean > 0:
+                ends = [cost, row.theory[0]], [mean, row.theory[1]]
+                (self.link,) = axes.plot(*ends, color=look.colour, linewidth=1, linestyle=":", zorder=2)
 
     @property
     def at(self) -> tuple[float, float]:
         return drawn(self.dot)[0]
 
+    @property
+    def theory(self) -> tuple[float, float]:
+        return drawn(self.hollow)[0] if self.hollow else self.at
+
     def said(self) -> str:
         cost, mean = self.at
-        said = phrase("{label} at {cost} an hour is {mean} s late", label=self.label, cost=cost, mean=mean)
-        return said if self.whisker is None else said + phrase(" (p95 {late} s)", late=drawn(self.whisker)[1][1])
+        more = [phrase("p95 {late} s", late=drawn(self.whisker)[1][1])] if self.whisker else []
+        if self.hollow:
+            more.append(phrase("in theory {cost} per hour and {mean} s", cost=self.theory[0], mean=self.theory[1]))
+        text = phrase("{title}: {cost} per hour, {mean} s late", title=self.row.title, cost=cost, mean=mean)
+        text += f" ({', '.join(more)})" if more else ""
+        return text + (gettext(", rejected: {verdict}", verdict=self.row.verdict) if self.row.verdict else "")
 
 
 def _slope(points: list[tuple[float, float]]) -> float | None:
@@ -190,17 +198,19 @@ def _slope(points: list[tuple[float, float]]) -> float | None:
     return float((x * y).sum() / (x * x).sum())
 
 
-def _polling_line(axes: "Axes", measured: list[_Point], ideal: list[_Point]) -> "Line2D | None":
-    """The line of slope -1 through theory's polling points, or else through two or more measured ones."""
-    real, through = (
-        [each.at for each in part if each.approach == "polling" and each.at[1] > 0] for part in (measured, ideal)
-    )
-    if not through and len(real) < 2:
+def _polling_line(axes: "Axes", results: Sequence[Result]) -> "Line2D | None":
+    """Polling at the fixed intervals that the axes hold, by its closed form; None if no event occurred."""
+    import numpy as np
+
+    scenario, events = results[0].scenario, results[0].row()["events"]
+    if not events:
         return None
-    products = [cost * mean for cost, mean in through or real]
-    product = math.exp(sum(map(math.log, products)) / len(products))
-    ends, colour = axes.get_xlim(), style("polling").colour
-    return axes.plot(ends, [product / x for x in ends], color=colour, linestyle="--", linewidth=1.8, zorder=2)[0]
+    intervals = [3600 / cost - 2 * scenario.delay for cost in np.geomspace(*axes.get_xlim(), 60).tolist()]
+    rate = events / scenario.consumers / scenario.duration
+    laws = [Polling(interval=T).theory(rate, scenario.delay) for T in intervals if T > 1e-3]
+    points = [(3600 * scenario.consumers * rate * law.requests_per_event, law.mean_latency) for law in laws]
+    (line,) = axes.plot(*zip(*points, strict=True), color=Polling.style.colour, linestyle="--", linewidth=1.8, zorder=2)
+    return line
 
 
 def _too_late(axes: "Axes", limit: float) -> "Line2D":
@@ -211,25 +221,25 @@ def _too_late(axes: "Axes", limit: float) -> "Line2D":
 
 
 def _name_floor(axes: "Axes", delay: float, names: list[tuple[float, float, str]]) -> None:
-    """Name the floor at the left, or at the right if it would cover a point there."""
+    """Name the floor at the left, or where it covers no point."""
     said = phrase("the network's delay, {delay} s", delay=delay)
     text = axes.annotate(said, (0.01, delay), (0, -6), color="#555555", va="top", **BESIDE)
-    if any(text.get_window_extent().overlaps(box) for box in around(axes, [(x, y) for x, y, _ in names], 12)):
-        text.xy = 0.99, delay
-        text.set(ha="right")
+    points = around(axes, [(x, y) for x, y, _ in names], 14)
+    for share, side in ((0.01, "left"), (0.99, "right"), (0.3, "center"), (0.5, "center"), (0.7, "center")):
+        text.xy = share, delay
+        text.set(ha=side)
+        if not any(text.get_window_extent().overlaps(box) for box in points):
+            break
 
 
-def _names(axes: "Axes", measured: list[_Point], ideal: list[_Point]) -> list[tuple[float, float, str]]:
-    """A text for each point; for theory's only where no measured point has that label.
-
-    Points within 3 pixels of each other share a text, with one name per line.
-    """
-    known = {point.label for point in measured}
+def _names(axes: "Axes", marks: Sequence[_Point]) -> list[tuple[float, float, str]]:
+    """A text for each point. Points within 3 pixels of each other share a text, with one name per line."""
     names: list[tuple[float, float, str]] = []
-    for point in [*measured, *(point for point in ideal if point.label not in known)]:
-        x, mean = point.at
+    for point in marks:
+        (x, mean), row = point.at, point.row
         y = mean or axes.get_ylim()[0]
-        text = point.label if mean > 0 else point.label + gettext(": 0 s, below the scale")
+        text = row.title if mean > 0 else row.title + gettext(": 0 s, below the scale")
+        text += f"\n{row.verdict}" if row.verdict else ""
         for group, (at, height, texts) in enumerate(names):
             (left, low), (right, high) = axes.transData.transform([(x, y), (at, height)])
             if max(abs(left - right), abs(low - high)) < 3:
