@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from matplotlib.container import BarContainer
 
 CAPTION = (
-    "The requests that count (without set-up, up to the horizon), split by what came of them. A poll is empty if it"
-    " returned no new event; a request fails if it has no answer, or an error as its answer."
+    "The requests that count (without set-up, up to the horizon), split by what came of them. A request is empty if"
+    " it brought no new event; it failed if it had no answer, or an error as its answer."
 )
 OUTCOMES = {
     "found": (("hit",), "brought an event", "{number} brought an event"),
@@ -44,8 +44,7 @@ def request_bars(results: Results) -> Figure:
     style_axes(axes, several[0].scenario.title(), "requests", "")
     axes.grid(False, axis="y")
     axes.set_yticks(places, titles, parse_math=False)
-    axes.invert_yaxis()
-    axes.set_xlim(0, 1.45 * max([*ends, 1]))
+    axes.set(xlim=(0, max([*ends, 1])), ylim=(len(several) - 0.45, -0.55))
     axes.xaxis.set_major_formatter(lambda count, _: f"{count:,.0f}")
     axes.locator_params(axis="x", integer=True)
 
@@ -53,14 +52,20 @@ def request_bars(results: Results) -> Figure:
         counts = {name: round(bars[name][place].get_width()) for name in OUTCOMES}
         shown = [name for name, count in counts.items() if count] or ["empty"]
         said = ", ".join(gettext(OUTCOMES[name][2], number=f"{counts[name]:,}") for name in shown)
-        return f"{sum(counts.values()):,} ({said})"
+        return f"{sum(counts.values()):,} ({said})" if len(shown) > 1 else said
 
-    for place, end in zip(places, ends, strict=True):
-        axes.annotate(parts(place), (end, place), (6, 0), textcoords="offset points", va="center", fontsize=SIZE)
     faces = {"found": "#555555", "empty": "white", "failed": "black", "done": "#BBBBBB"}
     square = {"marker": "s", "markersize": 15, "markeredgecolor": "#555555"}
     there = [name for name in OUTCOMES if any(bar.get_width() for bar in bars[name])]
     key(drawing, [mark(OUTCOMES[name][1], markerfacecolor=faces[name], **square) for name in there])
+
+    drawing.draw_without_rendering()
+    room = axes.get_window_extent().width
+    for place, end in zip(places, ends, strict=True):
+        text = axes.annotate(parts(place), (end, place), (6, 0), textcoords="offset points", va="center", fontsize=SIZE)
+        text.set_in_layout(False)
+        wide = min(0.8, (text.get_window_extent().width + 16) / room)
+        axes.set_xlim(0, max(axes.get_xlim()[1], end / (1 - wide)))
 
     def sentence() -> str:
         said = "; ".join(f"{title}: {parts(place)}" for place, title in zip(places, titles, strict=True))

@@ -44,7 +44,8 @@ class _Series:
 def crossover(results: Results, show: Iterable[str] | None = None) -> Figure:
     """Requests and bytes per event over the load λT, with rules where polling and the webhook cost the same.
 
-    T is the interval of the first polling result; λ is each result's own rate. A line for each approach, over as many
+    T is the interval of the first polling result; λ is the rate at which each result's events were generated, or else
+    occurred. A line for each approach, over as many
     scenarios as the results have. `show` names the approaches that this step shows; the axes keep the limits of all.
     Theory is the approaches' own closed forms. Results without an event are left out.
     """
@@ -84,11 +85,19 @@ def _series(results: Sequence[Result], interval: float) -> list[_Series]:
         events, scenario = result.row()["events"], result.scenario
         if events:
             one = found.setdefault(result.approach, _Series(result.approach, scenario.delay))
-            rate = events / scenario.consumers / scenario.duration
-            one.points.append((rate * interval, _costs(result)))
+            one.points.append((_rate(result) * interval, _costs(result)))
     for one in found.values():
         one.points.sort(key=lambda point: point[0])
     return list(found.values())
+
+
+def _rate(result: Result) -> float:
+    """Events per second: the generator's, if the arrivals have one and all events are wanted, so that points scatter."""
+    scenario = result.scenario
+    given = scenario.arrivals.params.get("per_hour")
+    if isinstance(given, float) and not result.approach.types:
+        return given / 3600
+    return float(result.row()["events"] / scenario.consumers / scenario.duration)
 
 
 def _costs(result: Result) -> dict[str, tuple[float, float]]:

@@ -113,13 +113,12 @@ def balance(theory: "pd.DataFrame", events_per_hour: float) -> Figure:
         sent[name], late[name] = _dot(left, name, events_per_hour, cost), _dot(right, name, number, wait)
     right.set_xlim(-0.5, len(late) - 0.5)
     right.set_xticks(range(len(late)), list(late), parse_math=False)
-    for at in crossings(*curves.values()):
+    same = crossings(*curves.values())
+    for at in same:
         rule(left, at)
     drawing.draw_without_rendering()
     names = [(*_at(dot), f"{name}: {short(_at(dot)[1])}") for name, dot in sent.items()]
-    names += [
-        (at, 1.4 * left.get_ylim()[0], phrase("the same at {rate}", rate=at)) for at in crossings(*curves.values())
-    ]
+    names += [(at, 1.4 * left.get_ylim()[0], phrase("the same at {rate}", rate=at)) for at in same]
     place(left, names, [box for curve in curves.values() for box in along(curve, 3, gap=4)])
     place(right, [(*_at(dot), f"{short(_at(dot)[1])} s") for dot in late.values()])
 
@@ -128,11 +127,7 @@ def balance(theory: "pd.DataFrame", events_per_hour: float) -> Figure:
             "Requests per hour where events per hour are {rate}: {costs}; they send the same at {same}; {waits}.",
             rate=_at(sent["polling"])[0],
             costs=listed(phrase("{label} sends {cost}", label=name, cost=_at(dot)[1]) for name, dot in sent.items()),
-            same=listed(
-                map(short, crossings(*curves.values()))
-                if crossings(*curves.values())
-                else [gettext("no rate that is drawn")]
-            ),
+            same=listed(map(short, same) if same else [gettext("no rate that is drawn")]),
             waits=listed(
                 phrase("{label} is {wait} s late", label=name, wait=_at(dot)[1]) for name, dot in late.items()
             ),

@@ -1,11 +1,11 @@
 """Picture 6: the latency's distribution, one line per approach."""
 
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 from labkit.catalogue import gettext
 from labkit.plots.chosen import Results, as_results
-from labkit.plots.figure import Figure, canvas, drawn, key, logarithmic, mark, style_axes
-from labkit.plots.labels import along, place
+from labkit.plots.figure import SIZE, Figure, canvas, drawn, key, logarithmic, mark, style_axes
 from labkit.plots.words import phrase
 from labkit.result import Result
 
@@ -28,7 +28,7 @@ def latencies(results: Results) -> Figure:
     Of 20 events of which 19 arrived within 60 s and one never, 95 % were received within 60 s.
     """
     several = as_results(results)
-    drawing = canvas(11, 6.5)
+    drawing = canvas(13, max(6.0, 0.5 * len(several)))
     axes = drawing.add_subplot()
     held = [result.receipts.latency.dropna() for result in several]
     above = [float(value) for each in held for value in (each[each > 0].min(), each.max()) if value > 0]
@@ -39,8 +39,10 @@ def latencies(results: Results) -> Figure:
     for share in MARKED:
         axes.axhline(share, color="#777777", linestyle=":", linewidth=1.2, zorder=1)
     lines = [_Line(axes, result, DASHES[number % len(DASHES)]) for number, result in enumerate(several)]
-    drawing.draw_without_rendering()
-    _name(axes, lines)
+    ordered = sorted(lines, key=lambda line: line.within().get(0.5, float("inf")))
+    entries = [line.entry() for line in ordered]
+    drawing.legend(handles=entries, loc="outside right upper", fontsize=SIZE, frameon=False, title_fontsize=SIZE,
+                   title=gettext("median latency"), alignment="left", handlelength=3)  # fmt: skip
     median, p95 = (mark(text, marker="o", markersize=10, markerfacecolor=face)
                    for text, face in (("median", "#555555"), ("95th percentile", "white")))  # fmt: skip
     key(drawing, [median, p95])
@@ -58,23 +60,35 @@ class _Line:
     def __init__(self, axes: "Axes", result: Result, dashes: str) -> None:
         import numpy as np
 
-        self.title, look = result.approach.title, result.approach.style
+        self.title, self.look = result.approach.title, result.approach.style
         self.events = len(result.receipts)
         latency = np.sort(result.receipts.latency.dropna().to_numpy(float))
         self.lost = self.events - len(latency)
         x = np.clip(np.concatenate([latency[:1], latency]), axes.get_xlim()[0], None)
         (self.line,) = axes.plot(x, np.arange(len(x)) / max(self.events, 1), drawstyle="steps-post", zorder=3)
-        self.line.set(color=look.colour, linewidth=2.5, linestyle=dashes)
+        self.line.set(color=self.look.colour, linewidth=2.5, linestyle=dashes)
         self.marks: dict[float, Line2D] = {}
-        for share, face in zip(MARKED, (look.colour, "white"), strict=True):
+        for share, face in zip(MARKED, (self.look.colour, "white"), strict=True):
             place = int(np.ceil(round(share * self.events, 9))) - 1
             if 0 <= place < len(latency):
-                (dot,) = axes.plot([latency[place]], [share], marker=look.marker, linestyle="none", zorder=4)
-                dot.set(color=look.colour, markerfacecolor=face, markersize=11, markeredgewidth=1.8)
+                (dot,) = axes.plot([latency[place]], [share], marker=self.look.marker, linestyle="none", zorder=4)
+                dot.set(color=self.look.colour, markerfacecolor=face, markersize=11, markeredgewidth=1.8)
                 self.marks[share] = dot
 
+    def within(self) -> dict[float, float]:
+        """The latency (s) within which each marked share was received, as drawn."""
+        return {share: drawn(dot)[0][0] for share, dot in self.marks.items()}
+
+    def entry(self) -> "Line2D":
+        """Its line in the key, with the median."""
+        middle = phrase("{late} s", late=self.within()[0.5]) if 0.5 in self.marks else gettext("never")
+        line = mark("", color=self.look.colour, marker=self.look.marker, markersize=10)
+        line.set_label(f"{fill(self.title, 26)}: {middle}")
+        line.set(linestyle=self.line.get_linestyle(), linewidth=2.5)
+        return line
+
     def said(self) -> str:
-        within = {share: drawn(dot)[0][0] for share, dot in self.marks.items()}
+        within = self.within()
         half, most = (phrase("{late} s", late=within[share]) if share in within else "" for share in MARKED)
         if not half:
             said = gettext("less than half received")
@@ -84,18 +98,3 @@ class _Line:
             said = gettext("half within {half}, 95 % within {most}", half=half, most=most)
         lost = gettext(", lost {lost} of {events}", lost=self.lost, events=self.events) if self.lost else ""
         return f"{self.title}: {said}{lost}"
-
-
-def _name(axes: "Axes", lines: "list[_Line]") -> None:
-    """Each title beside its median; medians within 4 pixels of each other share a text."""
-    names: list[tuple[float, float, str]] = []
-    for line in lines:
-        if MARKED[0] not in line.marks:
-            continue
-        x, y = drawn(line.marks[MARKED[0]])[0]
-        same = (number for number, (at, *_) in enumerate(names)
-                if abs(axes.transData.transform((at, y))[0] - axes.transData.transform((x, y))[0]) < 4)  # fmt: skip
-        number = next(same, len(names))
-        text = f"{names[number][2]}\n{line.title}" if number < len(names) else line.title
-        names[number : number + 1] = [(x, y, text)]
-    place(axes, names, [box for line in lines if len(line.line.get_xdata()) for box in along(line.line, 4, gap=5)])

@@ -1,6 +1,7 @@
-"""Two pictures of why waits are not what one expects: the phase between polls and events, and the inspection paradox."""
+"""Two pictures of unexpected waits: the phase between polls and events, and the inspection paradox."""
 
 from collections.abc import Sequence
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 from labkit.approaches import Polling
@@ -43,22 +44,26 @@ def phase(results: Results) -> Figure:
     style_axes(axes, "", "", "wait, seconds")
     moment = gettext("moment of the {interval} s at which an event occurs, seconds", interval=short(interval, 9))
     axes.set_xlabel(moment, fontsize=SIZE)
-    axes.set(xlim=(0, interval), ylim=(-0.03 * interval, 1.08 * interval))
+    axes.set(xlim=(-0.01 * interval, interval), ylim=(-0.03 * interval, 1.08 * interval))
     entries, dots = [], []
     shades = ["#D55E00", "#000000", "#0072B2", "#777777"]
     for place, result in enumerate(several):
-        look = {"color": shades[place % len(shades)], "linestyle": DASHES[place % len(DASHES)]}
+        colour, dashes = shades[place % len(shades)], DASHES[place % len(DASHES)]
         polls = result.exchanges.sent_at[result.exchanges.kind == "poll"].to_numpy(float)
         at = float(polls[0]) % interval
         steady = bool(np.allclose((polls - polls[0] + interval / 2) % interval, interval / 2, atol=interval / 100))
         if steady:
-            axes.plot([0, at, at, interval], [at, 0, interval, at], linewidth=1.5, zorder=1, **look)
+            axes.plot(
+                [0, at, at, interval], [at, 0, interval, at], color=colour, linestyle=dashes, linewidth=1.5, zorder=1
+            )
         moments = result.receipts.occurred_at.to_numpy(float) % interval
         (line,) = axes.plot(moments, result.receipts.latency, marker=MARKERS[place % len(MARKERS)], zorder=3)
-        line.set(color=look["color"], markersize=9, linestyle="none", alpha=0.5, markeredgecolor="black")
+        line.set(color=colour, markersize=9, linestyle="none", alpha=0.5, markeredgecolor="black")
         name = phrase("polls at second {at}", at=at) if steady else result.approach.title
         dots.append((name, line))
-        entries.append(mark(name, marker=line.get_marker(), markersize=9, linewidth=1.5, **look))
+        entries.append(
+            mark(name, marker=line.get_marker(), markersize=9, color=colour, linestyle=dashes, linewidth=1.5)
+        )
     key(drawing, entries, columns=min(4, len(entries)))
 
     def sentence() -> str:
@@ -87,7 +92,7 @@ def inspection(gaps: Sequence[float]) -> Figure:
         raise ValueError(f"gaps must have one of > 0 seconds, got {list(gaps)[:5]}")
     drawing = canvas(11, 5.6)
     axes = drawing.add_subplot()
-    logarithmic(axes, 1.4, x=[float(lengths.min()), float(lengths.max())])
+    logarithmic(axes, 2.0, x=[float(lengths.min()), float(lengths.max())])
     edges = np.geomspace(*axes.get_xlim(), 31)
     looks = [
         (None, "#999999", "-", "", "every gap", "mean gap {mean} s"),
@@ -104,16 +109,15 @@ def inspection(gaps: Sequence[float]) -> Figure:
         entries.append(mark(name, marker="s", markersize=16, markerfacecolor=f"{colour}55", markeredgecolor=colour))
     style_axes(axes, "", "gap, seconds (log scale)", "share")
     axes.yaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
-    axes.set_ylim(0, 1.25 * axes.get_ylim()[1])
+    axes.set_ylim(0, 1.4 * axes.get_ylim()[1])
 
     def said(line: "Line2D", text: str) -> str:
         return phrase(text, mean=drawn(line)[0][0])
 
-    for (line, text), height, side, ha in zip(means, (0.98, 0.98), (-6, 6), ("right", "left"), strict=True):
-        at = drawn(line)[0][0]
-        spot = ("data", "axes fraction")
-        label = axes.annotate(said(line, text), (at, height), (side, 0), xycoords=spot, textcoords="offset points")
-        label.set(ha=ha, va="top", fontsize=SIZE)
+    for (line, text), ha, aside in zip(means, ("right", "left"), (0.95, 1.05), strict=True):
+        words = fill(said(line, text), 16)
+        label = axes.text(aside * drawn(line)[0][0], 0.98, words, transform=axes.get_xaxis_transform())
+        label.set(ha=ha, va="top", fontsize=SIZE, in_layout=False)
     key(drawing, entries)
 
     def sentence() -> str:
