@@ -246,6 +246,7 @@ NEED_NO_CELL = {
     "a standard": r"\bRFC \d+",
     "a date": r"\b\d+ (?:January|February)\b|\b(?:19|20)\d\d\b",
     "the notebook's own time": r"\b\d+ minutes with the exercises|\btakes (?:some )?\d+ seconds",
+    "its parts": r"\bTeaching \d+ minutes, exercises \d+",
     "the p95": r"\b95 (?:of|times in) 100\b",
     "a status of the source's": r"\b(?:429|503)\b",
 }
