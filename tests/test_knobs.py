@@ -65,7 +65,7 @@ class TestPrice:
 
     def test_the_sentence_is_read_off_the_picture(self):
         figure = priced()
-        assert figure.sentence == "Polling every 60 s: requests an hour 60, mean latency 30 s, empty share 84%."
+        assert figure.sentence == "Polling every 60 s: requests per hour 60, mean latency 30 s, empty share 84%."
         next(line for line in figure.drawing.axes[1].lines if len(line.get_xdata()) == 1).set_ydata([0.5])
         assert figure.sentence.endswith("empty share 50%.")
 
@@ -112,7 +112,7 @@ class TestBalance:
 
     def test_says_what_is_drawn(self):
         assert balanced().sentence == (
-            "Requests an hour where events an hour are 10.2: polling sends 60 and webhook sends 10.2; they send the"
+            "Requests per hour where events per hour are 10.2: polling sends 60 and webhook sends 10.2; they send the"
             " same at 60; polling is 30 s late and webhook is 0.02 s late."
         )
 
