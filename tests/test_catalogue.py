@@ -2,12 +2,27 @@
 
 import gettext as translations
 import re
+from dataclasses import replace
 
 import pandas as pd
 import pytest
 from matplotlib.text import Text
 
-from labkit import APPROACHES, Polling, Scenario, Webhook, catalogue, compare, earthquakes, plots
+from labkit import (
+    APPROACHES,
+    LongPolling,
+    OnDemand,
+    Polling,
+    Scenario,
+    Status,
+    Stream,
+    Thin,
+    Webhook,
+    catalogue,
+    compare,
+    earthquakes,
+    plots,
+)
 from labkit.catalogue import gettext, ngettext
 from labkit.course import Disqualified, traces
 from labkit.course.check import Incorrect, NotAttempted, check, check_at_most, checking
@@ -56,24 +71,47 @@ def english(figure):
 
 
 def staircases(comparison):
-    return plots.staircases({result.label: result.receipts for result in comparison}, 0, 3600)
+    return plots.staircases(comparison)
 
 
 def swim_lanes(comparison):
-    exchanges = {result.label: result.exchanges for result in comparison}
-    return plots.swim_lanes(comparison[0].receipts, exchanges, 0, 600)
+    fault = Status(status=500, kinds=("delivery",), attempts=(1, 2, 3, 4, 5))
+    broken = replace(comparison.scenario, faults=(fault,), consumers=2)
+    approaches = [LongPolling(), Thin(), Stream(), OnDemand(interval=60, act=True), Webhook()]
+    return plots.swim_lanes([*comparison, *compare(broken, approaches)])
+
+
+def timeline(comparison):
+    return plots.timeline([1.0], {"ю": [(2.0, 2.1, True)]}, {"ю": [(1.0, 1.1)]})
 
 
 def frontier(comparison):
-    theory = pd.DataFrame(
-        {"approach": ["polling"], "label": ["polling"], "requests_per_hour": [12.0], "mean_latency": [150.0]}
-    )
-    late = comparison.table().assign(lost=1)
-    return plots.frontier(late, 7200, 0.02, theory, comparison.scenario.title(), limit=60)
+    return plots.frontier(comparison, rejected={"polling": "ю"}, limit=60)
 
 
 def of_results(comparison):
     return comparison.plot()
+
+
+def latencies(comparison):
+    silent = replace(comparison.scenario, faults=(Status(status=410, kinds=("delivery",)),))
+    return plots.latencies([*comparison, *compare(silent, [Webhook()])])
+
+
+def request_bars(comparison):
+    return plots.request_bars([*comparison, *compare(comparison.scenario, [OnDemand(interval=600, act=True)])])
+
+
+def intervals(comparison):
+    return plots.intervals(comparison[0])
+
+
+def phase(comparison):
+    return plots.phase([comparison[0], *compare(comparison.scenario, [Polling(interval=300, fixed="rate")])])
+
+
+def inspection(comparison):
+    return plots.inspection([10, 90])
 
 
 def price(comparison):
@@ -90,14 +128,7 @@ def balance(comparison):
 
 
 def crossover(comparison):
-    loads = [0.5, 1.0, 2.0]
-    rows = [
-        {"approach": name, "load": load, "requests_per_event": cost, "requests_se": 0.1, "bytes_per_event": 400 * cost,
-         "bytes_se": 1.0}
-        for name, costs in (("polling", (2, 1, 0.5)), ("webhook", (1, 1, 1)))
-        for load, cost in zip(loads, costs, strict=True)
-    ]  # fmt: skip
-    return plots.crossover(pd.DataFrame(rows), events=100)
+    return plots.crossover(comparison)
 
 
 def contest(comparison):
@@ -110,7 +141,10 @@ def contest(comparison):
     return contest_picture(pd.DataFrame(rows))
 
 
-PICTURES = [staircases, swim_lanes, frontier, of_results, crossover, price, balance, contest]
+PICTURES = [
+    staircases, swim_lanes, timeline, frontier, of_results, crossover, latencies, request_bars, intervals, phase,
+    inspection, price, balance, contest,
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("picture", PICTURES, ids=lambda picture: picture.__name__)

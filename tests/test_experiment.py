@@ -79,8 +79,8 @@ def test_a_toy_lens_works_in_a_comparison_its_picture_and_its_table():
     assert [row["requests"] for row in results.rows()] == [events, events]
     assert {row["lens"] for row in results.rows()} == {"toy"}
     assert results.table().latency_mean.tolist() == [1.0, 1.0]
-    assert "is 1 s late" in results.plot().sentence
-    lanes = plots.swim_lanes(results[0].receipts, {results[0].label: results[0].exchanges}, 0, 600)
+    assert ", 1 s late" in results.plot().sentence
+    lanes = plots.swim_lanes(results[0], 0, 600)
     assert "events occurred" in lanes.sentence
 
 
@@ -145,7 +145,7 @@ class Newcomer(Polling):
 
     name: ClassVar[str] = "newcomer"
     lenses: ClassVar[tuple[str, ...]] = ("virtual",)
-    style: ClassVar[Style] = Style("#123456", "s", "//", role="the newcomer")
+    style: ClassVar[Style] = Style("#123456", "s", "//")
 
 
 def test_an_approach_that_is_in_the_table_of_approaches_is_everywhere(monkeypatch, capsys):
@@ -158,10 +158,10 @@ def test_an_approach_that_is_in_the_table_of_approaches_is_everywhere(monkeypatc
     assert json.loads(capsys.readouterr().out)["results"][0]["approach"] == "newcomer"
     results = compare(HOUR, [Newcomer(interval=600), Webhook()])
     assert results.table().index.tolist() == ["newcomer interval=600", "webhook"]
-    assert "newcomer interval=600 at 6 an hour" in results.plot().sentence
+    assert "newcomer interval=600: 6 per hour" in results.plot().sentence
     assert plots.style("newcomer interval=600") == Newcomer.style
-    picture = plots.swim_lanes(results[0].receipts, {results[0].label: results[0].exchanges}, 0, 600)
-    assert any("the newcomer" in label.get_text() for label in picture.drawing.axes[0].get_yticklabels())
+    picture = plots.swim_lanes(results[0], 0, 600)
+    assert any(label.get_text() == "newcomer\ninterval=600" for label in picture.drawing.axes[0].get_yticklabels())
     with pytest.raises(ValueError, match="newcomer is for the virtual lens, got 'real'"):
         compare(HOUR, [Newcomer()], lens=RealLens(speed=60), delay=None)
     with pytest.raises(ValueError, match=r"newcomer interval=1e-06 would send 3,600,000,000 requests"):

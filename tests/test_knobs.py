@@ -111,7 +111,7 @@ class TestBalance:
 
     def test_says_what_is_drawn(self):
         assert balanced().sentence == (
-            "Requests an hour where events an hour are 10.2: polling sends 60 and webhook sends 10.2; they send the"
+            "Requests per hour where events per hour are 10.2: polling sends 60 and webhook sends 10.2; they send the"
             " same at 60; polling is 30 s late and webhook is 0.02 s late."
         )
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from made_results import made, polled, steady, texts
 from matplotlib.colors import to_rgb
+from matplotlib.text import Text
 
 from labkit import Batched, LongPolling, Polling, RateLimit, Scenario, Stream, Thin, Webhook, WebSocket, plots
 from labkit.approaches import Approach, Hybrid
@@ -227,7 +228,7 @@ class TestCrossover:
         figure.drawing.draw_without_rendering()
         for axes in figure.drawing.axes:
             titles = [text for text in axes.texts if not text.get_text().startswith(" cross")]
-            boxes = sorted((text.get_window_extent() for text in titles), key=lambda box: float(box.y0))
+            boxes = sorted((Text.get_window_extent(text) for text in titles), key=lambda box: float(box.y0))
             assert len(boxes) == 5
             assert all(below.y1 <= above.y0 + 1 for below, above in pairwise(boxes))
 

@@ -193,11 +193,12 @@ def _gutter(axes: "Axes", lines: "Mapping[Approach, Line2D]") -> None:
     """Each approach's title to the right of the axes, as high as its last point, but above the title below it."""
     ends = {approach: drawn(line)[-1] for approach, line in lines.items()}
     heights = {one: float(axes.transLimits.transform(axes.transScale.transform(end))[1]) for one, end in ends.items()}
-    free = 0.0
+    free = -0.03
     for one in sorted(heights, key=lambda one: heights[one]):
-        at = (1.03, max(heights[one], free))
         title = fill(one.title, 16)
-        free = at[1] + 0.055 * (1 + title.count("\n"))
+        half = 0.0275 * (1 + title.count("\n"))
+        at = (1.03, max(heights[one], free + half))
+        free = at[1] + half
         text = axes.annotate(title, ends[one], at, textcoords="axes fraction", va="center", arrowprops=LEADER)
         text.set(fontsize=SIZE, parse_math=False)
 
