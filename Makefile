@@ -9,15 +9,18 @@ PIP := PYTHONWARNINGS=ignore $(BIN)/pip --disable-pip-version-check install --qu
 compare: .venv/base.stamp      ## the main job: a real week of earthquakes, polled and by webhook (ARGS="…" for options)
 	$(BIN)/labkit compare $(ARGS)
 
-lab: .venv/lab.stamp           ## JupyterLab on the notebooks
-	$(BIN)/jupyter lab --notebook-dir notebooks
+lab: .venv/lab.stamp work/index.ipynb  ## JupyterLab on copies of the notebooks without outputs, in work/
+	$(BIN)/jupyter lab --notebook-dir work
+
+work/index.ipynb: | .venv/lab.stamp    # made once: what is in work/ is yours
+	$(BIN)/labkit walkthroughs work
 
 test: .venv/test.stamp $(NPM)  ## everything: lint, types, import directions, unit and property tests, notebooks
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder --nbval tests labkit notebooks
+	$(BIN)/pytest -n 3 --dist loadscope --no-loadscope-reorder --nbval notebooks tests labkit
 
 quick: .venv/test.stamp        ## under a minute: lint, types, and the tests that are not marked slow
 	$(BIN)/ruff check

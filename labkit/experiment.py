@@ -171,12 +171,15 @@ def flat(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _lens(lens: str | Lens) -> Lens:
-    if not isinstance(lens, str):
-        return lens
-    if lens not in LENSES:
+    if isinstance(lens, str) and lens in LENSES:
+        return LENSES[lens]()
+    if isinstance(lens, str | type) or not isinstance(lens, Lens):
         known = " or ".join(map(repr, LENSES))
-        raise ValueError(f"lens must be {known}, or a lens such as RealLens(speed=60), got {lens!r}")
-    return LENSES[lens]()
+        raise ValueError(
+            f"lens must be {known}, or an object with name, delay, parallel, check and run, such as"
+            f" RealLens(speed=60), got {lens!r:.80}"
+        )
+    return lens
 
 
 def _check(
@@ -203,7 +206,7 @@ def _run_all(
     if not lens.parallel or (executor is None and (len(jobs) == 1 or _exchanges(jobs) < FEW_EXCHANGES)):
         for number, job in enumerate(jobs):
             try:
-                yield number, lens.run(*job)
+                yield number, _run(lens, *job)
             except Exception as error:
                 yield number, error
         return
@@ -220,11 +223,18 @@ def _run_all(
                 yield number, Result(*jobs[number], lens.name, brought, machine, row)
 
 
+def _run(lens: Lens, scenario: Scenario, approach: Approach) -> Result:
+    result = lens.run(scenario, approach)
+    if not isinstance(result, Result):
+        raise TypeError(f"run of the {lens.name} lens must return a labkit.Result, got {result!r:.80}")
+    return result
+
+
 def _work(
     lens: Lens, scenario: Scenario, approach: Approach, frames: bool
 ) -> "tuple[dict[str, Any], tuple[pd.DataFrame, pd.DataFrame] | None, Machine | None]":
     """What a worker sends back of a run: its row, its frames if wanted, and what the machine did."""
-    result = lens.run(scenario, approach)
+    result = _run(lens, scenario, approach)
     return result.row(), result.frames if frames else None, result.machine
 
 

@@ -3,11 +3,11 @@
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from typing import Any, ClassVar, Literal, NoReturn, Protocol, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, Literal, NoReturn, Protocol
 
 import httpx
 
-from labkit.checks import number, one_of, share, whole
+from labkit.checks import check_fields, number, share, whole
 from labkit.ledger import KINDS, Kind
 
 SOURCE = "source"
@@ -38,8 +38,11 @@ class Exchange(Protocol):
     def discard(self, answer: httpx.Response) -> None:
         """Drop an answer: none of its bytes arrives."""
 
+    def wait(self, seconds: float) -> None:
+        """Keep the sender waiting. Raises ReadTimeout at the sender's timeout, and ReadError if an outage cuts it."""
+
     def time_out(self, error: type[httpx.TimeoutException], reason: str) -> NoReturn:
-        """Wait until the sender's timeout, then raise the error."""
+        """Wait until the sender's timeout, then raise the error; ReadError if an outage cuts it before."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +58,8 @@ class Fault:
     """The name on the command line."""
     cuts: ClassVar[bool] = False
     """Whether exchanges in flight when the window begins are cut."""
+    fails: ClassVar[bool] = True
+    """Whether an exchange that it hits may end with an error, after which some clients pause."""
     start: float = field(default=0.0, metadata={"unit": "s"})
     duration: float = field(default=math.inf, metadata={"unit": "s"})
     kinds: tuple[Kind, ...] = ()
@@ -79,9 +84,7 @@ class Fault:
         for name, value in (("every", self.every), *(("each of attempts", attempt) for attempt in self.attempts)):
             whole(name, value, 1)
         share("p", self.p)
-        for name, kind in get_type_hints(type(self)).items():
-            if get_origin(kind) is Literal:
-                one_of(name, getattr(self, name), get_args(kind))
+        check_fields(self)
 
     @property
     def end(self) -> float:
@@ -89,9 +92,9 @@ class Fault:
         return math.inf if self.duration == math.inf else self.start + self.duration
 
     @property
-    def times_out(self) -> bool:
-        """Whether a sender notices it only by its own timeout."""
-        return False
+    def holds(self) -> float:
+        """The most seconds that it keeps a sender waiting; infinite if until the sender's own timeout."""
+        return 0.0
 
     @property
     def whole_seconds(self) -> bool:
@@ -129,8 +132,8 @@ class Nat(Fault):
     start: float = field(default=-math.inf, metadata={"unit": "s"})
 
     @property
-    def times_out(self) -> bool:
-        return True
+    def holds(self) -> float:
+        return math.inf
 
     def selects(self, exchange: Exchange) -> bool:
         called = exchange.host == exchange.parties[1] != SOURCE  # a relay that a consumer owns is public
@@ -155,8 +158,8 @@ class Outage(Fault):
     error: Literal["refused", "timeout"] = "refused"
 
     @property
-    def times_out(self) -> bool:
-        return self.error == "timeout"
+    def holds(self) -> float:
+        return math.inf if self.error == "timeout" else 0.0
 
     def selects(self, exchange: Exchange) -> bool:
         hit = {
@@ -186,8 +189,8 @@ class LostAnswer(Fault):
     error: Literal["timeout", "reset"] = "timeout"
 
     @property
-    def times_out(self) -> bool:
-        return self.error == "timeout"
+    def holds(self) -> float:
+        return math.inf if self.error == "timeout" else 0.0
 
     def carry(self, exchange: Exchange, onward: Onward) -> httpx.Response:
         exchange.discard(onward())

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["poll", "delivery", "fetch", "action", "setup"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+OUTCOMES = ("empty", "hit", "throttled", "error", "done")
 CameBy = tuple[int, int]
 """A sender's port, and the number of a request on that connection, from 1: both ends know them."""
 
@@ -132,8 +133,7 @@ class Ledger:
         """
         own, taken = len(self.status), len(other.status)
         connections = max(self.connection, default=-1) + 1
-        for column in ("kind", "sender", "method", "path", "about", "error", "status", "bytes_out", "bytes_in",
-                       "request", "new_events"):  # fmt: skip
+        for column in set(_COLUMNS) - {"host", "sent_at", "answered_at", "connection"}:
             getattr(self, column).extend(getattr(other, column))
         self.host.extend(names.get(host, host) for host in other.host)
         self.sent_at.extend(at + offset for at in other.sent_at)
@@ -209,7 +209,7 @@ class Ledger:
         failed[list(self.open_ended & self.in_flight)] = False  # an open-ended answer has not failed
         action = np.array([kind == "action" for kind in self.kind], dtype=bool)
         choice = np.select([new_events > 0, status == 429, failed, action], [1, 2, 3, 4])
-        outcome = np.array(["empty", "hit", "throttled", "error", "done"], dtype=object)[choice]  # five texts, shared
+        outcome = np.array(OUTCOMES, dtype=object)[choice]  # five texts, shared
         consumer = [s if s in self._receipts else h for s, h in zip(self.sender, self.host, strict=True)]
         frame = pd.DataFrame(
             {
@@ -278,20 +278,5 @@ class _Receipt:
         self.at, self.exchange, self.came_by, self.copies = at, exchange, came_by, copies
 
 
-_COLUMNS = (
-    "kind",
-    "sender",
-    "host",
-    "method",
-    "path",
-    "about",
-    "error",
-    "status",
-    "bytes_out",
-    "bytes_in",
-    "sent_at",
-    "answered_at",
-    "connection",
-    "request",
-    "new_events",
-)
+_COLUMNS = ("kind", "sender", "host", "method", "path", "about", "error", "status", "bytes_out", "bytes_in", "sent_at",
+            "answered_at", "connection", "request", "new_events")  # fmt: skip

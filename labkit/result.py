@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from labkit.approaches import Approach
+from labkit.ledger import OUTCOMES
 from labkit.scenario import Scenario
 
 if TYPE_CHECKING:
@@ -61,6 +62,12 @@ class Result:
         ):
             if missing := [column for column in columns if column not in frame]:
                 raise ValueError(f"{name} must have the columns {', '.join(columns)}; missing: {', '.join(missing)}")
+        if self.frames is not None:
+            exchanges, receipts = self.frames
+            if unknown := set(exchanges.outcome) - set(OUTCOMES):
+                raise ValueError(f"each outcome must be one of {', '.join(OUTCOMES)}, got {sorted(unknown)}")
+            if not receipts.groupby("consumer").occurred_at.is_monotonic_increasing.all():
+                raise ValueError("receipts must be in the order in which their events occurred, for each consumer")
 
     def __repr__(self) -> str:
         row = self.row()

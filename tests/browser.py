@@ -95,7 +95,8 @@ def _local(url: str) -> bool:
 
 
 RAN = """() => {
-  const prompts = [...document.querySelectorAll('.jp-Notebook .jp-CodeCell .jp-InputPrompt')].map(p => p.textContent)
+  const inputs = document.querySelectorAll('.jp-Notebook .jp-CodeCell .jp-InputArea .jp-InputPrompt')  // not if folded
+  const prompts = [...inputs].map(prompt => prompt.textContent)
   const failed = [...document.querySelectorAll('.jp-Notebook .jp-OutputArea .jp-RenderedText')]
       .some(output => output.textContent.includes('Traceback (most recent call last)'))
   const started = prompts.some(p => /\\d/.test(p)) && !prompts.some(p => p.includes('*'))
@@ -111,6 +112,8 @@ SCROLL = """() => {
 
 CELLS = """() => [...document.querySelectorAll('.jp-Notebook .jp-Cell')].map(cell => ({
   errors: [...cell.querySelectorAll('[data-mime-type="application/vnd.jupyter.stderr"]')].map(out => out.textContent),
+  outputs: cell.querySelectorAll('.jp-OutputArea-child').length,
+  folded: !!cell.querySelector('.jp-InputPlaceholder'),
   sliders: cell.querySelectorAll('.widget-slider').length,
   images: [...cell.querySelectorAll('.jp-OutputArea img, .jp-RenderedMarkdown img')].map(image => ({
     alt: image.alt, width: image.naturalWidth, shown: image.clientWidth, figure: !!image.closest('figure'),

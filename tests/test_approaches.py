@@ -1,10 +1,12 @@
 """What approaches declare: one table of every default, and what is refused."""
 
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
 
+import labkit
 from labkit import APPROACHES, Approach, LongPolling, OnDemand, Polling, Webhook
 
 DEFAULTS = {
@@ -34,9 +36,16 @@ def test_every_approach_has_these_defaults():
     assert {name: asdict(approach()) for name, approach in APPROACHES.items()} == DEFAULTS
 
 
+def test_every_approach_is_public_and_described():
+    page = (Path(labkit.__file__).parents[1] / "docs" / "approaches.md").read_text()
+    for name, approach in APPROACHES.items():
+        assert getattr(labkit, approach.__name__) is approach
+        assert f"| `{name}` |" in page, f"describe {name} in docs/approaches.md"
+
+
 def test_the_pause_between_two_requests_while_nothing_happens_is_that_of_the_parameters():
     for name, approach in APPROACHES.items():
-        assert approach().idle_interval == IDLE.get(name, DEFAULTS[name].get("interval", float("inf"))), name
+        assert approach().idle_interval == IDLE.get(name, DEFAULTS.get(name, {}).get("interval", float("inf"))), name
     assert LongPolling(wait=20, pause=5).idle_interval == 25
 
 

@@ -18,6 +18,8 @@ import pytest
 from browser import PROJECTOR, cells, chromium, jupyterlab, open_notebook, photograph, run_all, strangers
 from nbformat import NotebookNode
 
+from labkit.course.walkthroughs import write_walkthroughs
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
@@ -49,7 +51,7 @@ WITH_KNOBS = [path for path in WALKTHROUGHS if any(tagged(cell, "interactive") f
 
 @dataclass(frozen=True)
 class Lab:
-    """JupyterLab and a browser; in `folder`, the notebooks as stored, and in its `cleared`, without an output."""
+    """JupyterLab and a browser; in `folder`, the notebooks as stored, and in its `work`, the students' copies."""
 
     browser: "Browser"
     url: str
@@ -65,26 +67,21 @@ class Lab:
 
 @dataclass(frozen=True)
 class Walk:
-    """A walkthrough that was run in the browser, and what its page showed and asked for."""
+    """A student's copy that was run in the browser, and what its page showed before and after, and asked for."""
 
     notebook: NotebookNode
     page: "Page"
     requests: list[str]
+    before: list[dict[str, Any]]
     cells: list[dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     folder = tmp_path_factory.mktemp("notebooks")
-    (folder / "cleared").mkdir()
     for path in WALKTHROUGHS:
         shutil.copy(path, folder)
-        notebook = read(path)
-        notebook.metadata.pop("widgets", None)
-        for cell in notebook.cells:
-            if cell.cell_type == "code":
-                cell.outputs, cell.execution_count = [], None
-        nbformat.write(notebook, folder / "cleared" / path.name)
+    write_walkthroughs(folder / "work")
     with jupyterlab(folder, tmp_path_factory.mktemp("home")) as url, chromium() as browser:
         yield Lab(browser, url, folder)
 
@@ -92,9 +89,10 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 @pytest.fixture(scope="module")
 def walk(lab: Lab, request: pytest.FixtureRequest) -> Iterator[Walk]:
     page, requests = lab.page()
-    open_notebook(page, lab.url.format(name=f"cleared/{request.param.name}"))
+    open_notebook(page, lab.url.format(name=f"work/{request.param.name}"))
+    before = cells(page)
     run_all(page)
-    yield Walk(read(lab.folder / request.param.name), page, requests, cells(page))
+    yield Walk(read(lab.folder / request.param.name), page, requests, before, cells(page))
     page.close()
 
 
@@ -103,11 +101,18 @@ every_walkthrough = named("walk", WALKTHROUGHS, indirect=True)
 
 
 @every_walkthrough
+def test_a_copy_shows_no_answer_before_it_runs(walk: Walk) -> None:
+    assert [shown["outputs"] for shown in walk.before] == [0] * len(walk.notebook.cells)
+
+
+@every_walkthrough
 def test_each_cell_runs_and_complains_of_nothing(walk: Walk) -> None:
     assert len(walk.cells) == len(walk.notebook.cells)
     for cell, shown in zip(walk.notebook.cells, walk.cells, strict=True):
         if not tagged(cell, "raises-exception"):
             assert (cell.id, shown["errors"]) == (cell.id, [])
+        assert (cell.id, shown["outputs"] > 0) == (cell.id, bool(cell.get("outputs")))
+        assert (cell.id, shown["folded"]) == (cell.id, bool(cell.metadata.get("jupyter", {}).get("source_hidden")))
         assert (cell.id, shown["sliders"]) == (cell.id, 2 if tagged(cell, "interactive") else 0)
 
 
@@ -169,7 +174,7 @@ def test_what_was_stored_is_shown_before_anything_runs(lab: Lab, path: Path) -> 
     open_notebook(page, lab.url.format(name=path.name))
     for cell, shown in zip(read(lab.folder / path.name).cells, cells(page), strict=True):
         assert [image["alt"] for image in shown["images"]] == pictures(cell)
-        assert shown["errors"] == []
+        assert shown["errors"] == [] and (shown["outputs"] > 0) == bool(cell.get("outputs"))
     assert strangers(requests) == []
     page.close()
 
@@ -187,21 +192,36 @@ print("never")
 """
 
 
-def test_a_fault_would_be_seen(lab: Lab) -> None:
-    """A warning, a picture that does not load and says nothing, one from elsewhere, a traceback."""
+def run_new(lab: Lab, name: str, sources: list[str], folded: bool = False) -> tuple["Page", list[str]]:
+    """Run a notebook of these cells, the last one folded or not; its page, and what it asked for."""
     notebook = nbformat.v4.new_notebook(
-        cells=[nbformat.v4.new_code_cell(source.strip()) for source in FAULTY.split("---")],
+        cells=[nbformat.v4.new_code_cell(source) for source in sources],
         metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
     )
-    nbformat.write(notebook, lab.folder / "faulty.ipynb")
+    notebook.cells[-1].metadata["jupyter"] = {"source_hidden": folded}
+    nbformat.write(notebook, lab.folder / name)
     page, requests = lab.page()
-    open_notebook(page, lab.url.format(name="faulty.ipynb"))
+    open_notebook(page, lab.url.format(name=name))
     run_all(page, 60)
+    return page, requests
+
+
+def test_folded_code_runs_and_shows_its_output(lab: Lab) -> None:
+    page, _ = run_new(lab, "folded.ipynb", ["1", "import time; time.sleep(3); print('checked')"], folded=True)
+    plain, folded = cells(page)
+    assert (plain["folded"], plain["outputs"]) == (False, 1)
+    assert (folded["folded"], folded["outputs"]) == (True, 1)
+    page.close()
+
+
+def test_a_fault_would_be_seen(lab: Lab) -> None:
+    """A warning, a picture that does not load and says nothing, one from elsewhere, a traceback."""
+    page, requests = run_new(lab, "faulty.ipynb", [source.strip() for source in FAULTY.split("---")])
     warned, broken, far, failed, never = cells(page)
     assert warned["errors"] == ["careful\n"]
     assert [(image["alt"], image["width"], image["figure"]) for image in broken["images"]] == [("Image", 0, False)]
     assert [(image["alt"], image["width"], image["figure"]) for image in far["images"]] == [("far", 0, True)]
     assert set(strangers(requests)) == {"http://pictures.example/a.png"}
     assert "ZeroDivisionError" in failed["errors"][0]
-    assert never == {"errors": [], "sliders": 0, "images": []}
+    assert never == {"errors": [], "outputs": 0, "folded": False, "sliders": 0, "images": []}
     page.close()

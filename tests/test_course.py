@@ -4,9 +4,7 @@ import ast
 import builtins
 import re
 import sys
-import tomllib
 from copy import deepcopy
-from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -176,28 +174,10 @@ def test_an_expected_answer_is_what_the_cell_printed(question: str, answer: str,
     assert claims or all(varies(cell) for cell in cells), "nothing that could be compared"
 
 
-def asked(cell: NotebookNode) -> list[str]:
-    """The predictions that a text asks for, in bold."""
-    if cell.cell_type != "markdown" or cell.id in ("opening", "key-points", "exercises"):
-        return []
-    begins = ("Before you", "Predict", "Sketch", "Sort", "Write")
-    bold = re.findall(r"\*\*(.+?)\*\*", cell.source, re.DOTALL)
-    return [each for each in bold if "?" in each or each.startswith(begins)]
-
-
-def measured(number: str, id: str) -> set[tuple[str, str]]:
-    """The cells of code between this text and the next one."""
-    cells = COURSE[number].notebook.cells
-    place = [cell.id for cell in cells].index(id) + 1
-    return {(number, cell.id) for cell in takewhile(lambda cell: cell.cell_type == "code", cells[place:])}
-
-
-ANSWERED_LATER = {("09", "needs-first"): {("09", "seven-run")}}
 PREDICTIONS = {
-    (number, cell.id): (asked(cell), ANSWERED_LATER.get((number, cell.id)) or measured(number, cell.id))
+    (number, id): (contents.asked(each.cell(id)), {(number, answer) for answer in answers})
     for number, each in COURSE.items()
-    for cell in each.notebook.cells
-    if asked(cell)
+    for id, answers in contents.predictions(each).items()
 }
 
 
@@ -211,6 +191,37 @@ def test_each_question_in_bold_is_measured_and_has_an_expected_answer(place: tup
 @pytest.mark.parametrize("place", [row[-1] for row in ANSWERS])
 def test_each_expected_answer_is_to_a_question_in_bold(place: str) -> None:
     assert any(cells & set(REFERENCE.findall(place)) for _, cells in PREDICTIONS.values())
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_the_outputs_that_answer_a_prediction_are_marked_to_be_folded_and_no_others(number: str) -> None:
+    cells = COURSE[number].notebook.cells
+    marked = {(number, cell.id) for cell in cells if "hide-output" in cell.metadata.get("tags", [])}
+    expected = {place for row in ANSWERS for place in REFERENCE.findall(row[-1]) if place[0] == number}
+    after_a_question = set().union(*(answers for _, answers in PREDICTIONS.values()))
+    assert expected <= marked
+    assert marked == {(number, cell.id) for cell in cells if (number, cell.id) in after_a_question and cell.outputs}
+
+
+def test_a_prediction_ends_at_the_next_text_and_marks_are_written_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    def text(id: str, source: str) -> NotebookNode:
+        return nbformat.v4.new_markdown_cell(source, id=id)
+
+    def code(id: str, says: str = "", **metadata: object) -> NotebookNode:
+        outputs = [nbformat.v4.new_output("stream", text=says)] if says else []
+        return nbformat.v4.new_code_cell("1", id=id, outputs=outputs, metadata=metadata)
+
+    each = contents.Walkthrough(contents.NOTEBOOKS / "00_start_here.ipynb")
+    cells = [text("ask", "**How many?**"), code("run"), code("answer", "7"), code("picture", "8", tags=["interactive"]),
+             text("said", "**Seven** it is."), code("after", "9", tags=["hide-output", "hide-input"]),
+             code("checks", "10", jupyter={"source_hidden": True}), text("exercises", "**Which?**")]  # fmt: skip
+    monkeypatch.setitem(vars(each), "notebook", nbformat.v4.new_notebook(cells=cells))
+    monkeypatch.setattr(contents, "told", lambda: {"paths": [], "answered_later": {}})
+    once = contents.linked(each, COURSE)
+    found = {cell.id: cell.metadata["tags"] for cell in once.cells if "tags" in cell.metadata}
+    assert found == {"answer": ["hide-output"], "picture": ["interactive", "hide-output"], "checks": ["hide-input"]}
+    monkeypatch.setitem(vars(each), "notebook", once)
+    assert contents.linked(each, COURSE) == once
 
 
 def test_there_are_expected_answers_for_every_walkthrough() -> None:
@@ -235,6 +246,7 @@ NEED_NO_CELL = {
     "a standard": r"\bRFC \d+",
     "a date": r"\b\d+ (?:January|February)\b|\b(?:19|20)\d\d\b",
     "the notebook's own time": r"\b\d+ minutes with the exercises|\btakes (?:some )?\d+ seconds",
+    "its parts": r"\bTeaching \d+ minutes, exercises \d+",
     "the p95": r"\b95 (?:of|times in) 100\b",
     "a status of the source's": r"\b(?:429|503)\b",
 }
@@ -346,9 +358,3 @@ def test_the_cells_of_a_path_need_no_other_cell(number: str, path: dict[str, Any
 
 def test_a_name_from_another_cell_is_noticed() -> None:
     assert missing_names(["import math", "x = math.pi", "print(x, y)"]) == {"y"}
-
-
-def test_the_tool_and_the_pages_are_no_part_of_the_package() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    folders = project["tool"]["setuptools"]["package-dir"].values()
-    assert not {"tools", "notebooks"} & set(folders)

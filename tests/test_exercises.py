@@ -21,7 +21,7 @@ from labkit.course.check import Incorrect, NotAttempted, cell_file, check, check
 from labkit.course.concurrency import call_concurrently
 
 ROOT = Path(__file__).parent.parent
-NOTEBOOKS = {name[:2]: json.loads(text) for name, text in exercises().items()}
+NOTEBOOKS = {name[:2]: notebook for name, notebook in exercises().items()}
 TEACHERS = (ROOT / "docs" / "for-teachers.md").read_text(encoding="utf-8")
 
 Cells = dict[str, str]

@@ -107,8 +107,27 @@ def test_an_exercises_check_takes_its_figures_like_any_other(capsys):
 def test_a_lens_refuses_before_anything_has_run():
     with pytest.raises(ValueError, match="the toy lens cannot run webhook: use the virtual lens"):
         compare(HOUR, [Polling(), Webhook()], lens=ToyLens())
-    with pytest.raises(ValueError, match="lens must be 'virtual' or 'real', or a lens such as .*, got 'telescope'"):
+    with pytest.raises(ValueError, match="lens must be 'virtual' or 'real', or an object with .* got 'telescope'"):
         compare(HOUR, [Polling()], lens="telescope")
+    with pytest.raises(ValueError, match="or an object with name, delay, .* got <class '.*ToyLens'>"):
+        compare(HOUR, [Polling()], lens=ToyLens)
+
+
+def test_a_lens_that_returns_something_else_is_named():
+    class Broken(ToyLens):
+        def run(self, scenario, approach):
+            return {}
+
+    with pytest.raises(TypeError, match=r"run of the toy lens must return a labkit.Result, got \{\}"):
+        compare(HOUR, [Polling()], lens=Broken())
+
+
+def test_frames_that_would_give_wrong_figures_are_refused():
+    exchanges, receipts = ToyLens().run(HOUR, Polling()).frames
+    with pytest.raises(ValueError, match=r"each outcome must be one of empty, hit, .* got \['found'\]"):
+        Result(HOUR, Polling(), "toy", (exchanges.assign(outcome="found"), receipts))
+    with pytest.raises(ValueError, match="receipts must be in the order in which their events occurred"):
+        Result(HOUR, Polling(), "toy", (exchanges, receipts[::-1]))
 
 
 def test_frames_without_a_column_that_is_needed_are_refused_by_its_name():

@@ -17,10 +17,7 @@ GAPS = [10, 60, 354, 3600]
 
 
 def priced(interval: float = 60, every: float = 354) -> plots.Figure:
-    laws = [theory.Polling(1 / every, seconds, 0.02) for seconds in sorted({*INTERVALS, *range(10, 3600, 10)})]
-    rows = [(law.interval, 3600 / law.period, law.mean_latency, law.empty_share) for law in laws]
-    columns = ["interval", "requests_per_hour", "mean_latency", "empty_share"]
-    return plots.price(pd.DataFrame(rows, columns=columns), interval)
+    return plots.price(interval, every)
 
 
 def sides(interval: float, gaps: list[int]) -> pd.DataFrame:
@@ -82,11 +79,13 @@ class TestPrice:
         assert round(dots(usual)[1][1], 2) == 0.84 and round(dots(rare)[1][1], 2) == 0.98
         assert frames(usual) == frames(rare)
 
-    def test_refuses_an_interval_that_theory_does_not_have(self):
-        with pytest.raises(ValueError, match="theory must have one row with interval = 61, got 0"):
-            priced(61)
-        with pytest.raises(ValueError, match="missing: interval, requests_per_hour"):
-            plots.price(pd.DataFrame({"mean_latency": [1], "empty_share": [0.5]}), 60)
+    def test_stands_at_an_interval_between_those_of_the_curve(self):
+        assert dots(priced(61))[1] == (61, theory.Polling(1 / 354, 61, 0.02).empty_share)
+
+    @pytest.mark.parametrize(("interval", "every", "name"), [(0, 354, "interval"), (60, 0, "mean_gap")])
+    def test_refuses_what_is_not_positive(self, interval, every, name):
+        with pytest.raises(ValueError, match=f"{name} must be > 0 seconds, got 0"):
+            priced(interval, every)
 
 
 class TestBalance:

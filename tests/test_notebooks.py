@@ -13,10 +13,15 @@ from nbval.plugin import IPyNbFile, get_sanitize_patterns
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").rglob("*.ipynb"))
+WALKTHROUGHS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
 NBVAL_MARKS = re.compile(r"#\s*(NBVAL|PYTEST_VALIDATE)_\w+")
 IGNORE = "nbval-ignore-output"
 SANITIZE = Path(__file__).with_name("nbval_sanitize.cfg")
 MOST_CELLS = 50
+MOST_LINES = 12
+MOST_WORDS = {"04": 1_900, "09": None}  # by walkthrough; 2,600 for the others, and no limit yet for 09
+PLAIN = {"00", "01"}
+"""The walkthroughs that are in plain English and keep the limits of `heaviness`. It grows until it has them all."""
 
 
 def faults(notebook: NotebookNode) -> list[str]:
@@ -58,6 +63,29 @@ def faults(notebook: NotebookNode) -> list[str]:
     return found
 
 
+def heaviness(notebook: NotebookNode, most_words: int | None) -> list[str]:
+    """What makes a walkthrough hard to read, a sentence each.
+
+    The code of one cell may be folded, the last one's: it checks what the text says. It runs and is compared as every
+    other cell. Its metadata are `"jupyter": {"source_hidden": true}`.
+    """
+    found = []
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    prose = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    folded = [cell.id for cell in notebook.cells if cell.metadata.get("jupyter", {}).get("source_hidden")]
+    if folded not in ([], [code[-1].id]):
+        found.append(f"{', '.join(folded)}: only the last cell of code may be folded, {code[-1].id}")
+    for cell in code:
+        if len(cell.source.splitlines()) > MOST_LINES and "Flask(" not in cell.source:
+            found.append(f"{cell.id}: has over {MOST_LINES} lines, and makes no Flask app")
+    words = len(re.sub(r"(?s)```.*?```|\]\([^)]*\)", " ", prose).split())
+    if most_words is not None and words >= most_words:
+        found.append(f"{words} words; they must be under {most_words}")
+    if re.search(r"\bto come\b", prose):
+        found.append("says what is to come, as only the contents page does")
+    return found
+
+
 def _ends_in_expression(source: str) -> bool:
     import ast
 
@@ -68,6 +96,34 @@ def _ends_in_expression(source: str) -> bool:
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_is_stored_as_it_ran(path: Path) -> None:
     assert faults(nbformat.read(path, as_version=4)) == []
+
+
+@pytest.mark.parametrize("path", [path for path in WALKTHROUGHS if path.name[:2] in PLAIN], ids=lambda path: path.stem)
+def test_a_walkthrough_is_light(path: Path) -> None:
+    assert heaviness(nbformat.read(path, as_version=4), MOST_WORDS.get(path.name[:2], 2_600)) == []
+
+
+@pytest.mark.parametrize(
+    ("id", "change", "found"),
+    [
+        ("last", {}, None),
+        ("first", {}, "first, last: only the last cell of code may be folded, last"),
+        ("app", {"source": "app = Flask('bell')" + "\n" * 12 + "app"}, None),
+        ("first", {"source": "1\n" * 12, "metadata": {}}, None),
+        ("first", {"source": "1\n" * 13, "metadata": {}}, "first: has over 12 lines, and makes no Flask app"),
+        ("text", {"source": "six words are too many here"}, "6 words; they must be under 6"),
+        ("text", {"source": "see [the first one](of many.ipynb) ```and a drawing```"}, None),
+        ("text", {"source": "08 is to come"}, "says what is to come, as only the contents page does"),
+    ],
+)
+def test_what_makes_a_walkthrough_heavy_is_noticed(id: str, change: dict[str, object], found: str | None) -> None:
+    new, folded = nbformat.v4.new_code_cell, {"jupyter": {"source_hidden": True}}
+    cells = [nbformat.v4.new_markdown_cell("few words", id="text"), new("1", id="first"), new("2", id="app"),
+             new("assert True", id="last", metadata=folded)]  # fmt: skip
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    (cell,) = [cell for cell in cells if cell.id == id]
+    cell.update({"metadata": folded if id == "first" else cell.metadata} | change)
+    assert heaviness(notebook, 6) == ([] if found is None else [found])
 
 
 def test_there_are_notebooks() -> None:

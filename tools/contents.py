@@ -1,8 +1,10 @@
-"""Write what the course's notebooks say about each other: the contents page, the links between them, the paths' tags.
+"""Write what the course's notebooks say about each other: the contents page, the links between them, the cells' tags.
 
     python tools/contents.py          # after a notebook was added, renamed or retitled, or contents.toml was changed
     python tools/contents.py --check  # change nothing, and say what is out of date
 
+A tag says which path a cell belongs to (`path-40`), or what the website folds: the output that answers a prediction
+(`hide-output`), and the code of a cell that JupyterLab folds (`hide-input`; a writer sets `jupyter.source_hidden`).
 Only markdown cells and cells' tags are touched, so that every stored output stays as it ran.
 """
 
@@ -12,6 +14,7 @@ import tomllib
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,7 @@ ROOT = Path(__file__).parent.parent
 NOTEBOOKS = ROOT / "notebooks"
 PAGE = NOTEBOOKS / "index.ipynb"
 OPENING = re.compile(r"# (\d\d) (.+)\n\n\*\*(\d+) minutes with the exercises\.\*\* (.+)")
+PREDICT = "Before you", "Predict", "Sketch", "Sort", "Write"
 NAVIGATION = re.compile(r"\n\n---\n\n.*\[Contents\]\(index\.ipynb\).*\Z")
 
 
@@ -186,22 +190,55 @@ def navigation(number: str, course: dict[str, Walkthrough]) -> str:
     return " · ".join(parts)
 
 
+def asked(cell: NotebookNode) -> list[str]:
+    """The predictions that a text asks for, in bold."""
+    if cell.cell_type != "markdown" or cell.id in ("opening", "key-points", "exercises"):
+        return []
+    bold = re.findall(r"\*\*(.+?)\*\*", cell.source, re.DOTALL)
+    return [each for each in bold if "?" in each or each.startswith(PREDICT)]
+
+
+def predictions(each: Walkthrough) -> dict[str, list[str]]:
+    """The ids of the texts that ask for a prediction, and of the cells of code from each of them to the next text."""
+    later, cells = told()["answered_later"], each.notebook.cells
+    found = {}
+    for place, cell in enumerate(cells):
+        if asked(cell):
+            run = takewhile(lambda after: after.cell_type == "code", cells[place + 1 :])
+            answer = later.get(f"{each.number}/{cell.id}")
+            found[cell.id] = [answer.partition("/")[2]] if answer else [cell.id for cell in run]
+    return found
+
+
+def tags(each: Walkthrough) -> dict[str, set[str]]:
+    """Each tag that this writes, and the ids of the walkthrough's cells that have it."""
+    found = {
+        path["tag"]: {id for step in path["steps"] if step["notebook"] == each.number for id in step["cells"]}
+        for path in told()["paths"]
+    }
+    answers = {id for ids in predictions(each).values() for id in ids}
+    found["hide-output"] = {id for id in answers if each.cell(id).outputs}
+    found["hide-input"] = {cell.id for cell in each.notebook.cells if is_folded(cell)}
+    for id in {id for ids in found.values() for id in ids}:
+        each.cell(id)
+    return found
+
+
+def is_folded(cell: NotebookNode) -> bool:
+    """Whether JupyterLab folds the code of a cell. It runs all the same, and shows its output."""
+    return bool(cell.metadata.get("jupyter", {}).get("source_hidden", False))
+
+
 def linked(each: Walkthrough, course: dict[str, Walkthrough]) -> NotebookNode:
-    """A walkthrough with its links and its paths' tags. Its code and outputs stay untouched."""
-    notebook = deepcopy(each.notebook)
+    """A walkthrough with its links and its cells' tags. Its code and outputs stay untouched."""
+    notebook, written = deepcopy(each.notebook), tags(each)
     last = [cell for cell in notebook.cells if cell.cell_type == "markdown"][-1]
     last.source = f"{NAVIGATION.sub('', last.source)}\n\n---\n\n{navigation(each.number, course)}"
-    for path in told()["paths"]:
-        own = [id for step in path["steps"] if step["notebook"] == each.number for id in step["cells"]]
-        for id in own:
-            each.cell(id)
-        for cell in notebook.cells:
-            tags = [tag for tag in cell.metadata.get("tags", []) if tag != path["tag"]]
-            tags += [path["tag"]] if cell.id in own else []
-            if tags:
-                cell.metadata["tags"] = tags
-            else:
-                cell.metadata.pop("tags", None)
+    for cell in notebook.cells:
+        kept = [tag for tag in cell.metadata.get("tags", []) if tag not in written]
+        cell.metadata["tags"] = kept + [tag for tag, ids in written.items() if cell.id in ids]
+        if not cell.metadata["tags"]:
+            del cell.metadata["tags"]
     return notebook
 
 

@@ -35,8 +35,8 @@ class Consumer:
         """An httpx client for the source; its exchanges are recorded under `kind`."""
         if kind == "poll":
             self.ledger.add_poller(self.name)
-        patience = 2 * TIMEOUT if kind == "setup" else TIMEOUT  # the source may be waiting for an endpoint
-        client = self.network.client(self.name, kind, self.source_url, patience)
+        timeout = 2 * TIMEOUT if kind == "setup" else TIMEOUT  # the source may be waiting for an endpoint
+        client = self.network.client(self.name, kind, self.source_url, timeout)
         client.event_hooks = {"response": [self._note_backoff]}
         return client
 

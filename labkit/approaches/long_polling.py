@@ -37,10 +37,10 @@ class LongPolling(Approach):
     def run(self, consumer: Consumer) -> None:
         """Poll until the run ends; pause for a second after an error."""
         client, cursor = consumer.client("poll"), ""
-        question, patience = f"/events?limit={self.limit}&wait={round(self.wait, 6):g}", self.wait + TIMEOUT
+        path, timeout = f"/events?limit={self.limit}&wait={round(self.wait, 6):g}", self.wait + TIMEOUT
         while True:
             try:
-                cursor = take(consumer, client.get(f"{question}&after={cursor}", timeout=patience))
+                cursor = take(consumer, client.get(f"{path}&after={cursor}", timeout=timeout))
             except httpx.HTTPError:
                 consumer.pause(self.reconnect_pause)
             consumer.pause(self.pause)

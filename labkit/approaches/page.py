@@ -18,13 +18,13 @@ def take(consumer: Consumer, answer: httpx.Response) -> str:
 
 
 def pages(
-    client: httpx.Client, cursor: str, question: str = "/events?limit=100", known: Mapping[str, str] | None = None
+    client: httpx.Client, cursor: str, path: str = "/events?limit=100", known: Mapping[str, str] | None = None
 ) -> Iterator[tuple[httpx.Response, dict[str, Any]]]:
     """Poll once, and follow the pages. A failure or a 304 ends it without a page, so the cursor stays."""
     more = True
     while more:
         try:
-            answer = client.get(f"{question}&after={cursor}", headers=known).raise_for_status()
+            answer = client.get(f"{path}&after={cursor}", headers=known).raise_for_status()
         except httpx.HTTPError:
             return
         page = answer.json()

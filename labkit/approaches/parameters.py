@@ -17,6 +17,12 @@ def idle_seconds(default: float, least: float = SHORTEST, most: float = LONGEST)
     return seconds(default, least, most, idle=True)
 
 
+def share(default: float, unit: str) -> float:
+    """A parameter from 0 to 1."""
+    made: float = field(default=default, metadata={"unit": unit, "least": 0, "most": 1})
+    return made
+
+
 def whole_number(default: int, least: int, most: int, unit: str) -> int:
     """A parameter that is a count."""
     made: int = field(default=default, metadata={"unit": unit, "least": least, "most": most})

@@ -9,8 +9,8 @@ from labkit import theory
 from labkit.approaches.approach import Approach, Style
 from labkit.approaches.consumer import Consumer
 from labkit.approaches.page import pages
-from labkit.approaches.parameters import idle_seconds, seconds, whole_number
-from labkit.checks import event_types, share
+from labkit.approaches.parameters import idle_seconds, seconds, share, whole_number
+from labkit.checks import event_types
 from labkit.wire import LARGEST_PAGE, PAGE
 
 
@@ -35,7 +35,7 @@ class Polling(Approach):
     """Only events of these types; all if empty."""
     filtered: Literal["source", "client"] = "source"
     """Who drops the other types: the source, or the client after it has received them."""
-    jitter: float = 0.0
+    jitter: float = share(0.0, "of the interval")
     """A share: each pause is the interval times a uniform random number from 1 - jitter to 1 + jitter."""
     seed: int = 0
     """Of the jitter."""
@@ -45,7 +45,6 @@ class Polling(Approach):
     def __post_init__(self) -> None:
         super().__post_init__()
         event_types(self.types)
-        share("jitter", self.jitter, "of the interval")
         if self.jitter and self.fixed == "rate":
             raise ValueError(f"jitter must be 0 with fixed='rate', which has no pauses, got {self.jitter!r}")
 
@@ -56,10 +55,10 @@ class Polling(Approach):
 
     def run(self, consumer: Consumer) -> None:
         """Poll until the run ends. A poll that fails does not move the cursor, so the next one loses nothing."""
-        client, cursor, question = consumer.client("poll"), "", self.question()
+        client, cursor, path = consumer.client("poll"), "", self.path()
         known: dict[str, str] = {}
         for _ in self.moments(consumer):
-            for answer, page in pages(client, cursor, question, known):
+            for answer, page in pages(client, cursor, path, known):
                 for event in page["events"]:
                     if not self.types or event["type"] in self.types:
                         consumer.receive(event, answer)
@@ -67,10 +66,10 @@ class Polling(Approach):
                 if self.conditional:
                     known["If-None-Match"] = answer.headers["ETag"]
 
-    def question(self) -> str:
+    def path(self) -> str:
         """The request's path and query, without the cursor.
 
-        >>> Polling(types=("door.opened", "door.closed")).question()
+        >>> Polling(types=("door.opened", "door.closed")).path()
         '/events?limit=100&type=door.opened,door.closed'
         """
         types = f"&type={','.join(self.types)}" if self.types and self.filtered == "source" else ""

@@ -7,9 +7,9 @@ import click
 
 import labkit
 from labkit.cli.about import approaches_command, doctor_command
-from labkit.cli.assignment import assignment_command
 from labkit.cli.compare import compare_command
 from labkit.cli.contest import contest_command
+from labkit.cli.copies import assignment_command, walkthroughs_command
 from labkit.cli.poll import poll_command
 from labkit.cli.serve import serve_group
 
@@ -22,8 +22,8 @@ def cli() -> None:
     """Measure what it costs to learn that something happened, and how late you learn it."""
 
 
-for command in (compare_command, contest_command, assignment_command, serve_group, poll_command, approaches_command,
-                doctor_command):  # fmt: skip
+for command in (compare_command, contest_command, walkthroughs_command, assignment_command, serve_group, poll_command,
+                approaches_command, doctor_command):  # fmt: skip
     cli.add_command(command)
 
 

@@ -105,7 +105,10 @@ def compare_command(what: str, delay: float | None, seed: int, lens: str, speed:
 def _parsed(text: str, lens: str) -> list[Approach]:
     """The approach that `--approach` names; `all` is every approach that the lens can run, with its defaults."""
     if text == "all":
-        return [approach() for approach in APPROACHES.values() if lens in approach.lenses]
+        able = [approach() for approach in APPROACHES.values() if lens in approach.lenses]
+        if not able:
+            raise click.UsageError(f"--approach all: no approach names the {lens} lens among its `lenses`; name some")
+        return able
     return [parse_named("--approach", text, APPROACHES)]
 
 

@@ -1,6 +1,6 @@
 """What a lens is: a way to run an approach in a scenario."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from labkit.approaches import Approach
 from labkit.result import Result
@@ -10,6 +10,7 @@ MOST_REQUESTS = 5_000_000
 """The most requests of one approach in one run: they take about half an hour, and 600 MB of rows."""
 
 
+@runtime_checkable
 class Lens(Protocol):
     """A way to run an approach in a scenario; its options are its attributes.
 

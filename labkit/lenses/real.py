@@ -60,10 +60,11 @@ class RealLens:
                 f"delay must be 0 in the real lens, which adds none to the machine's own, got {scenario.delay:g}"
             )
         for fault in scenario.faults:
-            if fault.times_out and fault.start < 0 and scenario.retries.timeout > LEAD - READY:
+            wait = min(fault.holds, scenario.retries.timeout)
+            if fault.start < 0 and wait > LEAD - READY:
                 raise ValueError(
-                    f"{fault.name}: during set-up the source would time out after {scenario.retries.timeout:g} s, and"
-                    f" the real lens allows {LEAD - READY:g} s: use the virtual lens, or RetryProfile(timeout=0.5)"
+                    f"{fault.name}: set-up would wait up to {wait:g} s, and the real lens allows {LEAD - READY:g} s:"
+                    " use the virtual lens, or RetryProfile(timeout=0.5)"
                 )
 
     def run(self, scenario: Scenario, approach: Approach) -> Result:
@@ -136,8 +137,8 @@ def clock_offset(ours: Callable[[], float], theirs: Callable[[], float], times: 
     """
     trips = []
     for _ in range(times):
-        asked, said, told = ours(), theirs(), ours()
-        trips.append((told - asked, said - (asked + told) / 2))
+        before, remote, after = ours(), theirs(), ours()
+        trips.append((after - before, remote - (before + after) / 2))
     shortest, offset = min(trips)
     return offset, shortest / 2
 

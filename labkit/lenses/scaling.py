@@ -7,6 +7,7 @@ from typing import TypeVar
 from labkit.approaches import Approach
 from labkit.checks import number
 from labkit.faults import Fault
+from labkit.network import TIMEOUT
 from labkit.policies import RateLimit
 from labkit.scenario import Scenario
 
@@ -23,6 +24,12 @@ def scaled(scenario: Scenario, approach: Approach, speed: float) -> tuple[Scenar
     number("speed", speed, above=0)
     if speed == 1:
         return scenario, approach
+    for field in fields(approach):
+        if field.type in (float, "float") and not field.metadata.get("unit"):
+            raise ValueError(
+                f"{approach.name}.{field.name} does not say whether it is a time, which speed {speed:g} would divide:"
+                " declare it with labkit.approaches.parameters.seconds"
+            )
     _check(scenario, approach, speed)
     arrivals = scenario.arrivals
     duration = arrivals.duration / speed
@@ -73,12 +80,12 @@ def _check(scenario: Scenario, approach: Approach, speed: float) -> None:
             raise ValueError(
                 f"{fault.name}: Retry-After is in whole seconds, which speed {speed:g} does not divide: {remedy}"
             )
-        if fault.times_out and set(fault.kinds) != {"delivery"}:
+        if fault.holds >= TIMEOUT and set(fault.kinds) != {"delivery"}:
             raise ValueError(
-                f"{fault.name}: a client waits 30 s for an answer, which speed {speed:g} does not divide: {remedy},"
-                ' or kinds=("delivery",)'
+                f"{fault.name}: a client waits {TIMEOUT:g} s for an answer, which speed {speed:g} does not divide:"
+                f' {remedy}, or kinds=("delivery",)'
             )
-        if approach.reconnect_pause and set(fault.kinds) != {"delivery"}:
+        if fault.fails and approach.reconnect_pause and set(fault.kinds) != {"delivery"}:
             raise ValueError(
                 f"{fault.name}: after a failure {approach.name} pauses for {approach.reconnect_pause:g} s, which speed"
                 f" {speed:g} does not divide: {remedy}"

@@ -45,7 +45,7 @@ class SentExchange:
     def answer(self, status: int, headers: dict[str, str], body: bytes) -> httpx.Response:
         clock = self.network.clock
         self.meter.bytes_out = request_size(self.request)
-        clock.sleep(2 * self.network.delay)
+        self.wait(2 * self.network.delay)
         given = [*headers.items(), ("Content-Type", "text/plain"), ("Content-Length", str(len(body)))]
         line = f"{status} {httpx.codes.get_reason_phrase(status)}"
         sent, size, _ = answer_head(line, given, clock.epoch + clock.now(), self.request.method)
@@ -57,10 +57,38 @@ class SentExchange:
         self.meter.bytes_in = 0
 
     def time_out(self, error: type[httpx.TimeoutException], reason: str) -> NoReturn:
-        phase = "connect" if error is httpx.ConnectTimeout else "read"
-        ends = [self.sent_at + self.request.extensions["timeout"][phase], self.meter.until]
-        self.network.clock.sleep_until(min(end for end in ends if end is not None))
+        self._wait_until(self._times_out_at("connect" if error is httpx.ConnectTimeout else "read"))
         raise error(reason, request=self.request)
+
+    def wait(self, seconds: float) -> None:
+        due = self.network.clock.now() + seconds
+        if self._times_out_at("read") <= due:
+            self.time_out(httpx.ReadTimeout, f"the answer is held back for {seconds:g} s")
+        self._wait_until(due)
+
+    def _times_out_at(self, phase: str) -> float:
+        """The instant at which the sender gives up."""
+        end: float = self.sent_at + self.request.extensions["timeout"][phase]
+        return end if self.meter.until is None else min(end, self.meter.until)
+
+    def _wait_until(self, instant: float) -> None:
+        """Wait for an instant. Raises ReadError as soon as an outage cuts the exchange."""
+        clock, meter = self.network.clock, self.meter
+        over, of_carrier = clock.condition(), meter.on_cut
+
+        def on_cut() -> None:
+            if of_carrier:
+                of_carrier()
+            with over:
+                over.notify_all()
+
+        meter.on_cut = on_cut
+        with over:
+            if not meter.is_cut:
+                over.wait(max(0.0, instant - clock.now()))
+        meter.on_cut = of_carrier
+        if meter.is_cut:
+            raise httpx.ReadError("the connection was cut", request=self.request)
 
 
 class Conditions:

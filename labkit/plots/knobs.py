@@ -5,11 +5,13 @@ from inspect import signature
 from typing import TYPE_CHECKING
 
 from labkit.catalogue import gettext
+from labkit.checks import number
 from labkit.plots.crossing import crossings, rule
 from labkit.plots.figure import Figure, canvas, drawn, logarithmic, require, style_axes
 from labkit.plots.labels import along, place
 from labkit.plots.styles import style
 from labkit.plots.words import listed, phrase, short
+from labkit.theory import Polling
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,6 +27,10 @@ BALANCE = (
     "Polling beside a webhook, by theory, all axes with numbers logarithmic. Left: requests per hour against events per"
     " hour; the marks are where you stand, and the dashed rule is where both send the same. Right: mean latency."
 )
+
+
+INTERVALS = tuple(range(10, 3601, 10))
+"""The intervals of a curve, in seconds."""
 
 
 def interact(picture: Callable[..., Figure], **knobs: Sequence[float]) -> Figure | None:
@@ -55,26 +61,31 @@ def interact(picture: Callable[..., Figure], **knobs: Sequence[float]) -> Figure
     return None
 
 
-def price(theory: "pd.DataFrame", interval: float) -> Figure:
-    """The price of polling every `interval` s: a point on the curve of all the intervals that `theory` has.
+def price(interval: float = 60.0, mean_gap: float = 354.0, delay: float = 0.02) -> Figure:
+    """The price of polling every `interval` s: a point on theory's curve of all intervals from 10 s to 1 h.
 
-    `theory` has the columns interval (s), requests_per_hour, mean_latency (s) and empty_share, and one row for
-    `interval`. At 60 s, with one event every 354 s: 60 requests per hour, 30 s late, 84 % of the polls empty.
+    Events are Poisson, one every `mean_gap` s on average; the network takes `delay` s each way. At 60 s, with one event
+    every 354 s: 60 requests per hour, 30 s late, 84 % of the polls empty. ValueError for an interval or gap <= 0.
     """
-    require(theory, "theory", ["interval", "requests_per_hour", "mean_latency", "empty_share"])
-    rows = theory.sort_values("interval")
+    number("mean_gap", mean_gap, "seconds", above=0)
+    here, *laws = (Polling(1 / mean_gap, seconds, delay) for seconds in (interval, *INTERVALS))
     drawing = canvas(11, 4.6)
     left, right = drawing.subplots(1, 2)
-    logarithmic(left, 1.7, x=rows.requests_per_hour.tolist(), y=rows.mean_latency.tolist())
+    costs, waits = [3600 / law.period for law in laws], [law.mean_latency for law in laws]
+    logarithmic(left, 1.7, x=costs, y=waits)
     style_axes(left, gettext("What polling costs"), "requests per hour (log scale)", "mean latency, s (log scale)")
-    logarithmic(right, 1.7, x=rows.interval.tolist())
+    logarithmic(right, 1.7, x=INTERVALS)
     right.set_ylim(-0.05, 1.05)
     right.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     style_axes(right, gettext("Polls that are empty"), "interval, s (log scale)", "polls that are empty")
-    curves, dots = [], []
-    for axes, x, y in (left, "requests_per_hour", "mean_latency"), (right, "interval", "empty_share"):
-        curves.append(_curve(axes, "polling", rows[x], rows[y]))
-        dots.append(_dot(axes, "polling", *_here(rows, "interval", interval, x, y)))
+    curves = [
+        _curve(left, "polling", costs, waits),
+        _curve(right, "polling", INTERVALS, [law.empty_share for law in laws]),
+    ]
+    dots = [
+        _dot(left, "polling", 3600 / here.period, here.mean_latency),
+        _dot(right, "polling", interval, here.empty_share),
+    ]
 
     def said(text: str) -> str:
         (cost, late), (every, empty) = map(_at, dots)
@@ -106,11 +117,11 @@ def balance(theory: "pd.DataFrame", events_per_hour: float) -> Figure:
     curves: dict[str, Line2D] = {}
     sent: dict[str, Line2D] = {}
     late: dict[str, Line2D] = {}
-    for number, name in enumerate(BETWEEN):
+    for x, name in enumerate(BETWEEN):
         part = rows[rows.approach == name]
-        curves[name] = _curve(left, name, part.events_per_hour, part.requests_per_hour)
+        curves[name] = _curve(left, name, part.events_per_hour.tolist(), part.requests_per_hour.tolist())
         cost, wait = _here(part, "events_per_hour", events_per_hour, "requests_per_hour", "mean_latency")
-        sent[name], late[name] = _dot(left, name, events_per_hour, cost), _dot(right, name, number, wait)
+        sent[name], late[name] = _dot(left, name, events_per_hour, cost), _dot(right, name, x, wait)
     right.set_xlim(-0.5, len(late) - 0.5)
     right.set_xticks(range(len(late)), list(late), parse_math=False)
     same = crossings(*curves.values())
@@ -136,8 +147,8 @@ def balance(theory: "pd.DataFrame", events_per_hour: float) -> Figure:
     return Figure(drawing, sentence, BALANCE)
 
 
-def _curve(axes: "Axes", name: str, x: "pd.Series[float]", y: "pd.Series[float]") -> "Line2D":
-    return axes.plot(x.to_numpy(float), y.to_numpy(float), color=style(name).colour, linewidth=2, zorder=2)[0]
+def _curve(axes: "Axes", name: str, x: Sequence[float], y: Sequence[float]) -> "Line2D":
+    return axes.plot(x, y, color=style(name).colour, linewidth=2, zorder=2)[0]
 
 
 def _dot(axes: "Axes", name: str, x: float, y: float) -> "Line2D":
