@@ -25,7 +25,8 @@ from labkit import (
 )
 from labkit.catalogue import gettext, ngettext
 from labkit.course import Disqualified, traces
-from labkit.course.check import Incorrect, NotAttempted, check, check_at_most, checking
+from labkit.course.check import Incorrect, NotAttempted, call, check, check_at_most, check_call, checking
+from labkit.course.hints import HINTS, hint
 from labkit.course.strategy import run_strategy
 from labkit.plots.contest import NAMES
 from labkit.plots.contest import contest as contest_picture
@@ -162,17 +163,27 @@ def untouched():
     raise NotImplementedError
 
 
+def ю(value=None):
+    return value + 1 if value else value
+
+
 def test_no_english_is_left_in_a_verdict(made_up, capsys):
     """Neither in what is wrong, nor in what is right, nor in what is not there yet."""
     said = []
-    for answer in (lambda: check("ю", 1, 2.5, within=0.1, hint="ю"), lambda: check_at_most("ю", 7, 5), untouched):
+    answers = [lambda: check("ю", 1, 2.5, within=0.1, hint="ю"), lambda: check_at_most("ю", 7, 5), untouched]
+    answers += [lambda: call(ю), lambda: check_call(ю, [7], 9, hint="ю")]
+    for answer in answers:
         with pytest.raises((Incorrect, NotAttempted)) as caught, checking("ю"):
             answer()
         said.append(str(caught.value))
     with checking("ю"):
         pass
+    hint(next(iter(HINTS)))
     said.append(capsys.readouterr().out)
-    assert len(said) == 4
+    with pytest.raises(TypeError) as raised:
+        call(ю, "7", hint="ю")
+    said += raised.value.__notes__
+    assert len(said) == 7
     assert {word for text in said for word in re.findall("[A-Za-z]+", text)} <= {"int"}
 
 
