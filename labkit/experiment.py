@@ -1,10 +1,11 @@
 """Compare approaches in a scenario: each is run under a lens, in parallel if the lens allows it."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, as_completed
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from labkit.approaches import Approach
@@ -62,13 +63,13 @@ class RunError(RuntimeError):
     """Some runs failed. `failures` and `results` map each job's place, from 0, to its failure or its result."""
 
     def __init__(self, failures: Mapping[int, tuple[Job, BaseException]], results: Mapping[int, Result]) -> None:
-        (scenario, approach), error = next(iter(failures.values()))
+        (scenario, approach), error = failures[min(failures)]
         others = f"; {len(failures) - 1} more failed" if len(failures) > 1 else ""
         super().__init__(
             f"{approach.label} in {scenario.title()} failed: {type(error).__name__}: {error}{others};"
             f" {len(results)} finished: they are in the error's `results`"
         )
-        self.failures, self.results = dict(failures), dict(results)
+        self.failures, self.results = dict(sorted(failures.items())), dict(sorted(results.items()))
 
 
 def compare(
@@ -103,13 +104,14 @@ def compare(
     jobs = [(what, approach) for approach in approaches]
     results: dict[int, Result] = {}
     failures: dict[int, tuple[Job, BaseException]] = {}
-    for number, result in _run_all(lens, jobs, executor, frames):
-        if isinstance(result, Result):
-            results[number] = result
-            if done is not None:
-                done(result)
-        else:
-            failures[number] = jobs[number], result
+    with closing(_run_all(lens, jobs, executor, frames)) as runs:
+        for number, result in runs:
+            if isinstance(result, Result):
+                results[number] = result
+                if done is not None:
+                    done(result)
+            else:
+                failures[number] = jobs[number], result
     if failures:
         first = failures[min(failures)][1]
         if len(jobs) == 1:
@@ -138,24 +140,17 @@ def sweep(
     lens = _lens(lens)
     whole("repeats", repeats, 1)
     _check(lens, scenarios, approaches, executor)
-    names = [
-        {"scenario": number, "label": approach.label, "repeat": repeat}
-        for number in range(len(scenarios))
-        for approach in approaches
-        for repeat in range(repeats)
-    ]
-    jobs = [
-        (scenario.repeated(repeat), approach.repeated(repeat))
-        for scenario in scenarios
-        for approach in approaches
-        for repeat in range(repeats)
-    ]
+    places = list(product(range(len(scenarios)), approaches, range(repeats)))
+    names = [{"scenario": number, "label": approach.label, "repeat": repeat} for number, approach, repeat in places]
+    jobs = [(scenarios[number].repeated(repeat), approach.repeated(repeat)) for number, approach, repeat in places]
     rows: list[dict[str, Any]] = [{}] * len(jobs)
-    for number, result in _run_all(lens, jobs, executor, frames=False):
-        if isinstance(result, Result):
-            rows[number] = {**names[number], "error": "", **flat(result.row())}
-        else:
-            rows[number] = {**names[number], "error": f"{type(result).__name__}: {result}"}
+    with closing(_run_all(lens, jobs, executor, frames=False)) as runs:
+        for number, result in runs:
+            rows[number] = names[number] | (
+                {"error": "", **flat(result.row())}
+                if isinstance(result, Result)
+                else {"error": f"{type(result).__name__}: {result}"}
+            )
     return pd.DataFrame(rows)
 
 
@@ -186,23 +181,24 @@ def _check(
     lens: Lens, scenarios: Sequence[Scenario], approaches: Sequence[Approach], executor: Executor | None
 ) -> None:
     """Refuse what would fail or never end, before any run starts."""
-    if isinstance(approaches, str) or not isinstance(approaches, Sequence):
-        raise TypeError(f"approaches must be a list, such as [Polling(interval=60)], got {approaches!r:.80}")
+    if not isinstance(scenarios, Sequence) or not all(isinstance(each, Scenario) for each in scenarios):
+        raise TypeError(f"scenarios must be a list, such as [Scenario(earthquakes())], got {scenarios!r:.80}")
+    if not isinstance(approaches, Sequence) or not all(isinstance(each, Approach) for each in approaches):
+        raise TypeError(f"approaches must be a list of objects, such as [Webhook()], got {approaches!r:.80}")
     if not approaches:
         raise ValueError("at least one approach is needed, such as Polling(interval=60)")
     if executor is not None and not lens.parallel:
         raise ValueError(f"the {lens.name} lens runs its approaches one after another: leave the executor out")
-    for approach in approaches:
-        if not isinstance(approach, Approach):
-            raise TypeError(f"each approach must be an object, such as Webhook(), got {approach!r:.80}")
-        for scenario in scenarios:
-            lens.check(scenario, approach)
+    if not isinstance(executor, Executor | None):
+        raise TypeError(f"executor must be an Executor, such as ThreadPoolExecutor(2), got {executor!r:.80}")
+    for scenario, approach in product(scenarios, approaches):
+        lens.check(scenario, approach)
 
 
 def _run_all(
     lens: Lens, jobs: Sequence[Job], executor: Executor | None, frames: bool
-) -> Iterator[tuple[int, Result | BaseException]]:
-    """Each job's number with its result or its exception, as the job finishes."""
+) -> Generator[tuple[int, Result | BaseException]]:
+    """Each job's number with its result or its exception, as the job finishes. To be closed: then its workers end."""
     if not lens.parallel or (executor is None and (len(jobs) == 1 or _exchanges(jobs) < FEW_EXCHANGES)):
         for number, job in enumerate(jobs):
             try:

@@ -72,15 +72,16 @@ class Fault:
     p: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.start != -math.inf:
+        if self.start != type(self).start:
             number("start", self.start, "of seconds after t = 0")
         if self.duration != math.inf:
             number("duration", self.duration, "seconds", above=0)
-        if not isinstance(self.kinds, tuple) or not set(self.kinds) <= set(KINDS):
+        if not isinstance(self.kinds, tuple) or not all(kind in KINDS for kind in self.kinds):
             raise ValueError(f"kinds must be a tuple of {', '.join(KINDS)}, got {self.kinds!r}")
-        for name, values in (("events", self.events), ("attempts", self.attempts)):
-            if not isinstance(values, tuple):
-                raise ValueError(f"{name} must be a tuple, got {values!r}")
+        if not isinstance(self.events, tuple) or not all(isinstance(id, str) for id in self.events):
+            raise ValueError(f"events must be a tuple of ids, such as ('evt_000001',), got {self.events!r}")
+        if not isinstance(self.attempts, tuple):
+            raise ValueError(f"attempts must be a tuple, got {self.attempts!r}")
         for name, value in (("every", self.every), *(("each of attempts", attempt) for attempt in self.attempts)):
             whole(name, value, 1)
         share("p", self.p)
@@ -89,7 +90,7 @@ class Fault:
     @property
     def end(self) -> float:
         """The end of the window, in seconds after t = 0; that instant is outside."""
-        return math.inf if self.duration == math.inf else self.start + self.duration
+        return self.duration if self.start == -math.inf else self.start + self.duration
 
     @property
     def holds(self) -> float:

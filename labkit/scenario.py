@@ -29,9 +29,11 @@ class Scenario:
         if not isinstance(self.arrivals, Arrivals):
             raise TypeError(f"a Scenario takes arrivals, such as earthquakes(), got {self.arrivals!r:.80}")
         number("delay", self.delay, "seconds each way", least=0, below=LONGEST_DELAY)
-        for fault in self.faults:
-            if not isinstance(fault, Fault):
-                raise TypeError(f"faults must be faults, such as Outage(duration=1200), got {fault!r:.80}")
+        if not isinstance(self.faults, tuple) or not all(isinstance(fault, Fault) for fault in self.faults):
+            raise TypeError(f"faults must be a tuple, such as (Outage(duration=1200),), got {self.faults!r:.80}")
+        if chosen := {id for fault in self.faults for id in fault.events}:
+            for id in chosen - {event.id for event in self.arrivals.events}:
+                raise ValueError(f"a fault selects event {id!r}, which none of the {len(self.arrivals.events):,} is")
         whole("consumers", self.consumers, 1)
         whole("seed", self.seed, 0)
 

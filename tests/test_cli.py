@@ -96,6 +96,20 @@ def test_csv_holds_every_exchange_and_every_receipt(capsys: pytest.CaptureFixtur
     assert Path("rows/table.csv").exists()
 
 
+def test_each_row_is_computed_once(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """However many of the table, the JSON, the CSV and the picture show it."""
+    computed, compute = [], Result._currency
+
+    def counted(result: Result) -> tuple[float, float]:
+        computed.append(result.label)
+        return compute(result)
+
+    monkeypatch.setattr(Result, "_currency", counted)
+    chosen = ["--approach", "polling:interval=600", "--approach", "webhook"]
+    labkit(capsys, "compare", *DAY, *chosen, "--csv", "rows", "--json", "r.json")
+    assert computed == ["polling interval=600", "webhook"]
+
+
 def test_a_log_of_one_s_own_is_compared(capsys: pytest.CaptureFixture[str]) -> None:
     Path("mine.csv").write_text("when,what\n2026-01-01T00:01:00Z,b\n2026-01-01T00:00:00Z,a\n")
     status, out, _ = labkit(capsys, "compare", "--trace", "mine.csv", "--approach", "webhook")
@@ -249,11 +263,16 @@ def test_ctrl_c_gives_what_is_finished() -> None:
     )
     os.close(terminal)
     progress = b""
-    while b"1/2" not in progress:
-        progress += os.read(master, 65_536)
-    os.killpg(process.pid, signal.SIGINT)
-    out, _ = process.communicate(timeout=30)
-    os.close(master)
+    try:
+        while b"1/2" not in progress:
+            progress += os.read(master, 65_536)
+        os.killpg(process.pid, signal.SIGINT)
+        out, _ = process.communicate(timeout=30)
+    except BaseException:
+        os.killpg(process.pid, signal.SIGKILL)  # with its workers, which would finish their runs
+        raise
+    finally:
+        os.close(master)
     assert process.returncode == 130
     assert "1,707" in out
     assert "1 of 2 approaches were finished" in out

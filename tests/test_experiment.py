@@ -3,6 +3,7 @@
 import json
 import pickle
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from typing import ClassVar
@@ -11,6 +12,7 @@ import pandas as pd
 import pytest
 from loky import get_reusable_executor
 from pandas.testing import assert_frame_equal
+from test_approaches import check_described
 
 import labkit.approaches
 from labkit import (
@@ -168,12 +170,35 @@ def test_an_approach_that_is_in_the_table_of_approaches_is_everywhere(monkeypatc
         compare(HOUR, [Newcomer(interval=1e-6)])
 
 
+def test_such_an_approach_is_on_the_terminal_and_in_the_other_pictures_and_missed_on_the_page(
+    monkeypatch, capsys, tmp_path
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(labkit.approaches.APPROACHES, "newcomer", Newcomer)
+    main(["compare", "--duration", "3600", "--approach", "newcomer:interval=600"])
+    assert "newcomer interval=600 │" in capsys.readouterr().out
+    results = compare(HOUR, [Newcomer(interval=600), Webhook()])
+    assert "newcomer interval=600" in plots.staircases(results).sentence
+    assert "newcomer" in plots.crossover([*compare(HOUR, [Polling()]), *results]).sentence
+    with pytest.raises(AssertionError, match=r"describe newcomer in docs/approaches.md"):
+        check_described("newcomer")
+
+
 def test_what_is_no_approach_is_refused():
     for wrong in (Webhook, "webhook", object()):
-        with pytest.raises(TypeError, match="each approach must be an object, such as Webhook"):
+        with pytest.raises(TypeError, match=r"approaches must be a list of objects, such as \[Webhook\(\)\], got \["):
             compare(HOUR, [wrong])
-    with pytest.raises(TypeError, match="approaches must be a list"):
+    with pytest.raises(TypeError, match="approaches must be a list of objects, .* got Webhook"):
         compare(HOUR, Webhook())
+
+
+def test_what_is_no_scenario_and_what_is_no_executor_is_refused():
+    for wrong in (HOUR, [HOUR.arrivals], "HOUR", (HOUR for _ in range(1))):
+        with pytest.raises(TypeError, match=r"scenarios must be a list, such as \[Scenario\(earthquakes\(\)\)\], got"):
+            sweep(wrong, [Polling()])
+    for wrong in (2, ThreadPoolExecutor):
+        with pytest.raises(TypeError, match=r"executor must be an Executor, such as ThreadPoolExecutor\(2\), got"):
+            compare(HOUR, [Polling()], executor=wrong)
 
 
 # executors --------------------------------------------------------------------------------------
@@ -230,6 +255,38 @@ def test_a_run_that_fails_is_named_with_its_scenario_and_the_others_are_there(ex
     assert isinstance(caught.value.__cause__, ZeroDivisionError)
     assert [caught.value.results[number].label for number in (0, 2)] == ["polling interval=60", "webhook"]
     assert sorted(result.approach.name for result in done) == ["polling", "webhook"]
+
+
+def test_failures_are_in_the_order_of_the_jobs_whichever_failed_first():
+    """And the message is about the first of them, as the cause is."""
+    jobs = {1: ((HOUR, Webhook()), ValueError("soon")), 0: ((HOUR, Polling()), ValueError("late"))}
+    error = RunError(jobs, {3: None, 2: None})
+    assert (list(error.failures), list(error.results)) == ([0, 1], [2, 3])
+    assert str(error).startswith("polling interval=60 in ")
+    assert "ValueError: late; 1 more failed" in str(error)
+
+
+def test_workers_end_when_a_result_s_reader_fails(monkeypatch):
+    """Ctrl-C in a notebook while a result is shown: the traceback stays, and must not keep the workers."""
+    ended = []
+
+    @contextmanager
+    def own_workers(jobs):
+        try:
+            with ThreadPoolExecutor(1) as pool:
+                yield pool
+        finally:
+            ended.append(jobs)
+
+    def interrupted(result):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("labkit.experiment._own_workers", own_workers)
+    monkeypatch.setattr("labkit.experiment.FEW_EXCHANGES", 0)
+    with pytest.raises(KeyboardInterrupt) as kept:
+        compare(HOUR, CHOSEN, done=interrupted)
+    assert ended == [3]
+    assert kept.tb is not None
 
 
 def test_the_only_run_raises_its_own_exception():

@@ -15,6 +15,7 @@ import labkit
 from labkit import (
     FAULTS,
     Arrivals,
+    Batched,
     Event,
     FakeStream,
     Hybrid,
@@ -23,6 +24,7 @@ from labkit import (
     Nat,
     Outage,
     Polling,
+    RateLimit,
     RealLens,
     Relay,
     RetryProfile,
@@ -37,7 +39,7 @@ from labkit.arrivals import EPOCH
 from labkit.faults import Fault
 from labkit.lenses.scaling import scaled
 
-DELAY = 0.02
+DELAY, DAY = 0.02, 86_400.0
 
 
 def happening(instants, duration):
@@ -121,6 +123,13 @@ def test_an_open_answer_is_cut_when_the_outage_begins_and_asked_for_again_after_
     assert received(result)[2] >= 35
 
 
+@pytest.mark.parametrize("selector", [{"p": 0.0}, {"kinds": ("delivery",)}, {"every": 2}, {"attempts": (2,)}])
+def test_an_outage_cuts_only_the_open_answers_that_it_hits(selector):
+    result = run(Stream(), Outage(start=25, duration=10, **selector))
+    assert sent(result, "poll") == [(0, "unanswered")]
+    assert received(result) == [10.02, 20.02, 30.02, 40.02]
+
+
 def test_an_outage_of_the_receiver_takes_its_relay_with_it_and_one_of_the_source_does_not():
     """A consumer is down with all that it hosts."""
     down, up = (
@@ -135,6 +144,23 @@ def test_an_outage_of_the_receiver_takes_its_relay_with_it_and_one_of_the_source
 def test_an_outage_without_an_end_is_cut_off_and_nothing_is_called_lost():
     with pytest.raises(RuntimeError, match="polling interval=600 was not settled .* give outage a duration"):
         run(Polling(interval=600), Outage(start=15))
+
+
+@pytest.mark.parametrize(
+    ("approach", "waits", "world"),
+    [
+        (Webhook(), (20 * DAY,), {"faults": (Status(attempts=(1,)),)}),
+        (Polling(interval=600), (), {"faults": (Outage(duration=8 * DAY),)}),
+        (Polling(interval=20 * DAY), (), {}),
+        (Polling(interval=600), (), {"rate_limit": RateLimit(poll_interval=6 * DAY)}),
+    ],
+    ids=["a wait of 20 days", "an outage of 8 days", "an interval of 20 days", "X-Poll-Interval of 6 days"],
+)
+def test_the_drain_is_long_enough_for_what_can_still_come(approach, waits, world):
+    retries = RetryProfile(waits=waits, longest_retry_after=0)
+    result = VirtualLens().run(Scenario(happening([10], 100), retries=retries, **world), approach)
+    assert result.row()["lost"] == 0
+    assert result.receipts.latency[0] > 5 * DAY
 
 
 # a lost answer ----------------------------------------------------------------------------------
@@ -190,6 +216,19 @@ def test_a_fault_can_keep_a_sender_waiting():
     assert sent(result, "poll")[0] == (15, 200)
     assert received(result)[0] == 18.04  # and the event of 16 s was not in it
     assert received(result)[1] > 100
+
+
+@pytest.mark.parametrize("fault", [LostAnswer(kinds=("poll",)), Outage(start=5, error="timeout")], ids=lambda f: f.name)
+def test_a_client_that_would_wait_forever_is_told_to_set_a_timeout(fault):
+    class Patient(Polling):
+        def run(self, consumer):
+            consumer.clock.sleep_until(10)
+            consumer.client("poll").get("/events", timeout=None)
+            super().run(consumer)
+
+    with pytest.raises(RuntimeError, match="a client without a timeout would wait forever, since the .*: give it"):
+        run(Patient(), fault)
+    assert sent(run(Patient(), Late(kinds=("poll",))), "poll")[:2] == [(10, 200), (13.04, 200)]
 
 
 def test_a_wait_that_is_longer_than_the_senders_timeout_ends_there():
@@ -278,6 +317,18 @@ def test_nat_costs_the_caller_its_whole_timeout():
     assert set((calls.answered_at - calls.sent_at).round(6)) == {5.0}
 
 
+def test_nat_can_end():
+    result = run(Relay(interval=5), Nat(duration=50))
+    assert result.row()["lost"] == 0
+    assert Nat(duration=50).end == 50
+    assert Nat().end == Nat(start=5).end == math.inf
+
+
+def test_set_up_that_an_outage_refuses_is_an_error_that_says_so():
+    with pytest.raises(RuntimeError, match="set-up failed: ConnectError: the receiver is down from -500 s to 100 s"):
+        run(Webhook(), Outage(start=-500, duration=600))
+
+
 # selectors --------------------------------------------------------------------------------------
 
 
@@ -292,6 +343,14 @@ def test_every_counts_events_by_their_place_and_polls_by_their_number():
     assert hits(Status(every=3, attempts=(1,)), count=9).sent_at.tolist() == [12, 15, 18]
     polls = run(Polling(interval=10), Status(every=4)).exchanges
     assert [n + 1 for n, status in enumerate(polls[polls.kind == "poll"].status) if status == 503][:2] == [4, 8]
+
+
+def test_a_batch_counts_as_one_and_has_an_id_of_its_own():
+    """As docs/faults.md says: every second batch, and no batch by the id of an event in it."""
+    approach = Batched(count=2, max_wait=60)
+    batches = run(approach, Status(every=2, attempts=(1,), kinds=("delivery",)))
+    assert sent(batches, "delivery")[:2] == [(20, 200), (40, 503)]
+    assert set(run(approach, Status(events=("evt_2",))).exchanges.status) == {200, 201}
 
 
 def test_a_probability_hits_its_share_anew_for_each_attempt():
@@ -343,7 +402,15 @@ def test_the_first_fault_is_the_outermost():
         (lambda: Status(kinds="poll"), "kinds must be a tuple of poll, delivery, fetch, action, setup, got 'poll'"),
         (lambda: Status(every=0), "every must be a whole number >= 1, got 0"),
         (lambda: Status(attempts=(0,)), "each of attempts must be a whole number >= 1, got 0"),
-        (lambda: Status(events="evt_1"), "events must be a tuple, got 'evt_1'"),
+        (lambda: Status(events="evt_1"), "events must be a tuple of ids, such as ('evt_000001',), got 'evt_1'"),
+        (lambda: Status(events=(3,)), "events must be a tuple of ids, such as ('evt_000001',), got (3,)"),
+        (lambda: Status(attempts=1), "attempts must be a tuple, got 1"),
+        (lambda: Status(kinds=(["poll"],)), "setup, got (['poll'],)"),
+        (lambda: Outage(start=-math.inf, duration=5), "start must be a finite number of seconds after t = 0, got -inf"),
+        (
+            lambda: Scenario(happening([1, 2], 9), faults=(Status(events=("evt_2", "evt_7")),)),
+            "a fault selects event 'evt_7', which none of the 2 is",
+        ),
     ],
 )
 def test_a_value_that_makes_no_sense_is_refused_by_name(made, said):
@@ -353,8 +420,9 @@ def test_a_value_that_makes_no_sense_is_refused_by_name(made, said):
 
 
 def test_a_scenario_takes_faults_alone():
-    with pytest.raises(TypeError, match=r"faults must be faults, such as Outage\(duration=1200\), got 'outage'"):
-        Scenario(poisson(1, 10), faults=("outage",))
+    for wrong in (("outage",), Outage(), [Outage()]):
+        with pytest.raises(TypeError, match=r"faults must be a tuple, such as \(Outage\(duration=1200\),\), got"):
+            Scenario(poisson(1, 10), faults=wrong)
 
 
 def test_a_record_says_what_was_set():
@@ -434,6 +502,36 @@ def test_speed_divides_a_faults_window_and_the_sources_timeouts():
     quick, _ = scaled(world, Webhook(), 60)
     assert [(fault.start, fault.duration) for fault in quick.faults] == [(10, 5), (15, math.inf)]
     assert (quick.retries.timeout, quick.retries.waits, quick.retries.longest_retry_after) == (0.5, (1,), 10)
+
+
+def test_the_real_lens_refuses_faults_after_which_a_retry_may_come_after_its_drain():
+    """Down from 20 to 40 s: an event of 21 s is retried at 26 and 326 s, and the drain ends at 180 s."""
+    world = Scenario(happening([21, 36], 60), delay=0.0, faults=(Outage(start=20, duration=20),))
+    with pytest.raises(ValueError, match=r"may be due 266 s after the horizon, .* waits 120 s: use speed 3 or more"):
+        RealLens().check(world, Webhook())
+    RealLens(speed=3).check(world, Webhook())
+    RealLens().check(world, Polling(interval=1))
+    for fault in (
+        Outage(start=22, duration=18),
+        Outage(start=20, duration=20, kinds=("poll",)),
+        Status(start=20, duration=20, attempts=(1,)),
+    ):
+        RealLens().check(replace(world, faults=(fault,)), Webhook())
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (Outage(start=20, duration=1, error="timeout"), Outage(start=30, duration=30)),  # retried at 20 + 30 + 3 s
+        (Outage(start=20, duration=1), Outage(start=24, duration=30)),  # retried at 20 + 3 × 1.5 s at the latest
+    ],
+    ids=["timeout", "jitter"],
+)
+def test_that_refusal_knows_how_long_an_attempt_takes_and_how_the_waits_vary(first, second):
+    retries = RetryProfile(waits=(3, 200), jitter=0.5)
+    world = Scenario(happening([20], 60), delay=0.0, retries=retries, faults=(first, second))
+    with pytest.raises(ValueError, match="a retry may be due"):
+        RealLens().check(world, Webhook())
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import importlib
 from pathlib import Path
 
+import mutations
 import pytest
 from mutations import MUTATIONS, ROOT
 
@@ -14,6 +15,12 @@ def test_a_mutation_can_still_be_planted_and_its_test_exists(mutation):
     assert mutation.old != mutation.new
     file, test = mutation.killed_by.split("::")
     assert callable(getattr(importlib.import_module(Path(file).stem), test))
+
+
+def test_words_that_match_no_mutation_run_nothing(monkeypatch):
+    monkeypatch.setattr(mutations, "_pytest", None)
+    with pytest.raises(SystemExit, match="no mutation has all of these words in its name: nonesuch delay"):
+        mutations.main(["nonesuch", "delay"])
 
 
 def test_the_names_of_mutations_are_unique():

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
 from io import BytesIO
 from pathlib import Path
@@ -138,7 +139,7 @@ def test_the_pages_receivers_book_a_real_delivery_once_and_answer_as_the_page_sa
     receiver: Receiver = page["receiver"]
     clock = RealClock()
 
-    def at_rest() -> bool:
+    def is_settled() -> bool:
         return source.outbox.counts()["pending"] == 0
 
     with (
@@ -150,11 +151,11 @@ def test_the_pages_receivers_book_a_real_delivery_once_and_answer_as_the_page_sa
     ):
         register(http, url, receiver.secrets)
         event = http.post("/events", json={"type": "payment.received", "data": {"amount": "12.50"}}).json()
-        clock.run(until=clock.now() + 10, done=at_rest)
+        clock.run(until=clock.now() + 10, done=is_settled)
         (subscription,) = http.get("/subscriptions").json()["subscriptions"]
         path = f"/subscriptions/{subscription['id']}"
         http.post(f"{path}/redeliver", json={"since": ""}).raise_for_status()
-        clock.run(until=clock.now() + 10, done=at_rest)
+        clock.run(until=clock.now() + 10, done=is_settled)
         attempts = http.get(f"{path}/attempts").json()["attempts"]
         assert [(each["event"], each["status"]) for each in attempts] == [(event["id"], 200)] * 2
         assert receiver.inbox._db.read("SELECT * FROM bookings") == [(event["id"], "12.50")]
@@ -166,5 +167,9 @@ def test_the_pages_receivers_book_a_real_delivery_once_and_answer_as_the_page_sa
         ):
             assert httpx.post(url, content=body, headers=headers, trust_env=False).status_code == status
         now = int(clock.epoch + clock.now())
+        for length in ("-1", "abc", "\xb2", "+2", "9" * 5000):
+            with closing(HTTPConnection(httpx.URL(url).netloc.decode(), timeout=5)) as connection:
+                connection.request("POST", "/hook", headers={**JSON, "Content-Length": length})
+                assert connection.getresponse().status == 401, length
         nonsense = {**JSON, **signature.headers(receiver.secrets[0], "evt_1", now, b"{")}
         assert httpx.post(url, content=b"{", headers=nonsense, trust_env=False).status_code == 422

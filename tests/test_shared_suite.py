@@ -3,6 +3,7 @@
 The scenario is ten minutes, and everybody's times are divided by 300: the real lens takes two seconds for it.
 """
 
+import math
 import random
 from dataclasses import replace
 from functools import cache
@@ -73,7 +74,7 @@ def test_nothing_is_received_before_it_happened(result):
     assert (result.receipts.latency >= 0).all()
 
 
-def test_nothing_is_lost_at_rest(result):
+def test_nothing_is_lost_once_a_run_is_settled(result):
     row = result.row()
     assert (row["lost"], row["received"]) == (0, row["events"])
     assert result.receipts.received_at.notna().all()
@@ -145,7 +146,10 @@ def test_littles_law_holds(result):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", OF["virtual"])
 def test_both_lenses_agree_on_what_was_received(name):
-    """The same events, and in all as many requests, but for the few that a period of the machine's makes."""
+    """The same events, and as many requests: exactly without a pause, two more or fewer with pauses or batches.
+
+    Where a pause is a few milliseconds, the machine's own time counts: at least half as many.
+    """
     ours, theirs = (run(lens, name)[0] for lens in ("real", "virtual"))
     assert ours.receipts.event_id.tolist() == theirs.receipts.event_id.tolist()
     assert ours.row()["setup_requests"] == theirs.row()["setup_requests"]
@@ -153,6 +157,10 @@ def test_both_lenses_agree_on_what_was_received(name):
     assert abs(deliveries[0] - deliveries[1]) <= (
         2 if name == "batched" else 0
     )  # when a batch closes is a matter of ms
+    requests, expected = (result.row()["requests"] for result in (ours, theirs))
+    more = 2 if name == "batched" or ours.approach.idle_interval < math.inf else 0
+    fewer = expected / 2 if name in ("aimd", "halve_double", "long_polling", "relay") else more
+    assert expected - fewer <= requests <= expected + more
 
 
 @pytest.mark.slow
@@ -191,25 +199,25 @@ def test_a_delivery_that_comes_twice_has_one_effect(name):
             assert row["duplicates"] == row["events"]
 
 
-def test_at_rest_waits_for_a_poll_that_came_after_the_last_delivery():
-    """What a relay was told last, its consumer has to ask for once more: the drain is as long as that takes."""
+def test_a_run_is_not_settled_before_a_poll_that_came_after_the_last_delivery():
+    """A relay's last delivery must still be polled by its consumer: the drain lasts until then."""
     from labkit.lenses.lifecycle import is_settled
 
     ledger, pending = Ledger(), [1]
     ledger.add_consumer("me")
     ledger.happened("evt_1", 0.0)
     ledger.add_poller("me")
-    resting = is_settled(ledger, lambda: pending[0])
+    settled = is_settled(ledger, lambda: pending[0])
 
     def poll(at):
         ledger.close(ledger.open("poll", "me", "relay", "GET", "/", at), at + 0.5, 200)
 
     poll(1.0)
-    assert not resting()
+    assert not settled()
     pending[0] = 0
-    assert not resting()
+    assert not settled()
     poll(2.0)
-    assert resting()
+    assert settled()
 
 
 @pytest.mark.parametrize("name", OF["virtual"])

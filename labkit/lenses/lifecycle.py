@@ -4,6 +4,8 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import fields
 
+import httpx
+
 from labkit.approaches import Approach, Consumer
 from labkit.clock import Clock
 from labkit.event import Event, timestamp
@@ -31,7 +33,10 @@ def subscribe_all(
     busy = set(names)
 
     def subscribe(consumer: Consumer) -> None:
-        approach.subscribe(consumer)
+        try:
+            approach.subscribe(consumer)
+        except httpx.HTTPError as error:
+            raise RuntimeError(f"set-up failed: {type(error).__name__}: {error}") from error
         busy.remove(consumer.name)
 
     for consumer in consumers:

@@ -64,8 +64,15 @@ class RealLens:
             if fault.start < 0 and wait > LEAD - READY:
                 raise ValueError(
                     f"{fault.name}: set-up would wait up to {wait:g} s, and the real lens allows {LEAD - READY:g} s:"
-                    " use the virtual lens, or RetryProfile(timeout=0.5)"
+                    " use the virtual lens, or a scenario whose source has a timeout of 0.5 s"
                 )
+        late = _last_retry(scenario) - scenario.duration
+        if late > LONGEST_DRAIN and type(approach).subscribe is not Approach.subscribe:
+            speed = math.ceil(late * self.speed / LONGEST_DRAIN)
+            raise ValueError(
+                f"after the faults, a retry may be due {late:,.0f} s after the horizon, and a real run waits"
+                f" {LONGEST_DRAIN:g} s: use speed {speed} or more (--speed {speed}), or the virtual lens"
+            )
 
     def run(self, scenario: Scenario, approach: Approach) -> Result:
         self.check(scenario, approach)
@@ -123,6 +130,21 @@ class RealLens:
             requests_served=served,
         )
         return Result(scenario, approach, self.name, ledger.frames(scenario.duration), machine)
+
+
+def _last_retry(scenario: Scenario) -> float:
+    """The latest instant at which the source may retry what the faults that end have hit; 0 if they hit nothing."""
+    faults = [each for each in scenario.faults if each.fails and math.isfinite(each.end)]
+    faults, last = [each for each in faults if not each.kinds or "delivery" in each.kinds], 0.0
+    for event in scenario.arrivals.events:
+        due = event.occurred_at
+        for attempt, wait in enumerate(scenario.retries.waits, start=1):
+            hit = [each for each in faults if each.start <= due < each.end and attempt in (each.attempts or (attempt,))]
+            if not hit:
+                break
+            due += min(hit[0].holds, scenario.retries.timeout) + wait * (1 + scenario.retries.jitter)
+        last = max(last, due)
+    return last
 
 
 def _from_zero(approach: Approach, consumer: Consumer) -> None:

@@ -83,7 +83,7 @@ def _check(scenario: Scenario, approach: Approach, speed: float) -> None:
         if fault.holds >= TIMEOUT and set(fault.kinds) != {"delivery"}:
             raise ValueError(
                 f"{fault.name}: a client waits {TIMEOUT:g} s for an answer, which speed {speed:g} does not divide:"
-                f' {remedy}, or kinds=("delivery",)'
+                f" {remedy}, or limit it to deliveries (its kinds)"
             )
         if fault.fails and approach.reconnect_pause and set(fault.kinds) != {"delivery"}:
             raise ValueError(

@@ -1,5 +1,6 @@
 """What happens to an exchange on its way: the scenario's faults, the same for all senders and on every clock."""
 
+import math
 import random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -57,7 +58,10 @@ class SentExchange:
         self.meter.bytes_in = 0
 
     def time_out(self, error: type[httpx.TimeoutException], reason: str) -> NoReturn:
-        self._wait_until(self._times_out_at("connect" if error is httpx.ConnectTimeout else "read"))
+        end = self._times_out_at("connect" if error is httpx.ConnectTimeout else "read")
+        if end == math.inf:
+            raise RuntimeError(f"a client without a timeout would wait forever, since {reason}: give it a timeout")
+        self._wait_until(end)
         raise error(reason, request=self.request)
 
     def wait(self, seconds: float) -> None:
@@ -67,9 +71,10 @@ class SentExchange:
         self._wait_until(due)
 
     def _times_out_at(self, phase: str) -> float:
-        """The instant at which the sender gives up."""
-        end: float = self.sent_at + self.request.extensions["timeout"][phase]
-        return end if self.meter.until is None else min(end, self.meter.until)
+        """The instant at which the sender gives up; infinite if it never does."""
+        timeout = self.request.extensions["timeout"][phase]
+        ends = (self.meter.until, None if timeout is None else self.sent_at + timeout)
+        return min((end for end in ends if end is not None), default=math.inf)
 
     def _wait_until(self, instant: float) -> None:
         """Wait for an instant. Raises ReadError as soon as an outage cuts the exchange."""
@@ -99,7 +104,6 @@ class Conditions:
 
     def __init__(self, faults: Sequence[Fault] = (), seed: int = 0, places: Mapping[str, int] | None = None) -> None:
         self.faults, self.seed, self.places = tuple(faults), seed, places or {}
-        self.cutting = [fault for fault in self.faults if fault.cuts]
         self._lock = Lock()
         self._sent = Counter[tuple[str, ...]]()
 
@@ -129,15 +133,15 @@ class Conditions:
         """Carry an exchange through all faults that hit it, the first one outermost."""
         for number in reversed(range(len(self.faults))):
             fault = self.faults[number]
-            if fault.start <= exchange.sent_at < fault.end and fault.selects(exchange) and self._hits(number, exchange):
+            if fault.start <= exchange.sent_at < fault.end and self.hits(number, exchange):
                 onward = partial(fault.carry, exchange, onward)
         return onward()
 
-    def _hits(self, number: int, exchange: SentExchange) -> bool:
-        """Draw whether a fault hits, keyed by what the exchange is about and not by its number in the ledger."""
+    def hits(self, number: int, exchange: SentExchange) -> bool:
+        """Whether a fault selects an exchange, and is drawn: by what it is about, not by its number in the ledger."""
         fault = self.faults[number]
-        if fault.p == 1:
-            return True
+        if fault.p == 1 or not fault.selects(exchange):
+            return fault.selects(exchange)
         about = exchange.event or exchange.place
         key = (self.seed, number, fault.name, exchange.consumer, exchange.kind, about, exchange.attempt)
         return random.Random("/".join(map(str, key))).random() < fault.p

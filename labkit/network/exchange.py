@@ -1,7 +1,7 @@
 """The one place where exchanges are counted: a transport around a carrier, which records each in the ledger."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Protocol
 
 import httpx
@@ -64,8 +64,9 @@ class Network(ABC):
         self.open: dict[int, SentExchange] = {}
         """Exchanges in flight, for faults that cut them."""
         self.closed = False
-        for fault in self.conditions.cutting:
-            clock.spawn(self._cut_at, fault.start, fault.selects)
+        for number, fault in enumerate(self.conditions.faults):
+            if fault.cuts:
+                clock.spawn(self._cut_at, fault.start, number)
 
     @abstractmethod
     def host(self, name: str, app: "WSGIApplication", owner: str = "") -> str:
@@ -92,10 +93,10 @@ class Network(ABC):
         """
         return Client(Transport(self, self.carrier(), sender, kind, deadline), base_url, timeout)
 
-    def _cut_at(self, start: float, selects: Callable[[SentExchange], bool]) -> None:
+    def _cut_at(self, start: float, fault: int) -> None:
         self.clock.sleep_until(start)
         for exchange in list(self.open.values()):
-            if selects(exchange):
+            if self.conditions.hits(fault, exchange):
                 exchange.meter.cut()
 
 
