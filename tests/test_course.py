@@ -216,7 +216,7 @@ def test_a_prediction_ends_at_the_next_text_and_marks_are_written_once(monkeypat
              text("said", "**Seven** it is."), code("after", "9", tags=["hide-output", "hide-input"]),
              code("checks", "10", jupyter={"source_hidden": True}), text("exercises", "**Which?**")]  # fmt: skip
     monkeypatch.setitem(vars(each), "notebook", nbformat.v4.new_notebook(cells=cells))
-    monkeypatch.setattr(contents, "told", lambda: {"paths": [], "answered_later": {}})
+    monkeypatch.setattr(contents, "course_texts", lambda: {"paths": [], "answered_later": {}})
     once = contents.linked(each, COURSE)
     found = {cell.id: cell.metadata["tags"] for cell in once.cells if "tags" in cell.metadata}
     assert found == {"answer": ["hide-output"], "picture": ["interactive", "hide-output"], "checks": ["hide-input"]}
