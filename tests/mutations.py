@@ -57,8 +57,8 @@ MUTATIONS = (
     Mutation(
         "an event is visible only strictly after its instant",
         "labkit/lenses/virtual.py",
-        "happened, urgent=True)",
-        "happened)",
+        "scenario.arrivals.events, urgent=True)",
+        "scenario.arrivals.events)",
         "tests/test_virtual_lens.py::test_an_event_of_the_very_instant_of_a_polls_arrival_is_found",
     ),
     Mutation(

@@ -27,7 +27,13 @@ def conditions_of(scenario: Scenario) -> Conditions:
 def subscribe_all(
     scenario: Scenario, approach: Approach, clock: Clock, network: Network, ledger: Ledger, source_url: str
 ) -> tuple[list[Consumer], set[str]]:
-    """The scenario's consumers, whose set-up has been started, and the names of those that have not finished it."""
+    """The scenario's consumers, whose set-up has been started, and the names of those that have not finished it.
+
+    The ledger is given the events that the consumers should receive.
+    """
+    for event in scenario.arrivals.events:
+        if approach.wants(event.type):
+            ledger.happened(event.id, event.occurred_at)
     names = [f"consumer-{number}" for number in range(1, scenario.consumers + 1)]
     consumers = [Consumer(name, source_url, clock, network, ledger) for name in names]
     busy = set(names)
@@ -45,18 +51,11 @@ def subscribe_all(
     return consumers, busy
 
 
-def emit_all(
-    source: EventSource,
-    events: Iterable[Event],
-    happened: Callable[[Event], object] | None = None,
-    stored: Callable[[Event], object] | None = None,
-) -> None:
+def emit_all(source: EventSource, events: Iterable[Event], stored: Callable[[Event], object] | None = None) -> None:
     """The emitter: puts each event into the source's store when it occurs, without an exchange or a delay."""
     clock = source.clock
     for event in events:
         clock.sleep_until(event.occurred_at)
-        if happened:
-            happened(event)
         source.emit(event.type, event.data, event.id, timestamp(clock.epoch + event.occurred_at))
         if stored:
             stored(event)

@@ -78,7 +78,7 @@ class SourceServer:
         def stored(event: Event) -> None:
             self.emit_lags.append(self.clock.now() - event.occurred_at)
 
-        self.clock.spawn(emit_all, self.source, self._events, None, stored)
+        self.clock.spawn(emit_all, self.source, self._events, stored)
 
     def pending(self) -> int:
         """Number of pending deliveries and of events still to come. Raises what a task raised."""

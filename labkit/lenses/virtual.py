@@ -6,7 +6,6 @@ from contextlib import closing
 from labkit.approaches import Approach
 from labkit.arrivals import EARLIEST
 from labkit.clock import VirtualClock
-from labkit.event import Event
 from labkit.ledger import Ledger
 from labkit.lenses.base import check_approach
 from labkit.lenses.lifecycle import conditions_of, drain_limit, emit_all, is_settled, not_settled, subscribe_all
@@ -45,11 +44,7 @@ class VirtualLens:
             if busy:
                 raise RuntimeError(f"set-up of {approach.label} was not done by t = 0")
 
-            def happened(event: Event) -> None:
-                if approach.wants(event.type):
-                    ledger.happened(event.id, event.occurred_at)
-
-            clock.spawn(emit_all, source, scenario.arrivals.events, happened, urgent=True)
+            clock.spawn(emit_all, source, scenario.arrivals.events, urgent=True)
             for consumer in consumers:
                 clock.spawn(approach.run, consumer)
             clock.run(until=scenario.duration)
