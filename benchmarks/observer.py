@@ -50,7 +50,7 @@ def show(name: str, result: Result) -> None:
     assert machine is not None
     figures = (
         f"median latency {row['latency']['p50'] * 1e3:7.2f} ms",
-        f"emitter's slip {machine.emit_lag_mean * 1e3:5.2f} ms",
+        f"emit lag {machine.emit_lag_mean * 1e3:5.2f} ms",
         f"CPU-seconds: source {machine.source_cpu:.2f}, consumers {machine.consumer_cpu:.2f}",
     )
     print(f"{name:<34}", "   ".join(figures))

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, as_completed
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from labkit.approaches import Approach
@@ -62,13 +63,13 @@ class RunError(RuntimeError):
     """Some runs failed. `failures` and `results` map each job's place, from 0, to its failure or its result."""
 
     def __init__(self, failures: Mapping[int, tuple[Job, BaseException]], results: Mapping[int, Result]) -> None:
-        (scenario, approach), error = next(iter(failures.values()))
+        (scenario, approach), error = failures[min(failures)]
         others = f"; {len(failures) - 1} more failed" if len(failures) > 1 else ""
         super().__init__(
             f"{approach.label} in {scenario.title()} failed: {type(error).__name__}: {error}{others};"
             f" {len(results)} finished: they are in the error's `results`"
         )
-        self.failures, self.results = dict(failures), dict(results)
+        self.failures, self.results = dict(sorted(failures.items())), dict(sorted(results.items()))
 
 
 def compare(
@@ -138,18 +139,9 @@ def sweep(
     lens = _lens(lens)
     whole("repeats", repeats, 1)
     _check(lens, scenarios, approaches, executor)
-    names = [
-        {"scenario": number, "label": approach.label, "repeat": repeat}
-        for number in range(len(scenarios))
-        for approach in approaches
-        for repeat in range(repeats)
-    ]
-    jobs = [
-        (scenario.repeated(repeat), approach.repeated(repeat))
-        for scenario in scenarios
-        for approach in approaches
-        for repeat in range(repeats)
-    ]
+    places = list(product(range(len(scenarios)), approaches, range(repeats)))
+    names = [{"scenario": number, "label": approach.label, "repeat": repeat} for number, approach, repeat in places]
+    jobs = [(scenarios[number].repeated(repeat), approach.repeated(repeat)) for number, approach, repeat in places]
     rows: list[dict[str, Any]] = [{}] * len(jobs)
     for number, result in _run_all(lens, jobs, executor, frames=False):
         if isinstance(result, Result):
@@ -186,17 +178,18 @@ def _check(
     lens: Lens, scenarios: Sequence[Scenario], approaches: Sequence[Approach], executor: Executor | None
 ) -> None:
     """Refuse what would fail or never end, before any run starts."""
-    if isinstance(approaches, str) or not isinstance(approaches, Sequence):
-        raise TypeError(f"approaches must be a list, such as [Polling(interval=60)], got {approaches!r:.80}")
+    if not isinstance(scenarios, Sequence) or not all(isinstance(each, Scenario) for each in scenarios):
+        raise TypeError(f"scenarios must be a list, such as [Scenario(earthquakes())], got {scenarios!r:.80}")
+    if not isinstance(approaches, Sequence) or not all(isinstance(each, Approach) for each in approaches):
+        raise TypeError(f"approaches must be a list of objects, such as [Webhook()], got {approaches!r:.80}")
     if not approaches:
         raise ValueError("at least one approach is needed, such as Polling(interval=60)")
     if executor is not None and not lens.parallel:
         raise ValueError(f"the {lens.name} lens runs its approaches one after another: leave the executor out")
-    for approach in approaches:
-        if not isinstance(approach, Approach):
-            raise TypeError(f"each approach must be an object, such as Webhook(), got {approach!r:.80}")
-        for scenario in scenarios:
-            lens.check(scenario, approach)
+    if not isinstance(executor, Executor | None):
+        raise TypeError(f"executor must be an Executor, such as ThreadPoolExecutor(2), got {executor!r:.80}")
+    for scenario, approach in product(scenarios, approaches):
+        lens.check(scenario, approach)
 
 
 def _run_all(

@@ -57,8 +57,8 @@ MUTATIONS = (
     Mutation(
         "an event is visible only strictly after its instant",
         "labkit/lenses/virtual.py",
-        "happened, urgent=True)",
-        "happened)",
+        "scenario.arrivals.events, urgent=True)",
+        "scenario.arrivals.events)",
         "tests/test_virtual_lens.py::test_an_event_of_the_very_instant_of_a_polls_arrival_is_found",
     ),
     Mutation(
@@ -472,7 +472,7 @@ MUTATIONS = (
         "labkit/network/memory.py",
         "due = self._last = max(self._last, self.clock.nanoseconds + nanoseconds(self.delay + self._leg()))",
         "due = self.clock.nanoseconds + nanoseconds(self.delay + self._leg())",
-        "tests/test_each_fault.py::test_a_stream_stays_in_order_and_deliveries_need_not",
+        "tests/test_each_fault.py::test_a_chunk_is_as_late_as_the_one_before_it_or_later",
     ),
     Mutation(
         "each request pays for a handshake",

@@ -1,5 +1,6 @@
 """What approaches declare: one table of every default, and what is refused."""
 
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -7,7 +8,19 @@ from typing import ClassVar
 import pytest
 
 import labkit
-from labkit import APPROACHES, Approach, LongPolling, OnDemand, Polling, Webhook
+from labkit import (
+    APPROACHES,
+    Approach,
+    FakeStream,
+    LongPolling,
+    OnDemand,
+    Polling,
+    Scenario,
+    VirtualLens,
+    Webhook,
+    earthquakes,
+)  # fmt: skip
+from labkit.wire import HEARTBEAT, SHORTEST_LOOK
 
 DEFAULTS = {
     "polling": {
@@ -29,7 +42,8 @@ DEFAULTS = {
     "on_demand": {"interval": 600, "ttl": 0, "seed": 0, "act": False},
     "relay": {"interval": 10},
 }  # fmt: skip
-IDLE = {"aimd": 3600, "halve_double": 3600, "long_polling": 25, "hybrid": 3600, "polling": 60, "on_demand": 600}
+IDLE = {"aimd": 3600, "halve_double": 3600, "long_polling": 25, "hybrid": 3600, "polling": 60, "on_demand": 600,
+        "fake_stream": math.inf}  # fmt: skip
 
 
 def test_every_approach_has_these_defaults():
@@ -37,16 +51,29 @@ def test_every_approach_has_these_defaults():
 
 
 def test_every_approach_is_public_and_described():
-    page = (Path(labkit.__file__).parents[1] / "docs" / "approaches.md").read_text()
     for name, approach in APPROACHES.items():
         assert getattr(labkit, approach.__name__) is approach
-        assert f"| `{name}` |" in page, f"describe {name} in docs/approaches.md"
+        check_described(name)
+
+
+def check_described(name):
+    page = (Path(labkit.__file__).parents[1] / "docs" / "approaches.md").read_text()
+    assert f"| `{name}` |" in page, f"describe {name} in docs/approaches.md"
 
 
 def test_the_pause_between_two_requests_while_nothing_happens_is_that_of_the_parameters():
     for name, approach in APPROACHES.items():
         assert approach().idle_interval == IDLE.get(name, DEFAULTS.get(name, {}).get("interval", float("inf"))), name
     assert LongPolling(wait=20, pause=5).idle_interval == 25
+
+
+def test_a_fake_stream_sends_one_request_however_often_its_source_looks():
+    """So a week of it is no more requests than the limit, and its interval is what the source allows."""
+    VirtualLens().check(Scenario(earthquakes()), FakeStream(interval=0.05))
+    for interval in (SHORTEST_LOOK, HEARTBEAT):
+        assert FakeStream(interval=interval).interval == interval
+    with pytest.raises(ValueError, match="interval must be from 0.001 to 15 seconds, got 16"):
+        FakeStream(interval=16)
 
 
 def test_a_label_has_the_interval_and_what_is_set_otherwise_than_by_default():

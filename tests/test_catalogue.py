@@ -2,15 +2,31 @@
 
 import gettext as translations
 import re
+from dataclasses import replace
 
 import pandas as pd
 import pytest
 from matplotlib.text import Text
 
-from labkit import APPROACHES, Polling, Scenario, Webhook, catalogue, compare, earthquakes, plots
+from labkit import (
+    APPROACHES,
+    LongPolling,
+    OnDemand,
+    Polling,
+    Scenario,
+    Status,
+    Stream,
+    Thin,
+    Webhook,
+    catalogue,
+    compare,
+    earthquakes,
+    plots,
+)
 from labkit.catalogue import gettext, ngettext
 from labkit.course import Disqualified, traces
-from labkit.course.check import Incorrect, NotAttempted, check, check_at_most, checking
+from labkit.course.check import Incorrect, NotAttempted, call, check, check_at_most, check_call, checking
+from labkit.course.hints import HINTS, hint
 from labkit.course.strategy import run_strategy
 from labkit.plots.contest import NAMES
 from labkit.plots.contest import contest as contest_picture
@@ -56,48 +72,55 @@ def english(figure):
 
 
 def staircases(comparison):
-    return plots.staircases({result.label: result.receipts for result in comparison}, 0, 3600)
+    return plots.staircases(comparison)
 
 
 def swim_lanes(comparison):
-    exchanges = {result.label: result.exchanges for result in comparison}
-    return plots.swim_lanes(comparison[0].receipts, exchanges, 0, 600)
+    fault = Status(status=500, kinds=("delivery",), attempts=(1, 2, 3, 4, 5))
+    broken = replace(comparison.scenario, faults=(fault,), consumers=2)
+    approaches = [LongPolling(), Thin(), Stream(), OnDemand(interval=60, act=True), Webhook()]
+    return plots.swim_lanes([*comparison, *compare(broken, approaches)])
+
+
+def timeline(comparison):
+    return plots.timeline([1.0], {"ю": [(2.0, 2.1, True)]}, {"ю": [(1.0, 1.1)]})
 
 
 def frontier(comparison):
-    theory = pd.DataFrame(
-        {"approach": ["polling"], "label": ["polling"], "requests_per_hour": [12.0], "mean_latency": [150.0]}
-    )
-    late = comparison.table().assign(lost=1)
-    return plots.frontier(late, 7200, 0.02, theory, comparison.scenario.title(), limit=60)
+    return plots.frontier(comparison, rejected={"polling": "ю"}, limit=60)
 
 
 def of_results(comparison):
     return comparison.plot()
 
 
+def latencies(comparison):
+    silent = replace(comparison.scenario, faults=(Status(status=410, kinds=("delivery",)),))
+    return plots.latencies([*comparison, *compare(silent, [Webhook()])])
+
+
+def request_bars(comparison):
+    return plots.request_bars([*comparison, *compare(comparison.scenario, [OnDemand(interval=600, act=True)])])
+
+
+def intervals(comparison):
+    return plots.intervals(comparison[0])
+
+
+def phase(comparison):
+    return plots.phase([comparison[0], *compare(comparison.scenario, [Polling(interval=300, fixed="rate")])])
+
+
+def inspection(comparison):
+    return plots.inspection([10, 90])
+
+
 def price(comparison):
     return plots.price(60, 354)
 
 
-def balance(comparison):
-    rows = [
-        {"approach": name, "events_per_hour": rate, "requests_per_hour": cost, "mean_latency": late}
-        for name, late in (("polling", 30.0), ("webhook", 0.02))
-        for rate, cost in ((10.0, 60.0 if name == "polling" else 10.0), (100.0, 60.0 if name == "polling" else 100.0))
-    ]
-    return plots.balance(pd.DataFrame(rows), 10.0)
-
-
 def crossover(comparison):
-    loads = [0.5, 1.0, 2.0]
-    rows = [
-        {"approach": name, "load": load, "requests_per_event": cost, "requests_se": 0.1, "bytes_per_event": 400 * cost,
-         "bytes_se": 1.0}
-        for name, costs in (("polling", (2, 1, 0.5)), ("webhook", (1, 1, 1)))
-        for load, cost in zip(loads, costs, strict=True)
-    ]  # fmt: skip
-    return plots.crossover(pd.DataFrame(rows), events=100)
+    return plots.crossover(comparison)
 
 
 def contest(comparison):
@@ -110,7 +133,10 @@ def contest(comparison):
     return contest_picture(pd.DataFrame(rows))
 
 
-PICTURES = [staircases, swim_lanes, frontier, of_results, crossover, price, balance, contest]
+PICTURES = [
+    staircases, swim_lanes, timeline, frontier, of_results, crossover, latencies, request_bars, intervals, phase,
+    inspection, price, contest,
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("picture", PICTURES, ids=lambda picture: picture.__name__)
@@ -128,17 +154,27 @@ def untouched():
     raise NotImplementedError
 
 
+def ю(value=None):
+    return value + 1 if value else value
+
+
 def test_no_english_is_left_in_a_verdict(made_up, capsys):
     """Neither in what is wrong, nor in what is right, nor in what is not there yet."""
     said = []
-    for answer in (lambda: check("ю", 1, 2.5, within=0.1, hint="ю"), lambda: check_at_most("ю", 7, 5), untouched):
+    answers = [lambda: check("ю", 1, 2.5, within=0.1, hint="ю"), lambda: check_at_most("ю", 7, 5), untouched]
+    answers += [lambda: call(ю), lambda: check_call(ю, [7], 9, hint="ю")]
+    for answer in answers:
         with pytest.raises((Incorrect, NotAttempted)) as caught, checking("ю"):
             answer()
         said.append(str(caught.value))
     with checking("ю"):
         pass
+    hint(next(iter(HINTS)))
     said.append(capsys.readouterr().out)
-    assert len(said) == 4
+    with pytest.raises(TypeError) as raised:
+        call(ю, "7", hint="ю")
+    said += raised.value.__notes__
+    assert len(said) == 7
     assert {word for text in said for word in re.findall("[A-Za-z]+", text)} <= {"int"}
 
 

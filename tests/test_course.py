@@ -76,13 +76,13 @@ def test_a_place_that_does_not_exist_is_refused() -> None:
 
 
 def test_every_sentence_of_the_taught_text_has_cells_that_test_it() -> None:
-    for row in contents.told()["sentences"]:
+    for row in contents.course_texts()["sentences"]:
         cells = [COURSE[place[:2]].cell(place[3:]) for place in row["cells"]]
         assert any(cell.cell_type == "code" for cell in cells), f"nothing is run for {row['said']!r}"
 
 
 def test_the_page_lists_every_walkthrough_and_every_word_once() -> None:
-    page, words = PAGES["index.ipynb"], [word["word"] for word in contents.told()["words"]]
+    page, words = PAGES["index.ipynb"], [word["word"] for word in contents.course_texts()["words"]]
     assert len(words) == len(set(words))
     assert all(f"| **{word}** |" in page for word in words)
     assert all(f"[{each.title}]({each.path.name})" in page for each in COURSE.values())
@@ -216,7 +216,7 @@ def test_a_prediction_ends_at_the_next_text_and_marks_are_written_once(monkeypat
              text("said", "**Seven** it is."), code("after", "9", tags=["hide-output", "hide-input"]),
              code("checks", "10", jupyter={"source_hidden": True}), text("exercises", "**Which?**")]  # fmt: skip
     monkeypatch.setitem(vars(each), "notebook", nbformat.v4.new_notebook(cells=cells))
-    monkeypatch.setattr(contents, "told", lambda: {"paths": [], "answered_later": {}})
+    monkeypatch.setattr(contents, "course_texts", lambda: {"paths": [], "answered_later": {}})
     once = contents.linked(each, COURSE)
     found = {cell.id: cell.metadata["tags"] for cell in once.cells if "tags" in cell.metadata}
     assert found == {"answer": ["hide-output"], "picture": ["interactive", "hide-output"], "checks": ["hide-input"]}
@@ -314,7 +314,7 @@ def test_a_number_that_no_cell_has_is_noticed(said: str, missing: list[str]) -> 
     assert without_a_cell(notebook) == {("text", number) for number in missing}
 
 
-@pytest.mark.parametrize("path", contents.told()["paths"], ids=lambda path: path["tag"])
+@pytest.mark.parametrize("path", contents.course_texts()["paths"], ids=lambda path: path["tag"])
 def test_a_path_takes_the_time_that_it_says_and_its_cells_have_its_tag(path: dict[str, Any]) -> None:
     steps = path["steps"]
     assert f"{sum(step['minutes'] for step in steps)} minutes" in path["title"]
@@ -348,7 +348,7 @@ def missing_names(sources: list[str]) -> set[str]:
     return missing
 
 
-@pytest.mark.parametrize("path", contents.told()["paths"], ids=lambda path: path["tag"])
+@pytest.mark.parametrize("path", contents.course_texts()["paths"], ids=lambda path: path["tag"])
 @pytest.mark.parametrize("number", NUMBERS)
 def test_the_cells_of_a_path_need_no_other_cell(number: str, path: dict[str, Any]) -> None:
     ids = [id for step in path["steps"] if step["notebook"] == number for id in step["cells"]]

@@ -746,7 +746,7 @@ def test_an_attempt_that_outlives_its_lease_is_sent_again_and_never_undone() -> 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(25))
-def test_whatever_happens_each_event_is_delivered_pending_or_dead_and_at_rest_none_is_pending(seed: int) -> None:
+def test_whatever_happens_each_event_is_delivered_pending_or_dead_and_once_settled_none_is_pending(seed: int) -> None:
     chance = random.Random(seed)
     statuses = [200, 200, 204, 500, 503, 429, 302, 404, 0] + [422] * (seed % 2) + [410] * (seed % 5 == 0)
     with world((5, 30, 60), 0.020, seed, jitter=0.2, in_flight=chance.choice((1, 3, 100))) as it:

@@ -40,12 +40,14 @@ from labkit import (
     Status,
     Stream,
     Thin,
+    VirtualClock,
     VirtualLens,
     Webhook,
 )
 from labkit.cli.named import parse_named
 from labkit.lenses.scaling import scaled
 from labkit.network.http1 import head_size, request_size
+from labkit.network.memory import Pipe
 
 SECOND = {"attempts": (1,), "events": ("evt_2",)}
 """The first attempt of the event of 20 s."""
@@ -307,6 +309,16 @@ def test_a_stream_stays_in_order_and_deliveries_need_not():
     assert streamed == sorted(streamed)
     delivered = received(run(Webhook(), Delay(mean=1.0), instants=instants))
     assert delivered != sorted(delivered)
+
+
+def test_a_chunk_is_as_late_as_the_one_before_it_or_later():
+    clock, arrived = VirtualClock(), []
+    pipe = Pipe(clock, 0.0, iter([3.0, 4.0, 1.0]).__next__)
+    for chunk in "abc":
+        pipe.put(chunk, 1)
+    while len(arrived) < 3:
+        arrived += [(clock.now(), chunk) for _, chunk, _ in pipe.get(None)]
+    assert arrived == [(3, "a"), (4, "b"), (4, "c")]
 
 
 def test_a_delay_holds_in_its_window_and_on_a_stream_for_what_is_sent_in_it():

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from loky import get_reusable_executor
 from pandas.testing import assert_frame_equal
+from test_approaches import check_described
 
 import labkit.approaches
 from labkit import (
@@ -79,8 +80,8 @@ def test_a_toy_lens_works_in_a_comparison_its_picture_and_its_table():
     assert [row["requests"] for row in results.rows()] == [events, events]
     assert {row["lens"] for row in results.rows()} == {"toy"}
     assert results.table().latency_mean.tolist() == [1.0, 1.0]
-    assert "is 1 s late" in results.plot().sentence
-    lanes = plots.swim_lanes(results[0].receipts, {results[0].label: results[0].exchanges}, 0, 600)
+    assert ", 1 s late" in results.plot().sentence
+    lanes = plots.swim_lanes(results[0], 0, 600)
     assert "events occurred" in lanes.sentence
 
 
@@ -145,7 +146,7 @@ class Newcomer(Polling):
 
     name: ClassVar[str] = "newcomer"
     lenses: ClassVar[tuple[str, ...]] = ("virtual",)
-    style: ClassVar[Style] = Style("#123456", "s", "//", role="the newcomer")
+    style: ClassVar[Style] = Style("#123456", "s", "//")
 
 
 def test_an_approach_that_is_in_the_table_of_approaches_is_everywhere(monkeypatch, capsys):
@@ -158,22 +159,45 @@ def test_an_approach_that_is_in_the_table_of_approaches_is_everywhere(monkeypatc
     assert json.loads(capsys.readouterr().out)["results"][0]["approach"] == "newcomer"
     results = compare(HOUR, [Newcomer(interval=600), Webhook()])
     assert results.table().index.tolist() == ["newcomer interval=600", "webhook"]
-    assert "newcomer interval=600 at 6 an hour" in results.plot().sentence
+    assert "newcomer interval=600: 6 per hour" in results.plot().sentence
     assert plots.style("newcomer interval=600") == Newcomer.style
-    picture = plots.swim_lanes(results[0].receipts, {results[0].label: results[0].exchanges}, 0, 600)
-    assert any("the newcomer" in label.get_text() for label in picture.drawing.axes[0].get_yticklabels())
+    picture = plots.swim_lanes(results[0], 0, 600)
+    assert any(label.get_text() == "newcomer\ninterval=600" for label in picture.drawing.axes[0].get_yticklabels())
     with pytest.raises(ValueError, match="newcomer is for the virtual lens, got 'real'"):
         compare(HOUR, [Newcomer()], lens=RealLens(speed=60), delay=None)
     with pytest.raises(ValueError, match=r"newcomer interval=1e-06 would send 3,600,000,000 requests"):
         compare(HOUR, [Newcomer(interval=1e-6)])
 
 
+def test_such_an_approach_is_on_the_terminal_and_in_the_other_pictures_and_missed_on_the_page(
+    monkeypatch, capsys, tmp_path
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(labkit.approaches.APPROACHES, "newcomer", Newcomer)
+    main(["compare", "--duration", "3600", "--approach", "newcomer:interval=600"])
+    assert "newcomer interval=600 │" in capsys.readouterr().out
+    results = compare(HOUR, [Newcomer(interval=600), Webhook()])
+    assert "newcomer interval=600" in plots.staircases(results).sentence
+    assert "newcomer" in plots.crossover([*compare(HOUR, [Polling()]), *results]).sentence
+    with pytest.raises(AssertionError, match=r"describe newcomer in docs/approaches.md"):
+        check_described("newcomer")
+
+
 def test_what_is_no_approach_is_refused():
     for wrong in (Webhook, "webhook", object()):
-        with pytest.raises(TypeError, match="each approach must be an object, such as Webhook"):
+        with pytest.raises(TypeError, match=r"approaches must be a list of objects, such as \[Webhook\(\)\], got \["):
             compare(HOUR, [wrong])
-    with pytest.raises(TypeError, match="approaches must be a list"):
+    with pytest.raises(TypeError, match="approaches must be a list of objects, .* got Webhook"):
         compare(HOUR, Webhook())
+
+
+def test_what_is_no_scenario_and_what_is_no_executor_is_refused():
+    for wrong in (HOUR, [HOUR.arrivals], "HOUR", (HOUR for _ in range(1))):
+        with pytest.raises(TypeError, match=r"scenarios must be a list, such as \[Scenario\(earthquakes\(\)\)\], got"):
+            sweep(wrong, [Polling()])
+    for wrong in (2, ThreadPoolExecutor):
+        with pytest.raises(TypeError, match=r"executor must be an Executor, such as ThreadPoolExecutor\(2\), got"):
+            compare(HOUR, [Polling()], executor=wrong)
 
 
 # executors --------------------------------------------------------------------------------------
@@ -230,6 +254,15 @@ def test_a_run_that_fails_is_named_with_its_scenario_and_the_others_are_there(ex
     assert isinstance(caught.value.__cause__, ZeroDivisionError)
     assert [caught.value.results[number].label for number in (0, 2)] == ["polling interval=60", "webhook"]
     assert sorted(result.approach.name for result in done) == ["polling", "webhook"]
+
+
+def test_failures_are_in_the_order_of_the_jobs_whichever_failed_first():
+    """And the message is about the first of them, as the cause is."""
+    jobs = {1: ((HOUR, Webhook()), ValueError("soon")), 0: ((HOUR, Polling()), ValueError("late"))}
+    error = RunError(jobs, {3: None, 2: None})
+    assert (list(error.failures), list(error.results)) == ([0, 1], [2, 3])
+    assert str(error).startswith("polling interval=60 in ")
+    assert "ValueError: late; 1 more failed" in str(error)
 
 
 def test_the_only_run_raises_its_own_exception():

@@ -119,7 +119,7 @@ def test_each_receipt_is_of_an_exchange_that_brings_it(name):
 @pytest.mark.parametrize("name", ["polling", "paged"])
 def test_each_receipt_is_the_first_poll_s_that_reached_the_source_after_the_event(name):
     """Exact arithmetic over the measured instants. A poll reaches the source between `sent_at` and `answered_at`, an
-    event its store between `occurred_at` and so much later as the emitter slipped; pages are filled oldest first."""
+    event its store between `occurred_at` and the longest `emit_lag` later; pages are filled oldest first."""
     result = run(name)
     polls, receipts, error = result.exchanges, result.receipts, result.machine.clock_offset_error
     assert (SLIPS[name].mean(), SLIPS[name].max()) == (
@@ -140,6 +140,15 @@ def test_each_receipt_is_the_first_poll_s_that_reached_the_source_after_the_even
         assert first <= exchange <= last
         sure += first == last
     assert sure > len(receipts) / 2
+
+
+@pytest.mark.parametrize("name", ["polling", "paged"])
+def test_each_receipt_is_between_its_poll_s_answer_and_the_next_poll(name):
+    result = run(name)
+    polls, receipts = result.exchanges, result.receipts
+    following = polls.sent_at.shift(-1, fill_value=np.inf)
+    assert (polls.answered_at[receipts.exchange].to_numpy() <= receipts.received_at).all()
+    assert (receipts.received_at < following[receipts.exchange].to_numpy()).all()
 
 
 def test_pollings_mean_is_theorys():
@@ -185,7 +194,7 @@ def test_a_webhook_is_set_up_before_it_begins():
 
 @each
 def test_the_machine_is_reported(name):
-    """One clock for both processes, so the offset is nothing but its error; the slip is what the store takes."""
+    """One clock for both processes, so the offset is nothing but its error; the emit lag is what the store takes."""
     machine = run(name).machine
     assert isinstance(machine, Machine)
     assert 0 < machine.clock_offset_error < 0.005
@@ -247,7 +256,7 @@ def test_another_process_s_exchanges_are_taken_in_by_hand_made_rows():
 
 
 def test_events_that_are_still_to_come_are_pending():
-    """An emitter that is late must not find the run at rest; and its slip is counted once the event is stored."""
+    """An emitter that is late must not find the run settled; and its emit lag is counted once the event is stored."""
     clock = RealClock()
     scenario = Scenario(happening([0.0, clock.now() + 0.3], 1), delay=0.0)
     child = SourceServer(SourceConfig(clock.origin, clock.epoch, scenario, ":memory:", "FULL"))

@@ -9,8 +9,11 @@ import string
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 import httpx
+import nbformat
 import pytest
 import standardwebhooks
 import svix.webhooks
@@ -121,6 +124,55 @@ def test_we_verify_what_other_libraries_sign(
     signed = {"webhook-id": message_id, "webhook-timestamp": str(timestamp), "webhook-signature": signature}
     assert verify(secret_of(key), signed, text.encode(), now=timestamp) == message_id
     assert sign(secret_of(key), message_id, timestamp, text.encode()) == signature
+
+
+# The ten lines of notebook 02
+
+
+def ten_lines() -> dict[str, Any]:
+    """`sign` and `verify` as the cell `sign` of the notebook defines them, by the standard library alone."""
+    course = nbformat.read(Path(__file__).parent.parent / "notebooks" / "02_webhooks.ipynb", as_version=4)
+    (cell,) = (cell for cell in course.cells if cell.id == "sign")
+    names: dict[str, Any] = {"base64": base64, "hmac": hmac}
+    exec(cell.source, names)
+    return names
+
+
+TEN = ten_lines()
+FORGERIES: list[Callable[[dict[str, str], bytes], tuple[dict[str, str], bytes]]] = [
+    lambda sent, body: (sent, body + b" "),
+    lambda sent, body: ({**sent, "Webhook-Id": sent["Webhook-Id"] + "x"}, body),
+    lambda sent, body: ({**sent, "Webhook-Timestamp": str(int(sent["Webhook-Timestamp"]) + 1)}, body),
+    lambda sent, body: ({**sent, "Webhook-Timestamp": "soon"}, body),
+    lambda sent, body: ({**sent, "Webhook-Signature": "v1,é"}, body),
+    lambda sent, body: ({**sent, "Webhook-Signature": sent["Webhook-Signature"][:-1]}, body),
+    lambda sent, body: ({**sent, "Webhook-Signature": ""}, body),
+]
+
+
+@given(keys, ids, timestamps, st.binary())
+def test_the_ten_lines_sign_as_we_do(key: bytes, message_id: str, timestamp: int, body: bytes) -> None:
+    """And they accept what we sign, with several signatures too."""
+    secret, now = secret_of(key), timestamp
+    assert TEN["sign"](secret, message_id, timestamp, body) == sign(secret, message_id, timestamp, body)
+    sent = {name.title(): value for name, value in headers([OTHER, secret], message_id, timestamp, body).items()}
+    assert TEN["verify"](secret, sent, body, now) and TEN["verify"](OTHER, sent, body, now)
+    assert [TEN["verify"](secret, sent, body, now + late) for late in (-301, -300, 300, 301)] == [0, 1, 1, 0]
+
+
+@pytest.mark.parametrize("forge", FORGERIES)
+def test_the_ten_lines_refuse_a_forgery(forge: Callable[..., tuple[dict[str, str], bytes]]) -> None:
+    sent = {name.title(): value for name, value in GOOD.items()}
+    assert TEN["verify"](SECRET, sent, BODY, NOW) and not TEN["verify"](OTHER, sent, BODY, NOW)
+    forged, body = forge(sent, BODY)
+    assert not TEN["verify"](SECRET, forged, body, NOW)
+
+
+def test_the_ten_lines_stop_without_headers_as_the_notebook_says() -> None:
+    """Where ours refuses with its one kind of error."""
+    with pytest.raises(KeyError):
+        TEN["verify"](SECRET, {}, BODY, NOW)
+    assert refusal({}) == "webhook-id must be given once, got 0 of them"
 
 
 # Secrets

@@ -83,7 +83,7 @@ def walkthroughs() -> dict[str, Walkthrough]:
     return {path.name[:2]: Walkthrough(path) for path in sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))}
 
 
-def told() -> dict[str, Any]:
+def course_texts() -> dict[str, Any]:
     """What no notebook says of itself: sentences, paths and words."""
     return tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
 
@@ -167,7 +167,7 @@ def glossary(words: list[dict[str, Any]], course: dict[str, Walkthrough]) -> str
 
 def page(course: dict[str, Walkthrough]) -> NotebookNode:
     """The contents page."""
-    said = told()
+    said = course_texts()
     texts = {"opening": said["opening"].strip(), "contents": contents(course)}
     texts |= {path["tag"]: path_text(path, course) for path in said["paths"]}
     texts |= {"sentences": sentences(said["sentences"], course), "words": glossary(said["words"], course)}
@@ -200,7 +200,7 @@ def asked(cell: NotebookNode) -> list[str]:
 
 def predictions(each: Walkthrough) -> dict[str, list[str]]:
     """The ids of the texts that ask for a prediction, and of the cells of code from each of them to the next text."""
-    later, cells = told()["answered_later"], each.notebook.cells
+    later, cells = course_texts()["answered_later"], each.notebook.cells
     found = {}
     for place, cell in enumerate(cells):
         if asked(cell):
@@ -214,7 +214,7 @@ def tags(each: Walkthrough) -> dict[str, set[str]]:
     """Each tag that this writes, and the ids of the walkthrough's cells that have it."""
     found = {
         path["tag"]: {id for step in path["steps"] if step["notebook"] == each.number for id in step["cells"]}
-        for path in told()["paths"]
+        for path in course_texts()["paths"]
     }
     answers = {id for ids in predictions(each).values() for id in ids}
     found["hide-output"] = {id for id in answers if each.cell(id).outputs}

@@ -1,6 +1,5 @@
 """Adaptive polling: poll more often after a poll that found an event, less often after an empty one."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -12,8 +11,38 @@ from labkit.approaches.parameters import LONGEST, SHORTEST, idle_seconds, second
 from labkit.checks import number
 
 
+class _Adaptive(Approach):
+    """Polls with an interval that stays between `shortest` and `longest`; the subclass says how it adapts."""
+
+    start: float
+    shortest: float
+    longest: float
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        number("longest", self.longest, "seconds", least=self.shortest, most=LONGEST)
+        number("start", self.start, "seconds", least=self.shortest, most=self.longest)
+
+    def adapted(self, interval: float, found: bool) -> float:
+        """The next interval, before the limits."""
+        raise NotImplementedError
+
+    def run(self, consumer: Consumer) -> None:
+        """Poll until the run ends."""
+        client, cursor, interval = consumer.client("poll"), "", self.start
+        while True:
+            found = False
+            for answer, page in pages(client, cursor):
+                for event in page["events"]:
+                    consumer.receive(event, answer)
+                    found = True
+                cursor = page["next"]
+            interval = min(max(self.adapted(interval, found), self.shortest), self.longest)
+            consumer.pause(interval)
+
+
 @dataclass(frozen=True)
-class Aimd(Approach):
+class Aimd(_Adaptive):
     """Lengthen the interval by `add` seconds after an empty poll, and halve it after one that found an event (AIMD).
 
     The interval stays between `shortest` and `longest`. It settles where add·e^(-λT) = (1 - e^(-λT))·T/2, at about
@@ -28,24 +57,15 @@ class Aimd(Approach):
     shortest: float = seconds(1.0, SHORTEST)
     longest: float = idle_seconds(3600.0)
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check(self.start, self.shortest, self.longest)
-
     def theory(self, rate: float, delay: float) -> theory.ClosedForm:
         return theory.Aimd(rate, delay, self.add, self.shortest, self.longest)
 
-    def run(self, consumer: Consumer) -> None:
-        """Poll until the run ends."""
-
-        def adapt(interval: float, found: bool) -> float:
-            return min(max(interval / 2 if found else interval + self.add, self.shortest), self.longest)
-
-        poll(consumer, self.start, adapt)
+    def adapted(self, interval: float, found: bool) -> float:
+        return interval / 2 if found else interval + self.add
 
 
 @dataclass(frozen=True)
-class HalveDouble(Approach):
+class HalveDouble(_Adaptive):
     """Double the interval after an empty poll, and halve it after one that found an event (MIMD).
 
     Each doubling is undone by a halving, so half of the polls are empty at any rate, as long as the interval reaches
@@ -59,37 +79,8 @@ class HalveDouble(Approach):
     shortest: float = seconds(1.0, SHORTEST)
     longest: float = idle_seconds(3600.0)
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check(self.start, self.shortest, self.longest)
-
     def theory(self, rate: float, delay: float) -> theory.ClosedForm:
         return theory.HalveDouble(rate, delay, self.shortest, self.longest)
 
-    def run(self, consumer: Consumer) -> None:
-        """Poll until the run ends."""
-
-        def adapt(interval: float, found: bool) -> float:
-            return min(max(interval / 2 if found else interval * 2, self.shortest), self.longest)
-
-        poll(consumer, self.start, adapt)
-
-
-def poll(consumer: Consumer, interval: float, adapt: Callable[[float, bool], float]) -> None:
-    """Poll until the run ends; `adapt(interval, found)` is the next interval."""
-    client, cursor = consumer.client("poll"), ""
-    while True:
-        found = False
-        for answer, page in pages(client, cursor):
-            for event in page["events"]:
-                consumer.receive(event, answer)
-                found = True
-            cursor = page["next"]
-        interval = adapt(interval, found)
-        consumer.pause(interval)
-
-
-def check(start: float, shortest: float, longest: float) -> None:
-    number("shortest", shortest, "seconds", least=SHORTEST, most=LONGEST)
-    number("longest", longest, "seconds", least=shortest, most=LONGEST)
-    number("start", start, "seconds", least=shortest, most=longest)
+    def adapted(self, interval: float, found: bool) -> float:
+        return interval / 2 if found else interval * 2

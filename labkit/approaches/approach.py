@@ -19,8 +19,6 @@ class Style:
     colour: str
     marker: Marker
     hatch: str
-    role: str = ""
-    """The name of its lane, if the kinds of its exchanges do not give one: "poller", "receiver"."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +74,8 @@ class Approach:
             return self.label
         values = asdict(self)
         others = [each.name for each in fields(self) if values[each.name] != each.default]
-        said = [f"{name}={_plain(values[name])}" for name in others if f"{{{name}}}" not in text]
+        others = [name for name in others if f"{{{name}}}" not in text]
+        said = [name if values[name] is True else f"{name}={_plain(values[name])}" for name in others]
         times = {each.name: _time(values[each.name]) for each in fields(self) if each.metadata.get("unit") == "s"}
         return ", ".join([gettext(text, **values | times), *said])
 

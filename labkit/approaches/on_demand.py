@@ -24,7 +24,7 @@ class OnDemand(Approach):
 
     name: ClassVar[str] = "on_demand"
     phrase: ClassVar[str] = "on demand, every {interval}"
-    style: ClassVar[Style] = Style("#6E6E6E", "*", "|.", role="on demand")
+    style: ClassVar[Style] = Style("#6E6E6E", "*", "|.")
     interval: float = idle_seconds(600.0)
     ttl: float = seconds(0.0)
     seed: int = 0

@@ -12,7 +12,7 @@ import httpx
 from labkit import theory
 from labkit.approaches.approach import Approach, Style
 from labkit.approaches.consumer import Consumer
-from labkit.approaches.parameters import idle_seconds
+from labkit.approaches.parameters import seconds
 from labkit.wire import HEARTBEAT, SHORTEST_LOOK
 
 
@@ -68,7 +68,7 @@ class FakeStream(Stream):
     name: ClassVar[str] = "fake_stream"
     phrase: ClassVar[str] = "fake stream, {interval}"
     style: ClassVar[Style] = Style("#6A51A3", "H", "*")
-    interval: float = idle_seconds(5.0, SHORTEST_LOOK, HEARTBEAT)
+    interval: float = seconds(5.0, SHORTEST_LOOK, HEARTBEAT)
 
     def theory(self, rate: float, delay: float) -> theory.ClosedForm:
         return theory.FakeStream(rate, self.interval, delay)

@@ -2,7 +2,7 @@
 
 import linecache
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dis import get_instructions
 from inspect import isfunction, unwrap
@@ -12,6 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from traceback import extract_tb, walk_tb
 from types import CodeType, ModuleType
+from typing import Any
 
 import labkit
 from labkit.catalogue import gettext
@@ -89,7 +90,41 @@ def check_at_most(name: str, value: object, most: float, *, hint: str = "") -> N
         raise _incorrect(name, value, gettext("at most {most}", most=_shown(most)), hint)
 
 
-def on_its_own(function: object, *given: str) -> None:
+def call(function: Callable[..., object], *arguments: object, hint: str = "") -> Any:
+    """An answer's value. An exception gets the call as a note. None is refused: it is the value without a `return`.
+
+    >>> call(print, 5)
+    Traceback (most recent call last):
+    ...
+    labkit.course.check.Incorrect: incorrect: print(5) returns None. Hint: `return` the value; `print` only shows it
+    """
+    name = _called(function, arguments)
+    try:
+        value = function(*arguments)
+    except Exception as error:
+        error.add_note(gettext("the call was {call}", call=name) + _advice(hint))
+        raise
+    if value is None:
+        text = "incorrect: {call} returns None. Hint: `return` the value; `print` only shows it"
+        raise Incorrect(gettext(text, call=name))
+    return value
+
+
+def check_call(
+    function: Callable[..., object], arguments: Sequence[object], expected: object, *, within: float = 0, hint: str = ""
+) -> None:
+    """Call an answer, and check its value as `check` does.
+
+    >>> check_call(max, (60, 300), 60, hint="the shorter interval")
+    Traceback (most recent call last):
+    ...
+    labkit.course.check.Incorrect: incorrect: max(60, 300) is 300 (int), expected 60. Hint: the shorter interval
+    """
+    name = _called(function, arguments)
+    check(name, call(function, *arguments, hint=hint), expected, within=within, hint=hint)
+
+
+def on_its_own(function: object, *given: str, hint: str = "") -> None:
     """Raise Incorrect if the cell that defines the function uses labkit, or one of the names in `given`.
 
     It reads the names in the cell's code, and so does not find a hidden import (`__import__("lab" + "kit")`).
@@ -97,7 +132,7 @@ def on_its_own(function: object, *given: str) -> None:
     code, source = _cell(function)
     if used := _names(compile(source, code.co_filename, "exec")) & {*LAB, *given}:
         text = "incorrect: the cell of {name} uses {used}. Write it without; to try things out, use another cell"
-        raise Incorrect(gettext(text, name=code.co_name, used=", ".join(sorted(used))))
+        raise Incorrect(gettext(text, name=code.co_name, used=", ".join(sorted(used))) + _advice(hint))
 
 
 @contextmanager
@@ -137,10 +172,17 @@ def _names(code: CodeType) -> set[str]:
     return {str(step.argval).split(".")[0] for step in steps}.union(*inner)
 
 
+def _called(function: Callable[..., object], arguments: Sequence[object]) -> str:
+    return f"{function.__name__}({', '.join(map(repr, arguments))})"
+
+
+def _advice(hint: str) -> str:
+    return gettext(". Hint: {hint}", hint=hint) if hint else ""
+
+
 def _incorrect(name: str, value: object, expected: str, hint: str) -> Incorrect:
     got = {"name": name, "value": _shown(value), "type": type(value).__name__, "expected": expected}
-    advice = gettext(". Hint: {hint}", hint=hint) if hint else ""
-    return Incorrect(gettext("incorrect: {name} is {value} ({type}), expected {expected}", **got) + advice)
+    return Incorrect(gettext("incorrect: {name} is {value} ({type}), expected {expected}", **got) + _advice(hint))
 
 
 def _raised(name: str, error: BaseException) -> Incorrect:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -101,8 +102,9 @@ def _run_here(function: Callable[..., object], trace: ContestTrace) -> Outcome:
         raise
 
 
-def baselines(trace: ContestTrace) -> list[Outcome]:
+@lru_cache(maxsize=64)  # four seeds' traces: a check is run again and again
+def baselines(trace: ContestTrace) -> tuple[Outcome, ...]:
     """The outcomes of the three rules and of the optimum on a trace."""
     baseline = {"fixed": rules.fixed(trace), "aimd": rules.aimd, "halve_double": rules.halve_double}
     outcomes = [simulate(trace, poll_handler(rule, trace.tau), name) for name, rule in baseline.items()]
-    return [*outcomes, outcome(trace, optimum(trace.events, trace.horizon, round(trace.tau * NANO)), "optimal")]
+    return (*outcomes, outcome(trace, optimum(trace.events, trace.horizon, round(trace.tau * NANO)), "optimal"))

@@ -27,7 +27,13 @@ def conditions_of(scenario: Scenario) -> Conditions:
 def subscribe_all(
     scenario: Scenario, approach: Approach, clock: Clock, network: Network, ledger: Ledger, source_url: str
 ) -> tuple[list[Consumer], set[str]]:
-    """The scenario's consumers, whose set-up has been started, and the names of those that have not finished it."""
+    """The scenario's consumers, whose set-up has been started, and the names of those that have not finished it.
+
+    The ledger is given the events that the consumers should receive.
+    """
+    for event in scenario.arrivals.events:
+        if approach.wants(event.type):
+            ledger.happened(event.id, event.occurred_at)
     names = [f"consumer-{number}" for number in range(1, scenario.consumers + 1)]
     consumers = [Consumer(name, source_url, clock, network, ledger) for name in names]
     busy = set(names)
@@ -46,11 +52,7 @@ def subscribe_all(
 
 
 def emit_all(
-    source: EventSource,
-    events: Iterable[Event],
-    stored: Callable[[Event], object],
-    lag: Callable[[Event], float],
-    happened: Callable[[Event], object] | None = None,
+    source: EventSource, events: Iterable[Event], stored: Callable[[Event], object], lag: Callable[[Event], float]
 ) -> None:
     """The emitter: puts each event into the source's store when it occurs, without an exchange or a delay.
 
@@ -64,8 +66,6 @@ def emit_all(
 
     for event in events:
         clock.sleep_until(event.occurred_at)
-        if happened:
-            happened(event)
         if seconds := lag(event):
             clock.spawn(store, event, after=seconds, urgent=True)
         else:

@@ -84,9 +84,6 @@ class RealLens:
         self.check(scenario, approach)
         scenario, approach = scaled(scenario, approach, self.speed)
         ledger, own_cpu = Ledger(), sum(os.times()[:2])
-        for event in scenario.arrivals.events:
-            if approach.wants(event.type):
-                ledger.happened(event.id, event.occurred_at)
         with (
             TemporaryDirectory(prefix="labkit-", ignore_cleanup_errors=True) as folder,
             SourceProcess(folder) as process,

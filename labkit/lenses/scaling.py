@@ -1,6 +1,7 @@
 """A scenario made faster: times are divided by `speed`, so λT stays. Where that is not possible, it is refused."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import fields, replace
 from typing import TypeVar
 
@@ -30,7 +31,13 @@ def scaled(scenario: Scenario, approach: Approach, speed: float) -> tuple[Scenar
                 f"{approach.name}.{field.name} does not say whether it is a time, which speed {speed:g} would divide:"
                 " declare it with labkit.approaches.parameters.seconds"
             )
-    _check(scenario, approach, speed)
+    if (scenario.rate_limit.poll_interval / speed) % 1:
+        raise ValueError(
+            "poll_interval / speed must be whole seconds, which is what X-Poll-Interval can say,"
+            f" got {scenario.rate_limit.poll_interval:g} / {speed:g}"
+        )
+    for time in _undivided(scenario, approach):
+        raise ValueError(f"{time}, which speed {speed:g} does not divide: use the virtual lens, or speed 1")
     arrivals = scenario.arrivals
     duration = arrivals.duration / speed
     last = math.nextafter(duration, 0)  # the horizon is half-open, and rounding must not reach it
@@ -57,36 +64,19 @@ def scaled(scenario: Scenario, approach: Approach, speed: float) -> tuple[Scenar
 
 def _divided(record: Record, speed: float) -> Record:
     """A record with its fields in seconds divided by `speed`."""
-    times = {
-        field.name: getattr(record, field.name) / speed for field in fields(record) if field.metadata.get("unit") == "s"
-    }
-    return replace(record, **times)
+    times = [field.name for field in fields(record) if field.metadata.get("unit") == "s"]
+    return replace(record, **{name: getattr(record, name) / speed for name in times})
 
 
-def _check(scenario: Scenario, approach: Approach, speed: float) -> None:
-    """Refuse a scenario in which a time that cannot be divided would matter."""
-    limit, remedy = scenario.rate_limit, "use the virtual lens, or speed 1"
-    if (limit.poll_interval / speed) % 1:
-        raise ValueError(
-            f"poll_interval / speed must be whole seconds, which is what X-Poll-Interval can say,"
-            f" got {limit.poll_interval:g} / {speed:g}"
-        )
-    if limit.requests:
-        raise ValueError(
-            f"a rate limit's Retry-After is in whole seconds, which speed {speed:g} does not divide: {remedy}"
-        )
+def _undivided(scenario: Scenario, approach: Approach) -> Iterator[str]:
+    """The times that would matter in a scenario and that speed cannot divide."""
+    if scenario.rate_limit.requests:
+        yield "a rate limit's Retry-After is in whole seconds"
     for fault in scenario.faults:
+        hits_clients = set(fault.kinds) != {"delivery"}
         if fault.whole_seconds:
-            raise ValueError(
-                f"{fault.name}: Retry-After is in whole seconds, which speed {speed:g} does not divide: {remedy}"
-            )
-        if fault.holds >= TIMEOUT and set(fault.kinds) != {"delivery"}:
-            raise ValueError(
-                f"{fault.name}: a client waits {TIMEOUT:g} s for an answer, which speed {speed:g} does not divide:"
-                f" {remedy}, or limit it to deliveries (its kinds)"
-            )
-        if fault.fails and approach.reconnect_pause and set(fault.kinds) != {"delivery"}:
-            raise ValueError(
-                f"{fault.name}: after a failure {approach.name} pauses for {approach.reconnect_pause:g} s, which speed"
-                f" {speed:g} does not divide: {remedy}"
-            )
+            yield f"{fault.name}: Retry-After is in whole seconds"
+        if fault.holds >= TIMEOUT and hits_clients:
+            yield f"{fault.name}: a client waits {TIMEOUT:g} s for an answer"
+        if fault.fails and approach.reconnect_pause and hits_clients:
+            yield f"{fault.name}: after a failure {approach.name} pauses for {approach.reconnect_pause:g} s"

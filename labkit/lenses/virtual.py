@@ -45,13 +45,8 @@ class VirtualLens:
             if busy:
                 raise RuntimeError(f"set-up of {approach.label} was not done by t = 0")
 
-            def happened(event: Event) -> None:
-                if approach.wants(event.type):
-                    ledger.happened(event.id, event.occurred_at)
-
             events, stored = scenario.arrivals.events, list[Event]()
-            lag = network.conditions.commit_lag
-            clock.spawn(emit_all, source, events, stored.append, lag, happened, urgent=True)
+            clock.spawn(emit_all, source, events, stored.append, network.conditions.commit_lag, urgent=True)
             for consumer in consumers:
                 clock.spawn(approach.run, consumer)
             clock.run(until=scenario.duration)

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 
+from labkit.approaches import Approach
 from labkit.result import Result
+from labkit.theory import ClosedForm
 
 Results = Result | Sequence[Result] | Iterable[Result]
 """One result or several; a Comparison is a sequence of them."""
@@ -34,3 +36,11 @@ def chosen(results: Sequence[Result], show: Iterable[str] | None, what: str = "s
         labels = ", ".join(dict.fromkeys(repr(result.label) for result in results))
         raise ValueError(f"{what} must name results, of {labels}; got {', '.join(map(repr, unknown))}")
     return [result for result in results if set(names_of(result)) & set(wanted)]
+
+
+def theory_of(approach: Approach, rate: float, delay: float) -> ClosedForm | None:
+    """The approach's closed form; None if it declares none, or if these values are outside of its limits."""
+    try:
+        return approach.theory(rate, delay)
+    except ValueError:
+        return None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from labkit.approaches import Approach, Polling, Webhook
 from labkit.catalogue import gettext
-from labkit.plots.chosen import Results, as_results, chosen
+from labkit.plots.chosen import Results, as_results, chosen, theory_of
 from labkit.plots.figure import SIZE, Figure, canvas, drawn, key, logarithmic, mark, style_axes
 from labkit.plots.labels import LEADER
 from labkit.plots.words import listed, phrase, short
@@ -92,7 +92,7 @@ def _series(results: Sequence[Result], interval: float) -> list[_Series]:
 
 
 def _rate(result: Result) -> float:
-    """Events per second: the generator's, if the arrivals have one and all events are wanted, so that points scatter."""
+    """Events per second: the generator's if the arrivals have one, so that points scatter; else those measured."""
     scenario = result.scenario
     given = scenario.arrivals.params.get("per_hour")
     if isinstance(given, float) and not result.approach.types:
@@ -146,10 +146,11 @@ def _panel(
         bars = axes.errorbar(x, y, error, color=look.colour, marker=look.marker, markeredgewidth=0.6, capsize=4)
         lines[one.approach] = bars.lines[0]
         loads = np.geomspace(*axes.get_xlim(), 40).tolist()
-        laws = [one.approach.theory(load / interval, one.delay) for load in loads] if unit == "requests" else []
-        curve = [law.requests_per_event for law in laws if law is not None]
-        bars.lines[0].set(markersize=8, markeredgecolor="black", linestyle="none" if any(curve) else ":")
-        if any(curve):
+        laws = [theory_of(one.approach, load / interval, one.delay) for load in loads] if unit == "requests" else []
+        curve = [law.requests_per_event if law else math.nan for law in laws]
+        known = any(cost > 0 for cost in curve)
+        bars.lines[0].set(markersize=8, markeredgecolor="black", linestyle="none" if known else ":")
+        if known:
             axes.plot(loads, curve, color=look.colour, linewidth=2, zorder=1)
     low, high = axes.get_xlim()
     for place, at in enumerate(crossings(*_pair(lines))):
@@ -192,11 +193,12 @@ def _gutter(axes: "Axes", lines: "Mapping[Approach, Line2D]") -> None:
     """Each approach's title to the right of the axes, as high as its last point, but above the title below it."""
     ends = {approach: drawn(line)[-1] for approach, line in lines.items()}
     heights = {one: float(axes.transLimits.transform(axes.transScale.transform(end))[1]) for one, end in ends.items()}
-    free = 0.0
+    free = -0.03
     for one in sorted(heights, key=lambda one: heights[one]):
-        at = (1.03, max(heights[one], free))
         title = fill(one.title, 16)
-        free = at[1] + 0.055 * (1 + title.count("\n"))
+        half = 0.0275 * (1 + title.count("\n"))
+        at = (1.03, max(heights[one], free + half))
+        free = at[1] + half
         text = axes.annotate(title, ends[one], at, textcoords="axes fraction", va="center", arrowprops=LEADER)
         text.set(fontsize=SIZE, parse_math=False)
 

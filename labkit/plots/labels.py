@@ -16,8 +16,9 @@ NEAR = [(12, 0, "left", "center"), (-12, 0, "right", "center"), (0, 12, "center"
 """Places beside a point: points of type to the right and up, and which edge of the text stands there."""
 FAR = [
     (side * right, rise * up, "left" if side > 0 else "right", "center")
+    for rights in ((12, 30), (80, 160))
     for up in range(16, 400, 8)
-    for right in (12, 30)
+    for right in rights
     for side in (1, -1)
     for rise in (1, -1)
 ]

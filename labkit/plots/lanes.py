@@ -136,7 +136,7 @@ class _Lane:
             at = [max(instant, self._left(call) + self.least) for instant in call.brought or (call.answered,)]
             until = end if isnan(call.answered) else max(call.answered, self._left(call) + self.least)
             held.append((self._left(call), until, y + 1, y + 1))
-            (brought if call.brought else empty).extend(instant for instant in at if not isnan(instant))
+            (brought if call.brought else empty).extend(instant for instant in at if instant < end)
         self._shafts(held, 3.0, "-")
         self.held = any(until - sent > 3 * self.least for sent, until, *_ in held)
         self._shafts([(at, at, y + 1, y) for at in brought], 1.1, "-")

@@ -53,7 +53,7 @@ def track_of(result: Result, window: Window) -> Track:
     receipts, exchanges = first_consumer(result)
     title = title_of(result)
     start, end = window.start, window.end
-    brought = receipts[receipts.received_at.between(start, end, inclusive="left")]
+    brought = receipts[receipts.received_at >= start]
     arrived = {number: tuple(sorted(set(rows.received_at))) for number, rows in brought.groupby("exchange")}
     calls, deliveries = [], []
     last: dict[str, float] = {}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from labkit.approaches import Polling, Style
 from labkit.catalogue import gettext
 from labkit.checks import number
-from labkit.plots.chosen import Results, as_results, chosen
+from labkit.plots.chosen import Results, as_results, chosen, theory_of
 from labkit.plots.figure import SIZE, Figure, canvas, drawn, key, logarithmic, mark, style_axes
 from labkit.plots.labels import along, around, place
 from labkit.plots.words import listed, phrase
@@ -77,11 +77,11 @@ def frontier(
     line = _polling_line(axes, several)
     floor = axes.axhline(scenario.delay, color="#777777", linestyle=":", linewidth=2) if scenario.delay > 0 else None
     edge = None if limit is None else _too_late(axes, limit)
-    lines = [*(each for point in marks for each in (point.whisker, point.link)), line, floor, edge]
+    lines = [*(point.whisker for point in marks), line, floor, edge]
     drawing.draw_without_rendering()
     names = _names(axes, marks)
     if floor is not None:
-        _name_floor(axes, scenario.delay, names)
+        _name_floor(axes, scenario.delay, [*((x, y) for x, y, _ in names), *(point.theory for point in marks)])
     taken = [text.get_window_extent() for text in axes.texts]
     taken += around(axes, [point.theory for point in marks if point.hollow], 10)
     place(axes, names, [*taken, *(box for each in lines if each for box in along(each, 4))])
@@ -127,7 +127,7 @@ def _row(result: Result, verdict: str) -> _Row | None:
     cost = figures["requests"] * 3600 / scenario.duration
     ideal = 0.0, 0.0
     if not verdict and _undisturbed(scenario):
-        law = approach.theory(events / scenario.consumers / scenario.duration, scenario.delay)
+        law = theory_of(approach, events / scenario.consumers / scenario.duration, scenario.delay)
         if law is not None:
             ideal = law.requests(scenario.duration) * scenario.consumers * 3600 / scenario.duration, law.mean_latency
     return _Row(approach.title + losses, approach.style, approach.name, (cost, mean), p95, ideal, verdict)
@@ -161,13 +161,12 @@ class _Point:
         if mean == 0:
             self.dot.set(transform=axes.get_xaxis_transform(), clip_on=False)
         self.hollow: Line2D | None = None
-        self.link: Line2D | None = None
         if min(row.theory) > 0:
             (self.hollow,) = axes.plot(*row.theory, marker=look.marker, color=look.colour, linestyle="none")
             self.hollow.set(markersize=17, markerfacecolor="none", markeredgewidth=2, zorder=5)
             if mean > 0:
                 ends = [cost, row.theory[0]], [mean, row.theory[1]]
-                (self.link,) = axes.plot(*ends, color=look.colour, linewidth=1, linestyle=":", zorder=2)
+                axes.plot(*ends, color=look.colour, linewidth=1, linestyle=":", zorder=2)
 
     @property
     def at(self) -> tuple[float, float]:
@@ -220,15 +219,15 @@ def _too_late(axes: "Axes", limit: float) -> "Line2D":
     return axes.axhline(limit, color="black", linewidth=2)
 
 
-def _name_floor(axes: "Axes", delay: float, names: list[tuple[float, float, str]]) -> None:
+def _name_floor(axes: "Axes", delay: float, points: list[tuple[float, float]]) -> None:
     """Name the floor at the left, or where it covers no point."""
     said = phrase("the network's delay, {delay} s", delay=delay)
     text = axes.annotate(said, (0.01, delay), (0, -6), color="#555555", va="top", **BESIDE)
-    points = around(axes, [(x, y) for x, y, _ in names], 14)
+    taken = around(axes, points, 14)
     for share, side in ((0.01, "left"), (0.99, "right"), (0.3, "center"), (0.5, "center"), (0.7, "center")):
         text.xy = share, delay
         text.set(ha=side)
-        if not any(text.get_window_extent().overlaps(box) for box in points):
+        if not any(text.get_window_extent().overlaps(box) for box in taken):
             break
 
 

@@ -5,16 +5,18 @@ from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from labkit.checks import number, share
 from labkit.theory.closed_form import check
 from labkit.theory.renewal import RenewalTheory
 from labkit.theory.series import exp_tail
 
-Floats = NDArray[np.float64]
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
 Distribution = tuple[tuple[float, float], ...]
 """Intervals in ascending order, each with the share of the polls that it follows."""
 
@@ -112,6 +114,8 @@ class HalveDouble(AdaptiveTheory):
 
 def _stationary(steps: list[tuple[int, int]], loads: list[float]) -> list[float]:
     """The share of each state, by eliminating states one by one, without subtractions (Grassmann, Taksar, Heyman)."""
+    import numpy as np
+
     size = len(steps)
     chances = np.zeros((size, size))
     for state, (up, down) in enumerate(steps):
@@ -150,6 +154,8 @@ class Aimd(AdaptiveTheory):
     @cached_property
     def distribution(self) -> Distribution:
         """Iterated on a grid until it no longer changes."""
+        import numpy as np
+
         load, shortest = self.rate * self.add, self.shortest
         steps = max(1, math.ceil(256 * math.sqrt(load / 2)))  # a grid of 1/256 of the usual interval, or of `add`
         top = min(self.longest, shortest + 2 * self.add + math.sqrt(107 * self.add / self.rate))  # beyond: under 1e-17
@@ -166,16 +172,18 @@ class Aimd(AdaptiveTheory):
         return tuple(zip(intervals.tolist(), shares.tolist(), strict=True))
 
 
-def _mover(grid: Floats, to: Floats) -> Callable[[Floats], Floats]:
+def _mover(grid: "Floats", to: "Floats") -> "Callable[[Floats], Floats]":
     """A function that moves shares from the grid's points to the targets `to`.
 
     A target between two points divides its share between them, so that the mean is kept.
     """
+    import numpy as np
+
     before = np.clip(np.searchsorted(grid, to, side="right") - 1, 0, max(0, len(grid) - 2))
     width = np.diff(grid)[before] if len(grid) > 1 else np.ones(1)
     beyond = (to - grid[before]) / width
 
-    def move(shares: Floats) -> Floats:
+    def move(shares: "Floats") -> "Floats":
         moved = np.zeros(len(shares) + 1)  # with one more place, which stays empty: nothing moves beyond the last point
         np.add.at(moved, before, shares * (1 - beyond))
         np.add.at(moved, before + 1, shares * beyond)
