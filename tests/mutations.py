@@ -57,8 +57,8 @@ MUTATIONS = (
     Mutation(
         "an event is visible only strictly after its instant",
         "labkit/lenses/virtual.py",
-        "scenario.arrivals.events, urgent=True)",
-        "scenario.arrivals.events)",
+        "network.conditions.commit_lag, urgent=True)",
+        "network.conditions.commit_lag)",
         "tests/test_virtual_lens.py::test_an_event_of_the_very_instant_of_a_polls_arrival_is_found",
     ),
     Mutation(
