@@ -158,7 +158,7 @@ def test_a_log_of_one_s_own_is_compared(capsys: pytest.CaptureFixture[str]) -> N
         (["--lens", "real", "--duration", "601"], "use speed 2 or more (--speed 2), or a shorter duration"),
         (["--bogus"], "--bogus"),
         (["--seed", "x"], "'x'"),
-        (["--fault", "outrage"], "--fault outrage: there is no fault 'outrage'; there are: nat, outage,"),
+        (["--fault", "outrage"], "--fault outrage: there is no fault 'outrage'; there are: outage, nat,"),
         (["--rate-limit", "60"], "--rate-limit must be REQUESTS/SECONDS, such as 60/3600, got 60"),
     ],
 )

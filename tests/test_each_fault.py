@@ -1,17 +1,15 @@
-"""Each fault by hand: the instants of its attempts and receipts, and the same in the real lens.
+"""Each fault by hand: the instants of its attempts and receipts.
 
 One-way delay 0.02 s; events at 10, 20, 30 and 40 s; the source waits 5 s and then 30 s before it delivers again.
 """
 
 import math
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from functools import cache
 from random import Random
 
 import pytest
-from test_faults import INSTANTS, check_equal, happening, received, run, sent
+from test_faults import happening, received, run, sent
 
 from labkit import (
     FAULTS,
@@ -27,7 +25,6 @@ from labkit import (
     JunkAnswer,
     LateCommit,
     LongPolling,
-    LostAnswer,
     LostRequest,
     Outage,
     Poison,
@@ -41,7 +38,6 @@ from labkit import (
     Stream,
     Thin,
     VirtualClock,
-    VirtualLens,
     Webhook,
 )
 from labkit.cli.named import parse_named
@@ -413,55 +409,6 @@ def test_the_docstring_says_how_it_shows(fault):
     text = " ".join(fault.__doc__.split())
     assert "n the table: " in text
     assert any(character.isdigit() for character in text.partition("n the table: ")[2])
-
-
-# one fault, one scenario, two lenses ------------------------------------------------------------
-
-POLLING = Polling(interval=0.4, fixed="rate", initial_delay=0.2)
-FIRST = {"attempts": (1,), "every": 3}
-CASES = {
-    "lost_request": (Webhook(), LostRequest(**FIRST)),
-    "lost_answer": (Webhook(), LostAnswer(**FIRST)),
-    "slow_answer": (POLLING, SlowAnswer(seconds=0.25, every=2)),
-    "dripping_answer": (Webhook(), DrippingAnswer(seconds=0.02, **FIRST)),
-    "dripping_answer, polls": (POLLING, DrippingAnswer(seconds=0.001, every=3)),
-    "incomplete_answer": (POLLING, IncompleteAnswer(every=3)),
-    "incomplete_answer, truncated": (Webhook(), IncompleteAnswer(error="truncated", **FIRST)),
-    "junk_answer": (POLLING, JunkAnswer(every=3)),
-    "junk_answer, status line": (Webhook(), JunkAnswer(part="status_line", **FIRST)),
-    "status in bursts": (POLLING, Status(start=0.3, duration=0.4, period=1.2)),
-    "poison": (Webhook(), Poison(every=3)),
-    "disorder": (Webhook(), Disorder(seconds=0.6, every=3)),
-    "clock_skew": (Webhook(), ClockSkew(start=0.9, duration=0.7)),
-    "late_commit": (POLLING, LateCommit(seconds=0.7, every=3)),
-}
-RETRIES = RetryProfile(waits=(0.45, 0.8, 1.8), timeout=1.0)
-
-
-@cache
-def both():
-    """Each case in both lenses; the real runs are seven at a time."""
-    scenario = Scenario(happening(INSTANTS, 2.6), delay=0.0, retries=RETRIES)
-    jobs = {case: (replace(scenario, faults=(fault,)), approach) for case, (approach, fault) in CASES.items()}
-    with ThreadPoolExecutor(7) as pool:
-        real = {case: pool.submit(RealLens().run, *job) for case, job in jobs.items()}
-        return {case: (real[case].result(), VirtualLens().run(*job)) for case, job in jobs.items()}
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("case", CASES)
-def test_a_fault_is_the_same_on_both_clocks(case):
-    ours, theirs = both()[case]
-    check_equal(ours, theirs)
-    scenario = Scenario(happening(INSTANTS, 2.6), delay=0.0, retries=RETRIES)
-    without = VirtualLens().run(scenario, CASES[case][0])
-    columns = ["answered_at", "status", "error", "outcome"]
-    assert theirs.exchanges[columns].to_csv() != without.exchanges[columns].to_csv()  # it was hit
-
-
-def test_every_fault_that_the_real_lens_can_run_is_tried_there():
-    tried = {fault.name for _, fault in CASES.values()} | {"outage", "status", "nat"}  # the last: in its own tests
-    assert tried == {name for name, fault in FAULTS.items() if "real" in fault.lenses}
 
 
 def test_the_sizes_of_messages_are_those_that_the_sockets_count():

@@ -16,19 +16,28 @@ from labkit import (
     FAULTS,
     Arrivals,
     Batched,
+    ClockSkew,
+    Disorder,
+    DrippingAnswer,
     Event,
     FakeStream,
     Hybrid,
+    IncompleteAnswer,
+    JunkAnswer,
+    LateCommit,
     LongPolling,
     LostAnswer,
+    LostRequest,
     Nat,
     Outage,
+    Poison,
     Polling,
     RateLimit,
     RealLens,
     Relay,
     RetryProfile,
     Scenario,
+    SlowAnswer,
     Status,
     Stream,
     VirtualLens,
@@ -454,14 +463,13 @@ BREAKS = {
     "somebody says 503": Status(every=2, attempts=(1, 4, 6), kinds=("poll", "delivery")),
 }
 INSTANTS = [0.3, 0.5, 0.98, 1.34, 1.5, 1.75, 2.1, 2.3]
+WORLD = Scenario(happening(INSTANTS, 2.6), delay=0.0, retries=RetryProfile(waits=(0.45, 0.8, 1.8), timeout=1.0))
 
 
 @cache
 def both():
     """Each approach under each fault, in both lenses; the real runs are four at a time."""
-    retries = RetryProfile(waits=(0.45, 0.8, 1.8), timeout=1.0)
-    scenario = Scenario(happening(INSTANTS, 2.6), delay=0.0, retries=retries)
-    jobs = {(a, f): (replace(scenario, faults=(BREAKS[f],)), APPROACHES[a]) for a in APPROACHES for f in BREAKS}
+    jobs = {(a, f): (replace(WORLD, faults=(BREAKS[f],)), APPROACHES[a]) for a in APPROACHES for f in BREAKS}
     with ThreadPoolExecutor(4) as pool:
         real = {case: pool.submit(RealLens().run, *job) for case, job in jobs.items()}
         return {case: (real[case].result(), VirtualLens().run(*job)) for case, job in jobs.items()}
@@ -469,8 +477,7 @@ def both():
 
 @cache
 def unbroken(approach):
-    scenario = Scenario(happening(INSTANTS, 2.6), delay=0.0, retries=RetryProfile(waits=(0.45, 0.8, 1.8), timeout=1.0))
-    return VirtualLens().run(scenario, APPROACHES[approach]).exchanges.drop(columns="connection").to_csv()
+    return VirtualLens().run(WORLD, APPROACHES[approach]).exchanges.drop(columns="connection").to_csv()
 
 
 @pytest.mark.slow
@@ -495,6 +502,53 @@ def check_equal(ours, theirs):
     assert attempts == expected
     for name in ("lost", "duplicates", "recovered", "error_requests"):
         assert ours.row()[name] == theirs.row()[name]
+
+
+# each other fault, with one approach --------------------------------------------------------------
+
+POLLING = APPROACHES["polling"]
+FIRST = {"attempts": (1,), "every": 3}
+CASES = {
+    "nat": (Webhook(), Nat(start=0.9, duration=0.7)),
+    "lost_request": (Webhook(), LostRequest(**FIRST)),
+    "lost_answer": (Webhook(), LostAnswer(**FIRST)),
+    "slow_answer": (POLLING, SlowAnswer(seconds=0.25, every=2)),
+    "dripping_answer": (Webhook(), DrippingAnswer(seconds=0.02, **FIRST)),
+    "dripping_answer, polls": (POLLING, DrippingAnswer(seconds=0.001, every=3)),
+    "incomplete_answer": (POLLING, IncompleteAnswer(every=3)),
+    "incomplete_answer, truncated": (Webhook(), IncompleteAnswer(error="truncated", **FIRST)),
+    "junk_answer": (POLLING, JunkAnswer(every=3)),
+    "junk_answer, status line": (Webhook(), JunkAnswer(part="status_line", **FIRST)),
+    "status in bursts": (POLLING, Status(start=0.3, duration=0.4, period=1.2)),
+    "poison": (Webhook(), Poison(every=3)),
+    "disorder": (Webhook(), Disorder(seconds=0.6, every=3)),
+    "clock_skew": (Webhook(), ClockSkew(start=0.9, duration=0.7)),
+    "late_commit": (POLLING, LateCommit(seconds=0.7, every=3)),
+}
+
+
+@cache
+def each_case():
+    """Each case in both lenses; the real runs are seven at a time."""
+    jobs = {case: (replace(WORLD, faults=(fault,)), approach) for case, (approach, fault) in CASES.items()}
+    with ThreadPoolExecutor(7) as pool:
+        real = {case: pool.submit(RealLens().run, *job) for case, job in jobs.items()}
+        return {case: (real[case].result(), VirtualLens().run(*job)) for case, job in jobs.items()}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CASES)
+def test_a_fault_is_the_same_on_both_clocks(case):
+    ours, theirs = each_case()[case]
+    check_equal(ours, theirs)
+    without = VirtualLens().run(WORLD, CASES[case][0])
+    columns = ["answered_at", "status", "error", "outcome"]
+    assert theirs.exchanges[columns].to_csv() != without.exchanges[columns].to_csv()  # it was hit
+
+
+def test_every_fault_that_the_real_lens_can_run_is_tried_there():
+    tried = {fault.name for fault in (*BREAKS.values(), *(fault for _, fault in CASES.values()))}
+    assert tried == {name for name, fault in FAULTS.items() if "real" in fault.lenses}
 
 
 # what speed scales ------------------------------------------------------------------------------
