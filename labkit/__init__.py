@@ -27,6 +27,7 @@ from labkit.faults import FAULTS, LostAnswer, Nat, Outage, Status
 from labkit.lenses import RealLens, VirtualLens
 from labkit.policies import RateLimit, RetryProfile
 from labkit.result import Result
+from labkit.retries import profile
 from labkit.scenario import Scenario
 from labkit.server import serve
 from labkit.source import EventSource
@@ -39,5 +40,5 @@ __all__ = [
     "EventSource", "FakeStream", "Feed", "HalveDouble", "Hybrid", "LongPolling", "LostAnswer", "Nat", "OnDemand",
     "Outage", "Polling", "RateLimit", "RealClock", "RealLens", "Relay", "Result", "RetryProfile", "RunError",
     "Scenario", "Status", "Stream", "Thin", "VirtualClock", "VirtualLens", "WebSocket", "Webhook", "bursty",
-    "compare", "daily", "earthquakes", "from_csv", "poisson", "serve", "sweep", "switching",
+    "compare", "daily", "earthquakes", "from_csv", "poisson", "profile", "serve", "sweep", "switching",
 ]  # fmt: skip

@@ -867,7 +867,7 @@ def test_junk_resets_drips_and_closed_ports_are_recorded_and_retried_until_dead(
         source = EventSource(clock, SocketNetwork(clock, Ledger()), retries=profile)
         with closing(source):
             subscription, _ = source.subscribe(f"http://127.0.0.1:{port}/hook", [])
-            source.store.activate(subscription.id)
+            source.verified(subscription)
             source.emit("a", {})
             clock.run(until=clock.now() + 10, done=lambda: not source.outbox.counts()["pending"])
             attempts = source.outbox.attempts(subscription.id)

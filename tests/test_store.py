@@ -114,7 +114,7 @@ def test_while_another_process_writes_the_answer_is_503_within_the_busy_timeout(
 def test_every_write_is_answered_503_while_the_file_is_locked(path: Path, what: str) -> None:
     source = EventSource(db=open_database(str(path), busy=0.0))
     subscription, _ = source.subscribe("http://127.0.0.1:9/hook", [])
-    source.store.activate(subscription.id)
+    source.verified(subscription)
     http, url = source.app.test_client(), f"/subscriptions/{subscription.id}"
     with closing(source), locked(path):
         answer = {

@@ -34,7 +34,12 @@ class VirtualLens:
         clock = VirtualClock(start=-LEAD - 20 * scenario.delay, epoch=max(scenario.arrivals.epoch, EARLIEST))
         network = MemoryNetwork(clock, ledger, scenario.delay, conditions_of(scenario))
         source = EventSource(
-            clock, network, random.Random(scenario.seed), retries=scenario.retries, rate_limit=scenario.rate_limit
+            clock,
+            network,
+            random.Random(scenario.seed),
+            retries=scenario.retries,
+            rate_limit=scenario.rate_limit,
+            retention=scenario.retention,
         )
         source.app.config["PROPAGATE_EXCEPTIONS"] = True  # a bug in a view comes out of the run
         with closing(source.db), clock:
