@@ -99,7 +99,7 @@ def _own(path: str, owner: str) -> sqlite3.Connection:
 
     SQLite's own lock is taken, since it has one for each system (POSIX's fcntl, Windows' LockFileEx).
     """
-    file = f"{path}.lock"
+    file = f"{Path(path).resolve()}.lock"  # one for all names of the file
     Path(file).touch(mode=0o600)
     lock = sqlite3.connect(file, timeout=0, isolation_level=None, check_same_thread=False)
     try:

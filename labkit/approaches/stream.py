@@ -49,6 +49,7 @@ class Stream(Approach):
                     if answer.status_code == 410:
                         answer.read()
                         last = oldest(answer)
+                        continue  # at once, or it may expire again
                     answer.raise_for_status()
                     consumer.mark_open_ended(answer)
                     for block in blocks(lines(answer.iter_raw())):

@@ -43,7 +43,8 @@ class WebSocket(Approach):
                     if answer.status_code == 410:
                         answer.read()
                         cursor = oldest(answer)
-                    elif accepted(handshake, answer):
+                        continue  # at once, or it may expire again
+                    if accepted(handshake, answer):
                         consumer.mark_open_ended(answer)
                         for message in messages(answer.extensions["network_stream"]):
                             consumer.receive(message["event"], answer)

@@ -53,7 +53,7 @@ class VirtualLens:
             for consumer in consumers:
                 clock.spawn(approach.run, consumer)
             clock.run(until=scenario.duration)
-            settled = is_settled(ledger, lambda: source.outbox.counts()["pending"])
+            settled = is_settled(ledger, clock, lambda: source.outbox.counts()["pending"])
             limit = scenario.duration + drain_limit(scenario, approach)
             clock.run(until=limit, done=settled)
             if not settled():
