@@ -315,9 +315,9 @@ MUTATIONS = (
     ),
     Mutation(
         "speed leaves the source's timeout as it is",
-        "labkit/lenses/scaling.py",
-        "timeout=retries.timeout / speed",
-        "timeout=retries.timeout",
+        "labkit/policies.py",
+        "timeout=self.timeout / speed",
+        "timeout=self.timeout",
         "tests/test_faults.py::test_speed_divides_a_faults_window_and_the_sources_timeouts",
     ),
     Mutation(
