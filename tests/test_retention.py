@@ -180,6 +180,7 @@ def test_a_reconciliation_rarer_than_the_retention_is_told_that_it_cannot_see_ev
     assert result.row()["lost"] > 50
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("approach", [Polling(interval=60), WebSocket()], ids=lambda each: each.name)
 def test_in_the_real_lens_it_is_the_same(approach):
     """At speed 1,000; the outage is from 1 s to 3 s, and 0.6 s are kept."""

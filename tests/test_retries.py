@@ -254,6 +254,7 @@ def test_polling_has_known_long_before_who_would_have_told():
 # both clocks ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "retries",
     [RetryProfile((60, 300), rest=240), RetryProfile((60, 300), off=SwitchOff(failures=2, back_after=240))],
