@@ -44,6 +44,7 @@ from labkit.faults import (
 from labkit.lenses import RealLens, VirtualLens
 from labkit.policies import RateLimit, RetryProfile
 from labkit.result import Result
+from labkit.retries import profile
 from labkit.scenario import Scenario
 from labkit.server import serve
 from labkit.source import EventSource
@@ -57,5 +58,5 @@ __all__ = [
     "Hybrid", "IncompleteAnswer", "JunkAnswer", "LateCommit", "LongPolling", "LostAnswer", "LostRequest", "Nat",
     "OnDemand", "Outage", "Poison", "Polling", "RateLimit", "RealClock", "RealLens", "Relay", "Result", "RetryProfile",
     "RunError", "Scenario", "SlowAnswer", "Status", "Stream", "Thin", "VirtualClock", "VirtualLens", "WebSocket",
-    "Webhook", "bursty", "compare", "daily", "earthquakes", "from_csv", "poisson", "serve", "sweep", "switching",
+    "Webhook", "bursty", "compare", "daily", "earthquakes", "from_csv", "poisson", "profile", "serve", "sweep", "switching",
 ]  # fmt: skip

@@ -20,6 +20,9 @@ VERIFY, TEST, BATCH = "endpoint.verify", "endpoint.test", "batch"
 """The types of the messages that ask for a challenge back, try an endpoint out, or hold several events."""
 RESERVED = (VERIFY, TEST, BATCH)
 """Types that no event may have: a receiver would acknowledge such an event without its effect."""
+DISABLED, ENABLED = "endpoint.disabled", "endpoint.enabled"
+NOTICES = (DISABLED, ENABLED)
+"""The types of the source's own events about its endpoints. They go to clients that name the type, and only to them."""
 
 
 # https://www.rfc-editor.org/rfc/rfc9110#field.retry-after

@@ -18,7 +18,12 @@ def document(answer: httpx.Response) -> Any:
 
 
 def take(consumer: Consumer, answer: httpx.Response) -> str:
-    """Receive a page's events; returns the next cursor. Raises httpx.HTTPStatusError for any other answer."""
+    """Receive a page's events; returns the next cursor. Raises httpx.HTTPStatusError for any other answer.
+
+    For a cursor that has expired (410), it is the oldest one.
+    """
+    if answer.status_code == 410:
+        return oldest(answer)
     page = document(answer.raise_for_status())
     for event in page["events"]:
         consumer.receive(event, answer)
@@ -26,14 +31,26 @@ def take(consumer: Consumer, answer: httpx.Response) -> str:
     return cursor
 
 
+def oldest(answer: httpx.Response) -> str:
+    """The cursor from which on all events are kept, which a 410 names."""
+    cursor: str = answer.json()["oldest"]
+    return cursor
+
+
 def pages(
     client: httpx.Client, cursor: str, path: str = "/events?limit=100", known: Mapping[str, str] | None = None
 ) -> Iterator[tuple[httpx.Response, dict[str, Any]]]:
-    """Poll once, and follow the pages. A failure or a 304 ends it without a page, so the cursor stays."""
+    """Poll once, and follow the pages. A failure or a 304 ends it without a page, so the cursor stays.
+
+    If the cursor has expired (410), polling goes on at once at the oldest one. What was dropped before it is lost.
+    """
     more = True
     while more:
         try:
             answer = client.get(f"{path}&after={cursor}", headers=known)
+            if answer.status_code == 410:
+                cursor = oldest(answer)
+                continue
             page = document(answer.raise_for_status())
         except httpx.HTTPError:
             return

@@ -12,6 +12,7 @@ from labkit.cli.compare import compare_command
 from labkit.cli.contest import contest_command
 from labkit.cli.copies import assignment_command, walkthroughs_command
 from labkit.cli.poll import poll_command
+from labkit.cli.retries import retries_command
 from labkit.cli.serve import serve_group
 
 __all__ = ["cli", "main"]
@@ -24,7 +25,7 @@ def cli() -> None:
 
 
 for command in (compare_command, contest_command, walkthroughs_command, assignment_command, serve_group, poll_command,
-                approaches_command, doctor_command):  # fmt: skip
+                approaches_command, retries_command, doctor_command):  # fmt: skip
     cli.add_command(command)
 
 

@@ -14,6 +14,7 @@ from labkit.network import Network
 from labkit.network.conditions import Conditions
 from labkit.scenario import Scenario
 from labkit.source import EventSource
+from labkit.wire import HEARTBEAT
 
 WEEK = 604_800.0
 
@@ -94,17 +95,19 @@ def not_settled(scenario: Scenario, approach: Approach, limit: float) -> Runtime
     )
 
 
-def is_settled(ledger: Ledger, pending: Callable[[], int]) -> Callable[[], bool]:
+def is_settled(ledger: Ledger, clock: Clock, pending: Callable[[], int]) -> Callable[[], bool]:
     """A function that says whether a run is settled; to be made at the horizon.
 
     Settled: the exchanges sent before the horizon are answered, nothing is pending, and each consumer holds every
-    event, or has polled since and found nothing, or does not poll. What it lacks then is lost.
+    event, or has polled since and found nothing, or has an open stream that has brought nothing for two heartbeats, or
+    does not poll. What it lacks then is lost.
     """
     horizon = seen = len(ledger.status)
     satisfied: set[str] = set()
+    received, quiet_since = ledger.received, clock.now()
 
     def settled() -> bool:
-        nonlocal seen
+        nonlocal seen, received, quiet_since
         if pending():  # a delivered event may stay at a relay until the next poll
             seen = len(ledger.status)
             return False
@@ -116,6 +119,10 @@ def is_settled(ledger: Ledger, pending: Callable[[], int]) -> Callable[[], bool]
             if ledger.kind[seen] == "poll" and answered and not ledger.new_events[seen]:
                 satisfied.add(ledger.sender[seen])
             seen += 1
-        return ledger.complete() or satisfied >= ledger.pollers
+        if received != ledger.received:
+            received, quiet_since = ledger.received, clock.now()
+        quiet = clock.now() - quiet_since > 2 * HEARTBEAT
+        streaming = {ledger.sender[each] for each in ledger.open_ended & ledger.in_flight} if quiet else set()
+        return ledger.complete() or satisfied | streaming >= ledger.pollers
 
     return settled

@@ -110,7 +110,7 @@ class RealLens:
                     clock.spawn(_from_zero, approach, consumer)
                 clock.run(until=scenario.duration, done=process.ended)
                 limit = scenario.duration + LONGEST_DRAIN
-                settled = is_settled(ledger, lambda: int(process.ask("pending")))
+                settled = is_settled(ledger, clock, lambda: int(process.ask("pending")))
                 clock.run(until=limit, done=settled)
                 if not settled():
                     raise not_settled(scenario, approach, limit)

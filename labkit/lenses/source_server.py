@@ -60,6 +60,7 @@ class SourceServer:
             db=open_database(config.path, config.synchronous),
             retries=scenario.retries,
             rate_limit=scenario.rate_limit,
+            retention=scenario.retention,
         )
         self.url = self.network.host("source", self.source.app)
         self.emit_lags: list[float] = []

@@ -57,19 +57,19 @@ class Outbox:
     def claim(self, now: int, lease: int, in_flight: int) -> list[tuple[Delivery, ...]]:
         """Claim what is due, for `lease` nanoseconds: up to `in_flight` deliveries per endpoint, the longest due first.
 
-        Each item goes into one request: one delivery, or up to `batch_count` of a subscription with batches, as soon as
-        the first of them is due or that many are waiting.
+        An endpoint that rests gets nothing. Each item goes into one request: one delivery, or up to `batch_count` of a
+        subscription with batches, as soon as the first of them is due or that many are waiting.
         """
         due: list[tuple[Delivery, ...]] = []
         with self._db.transaction() as sql:
             expired = f"{_PENDING} AND leased_until BETWEEN 1 AND ?"
             sql.execute(f"UPDATE deliveries SET leased_until = 0 WHERE {expired}", (now,))
             subscriptions = sql.execute(
-                f"SELECT {COLUMNS} FROM subscriptions AS s"
-                f" WHERE EXISTS (SELECT 1 FROM deliveries WHERE subscription = s.id AND {_WAITING} AND due_at <= ?)"
+                f"SELECT {COLUMNS} FROM subscriptions AS s WHERE rests_until <= ?"
+                f" AND (EXISTS (SELECT 1 FROM deliveries WHERE subscription = s.id AND {_WAITING} AND due_at <= ?)"
                 " OR CASE WHEN batch_count > 1 THEN batch_count <="
-                f" (SELECT count(*) FROM deliveries WHERE subscription = s.id AND {_WAITING}) END ORDER BY rowid",
-                (now,),
+                f" (SELECT count(*) FROM deliveries WHERE subscription = s.id AND {_WAITING}) END) ORDER BY rowid",
+                (now, now),
             ).fetchall()
             for subscription in map(from_row, subscriptions):
                 due_by = now if subscription.batch_count == 1 else _EVER
