@@ -58,5 +58,6 @@ __all__ = [
     "Hybrid", "IncompleteAnswer", "JunkAnswer", "LateCommit", "LongPolling", "LostAnswer", "LostRequest", "Nat",
     "OnDemand", "Outage", "Poison", "Polling", "RateLimit", "RealClock", "RealLens", "Relay", "Result", "RetryProfile",
     "RunError", "Scenario", "SlowAnswer", "Status", "Stream", "Thin", "VirtualClock", "VirtualLens", "WebSocket",
-    "Webhook", "bursty", "compare", "daily", "earthquakes", "from_csv", "poisson", "profile", "serve", "sweep", "switching",
+    "Webhook", "bursty", "compare", "daily", "earthquakes", "from_csv", "poisson", "profile", "serve", "sweep",
+    "switching",
 ]  # fmt: skip
