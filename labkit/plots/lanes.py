@@ -1,6 +1,5 @@
 """Picture 5: swim lanes, who called whom in a few minutes, and how long each event waited."""
 
-import math
 from collections.abc import Mapping, Sequence
 from math import isnan
 from textwrap import fill
@@ -54,15 +53,13 @@ def timeline(
     """
     polls, deliveries = polls or {}, deliveries or {}
     tracks = [track_by_hand(label, approaches.Polling.style, occurred, polls=rows) for label, rows in polls.items()]
-    tracks += [
-        track_by_hand(label, approaches.Webhook.style, occurred, deliveries=rows) for label, rows in deliveries.items()
-    ]
+    tracks += [track_by_hand(label, approaches.Webhook.style, occurred, (), rows) for label, rows in deliveries.items()]
     if not tracks:
         raise ValueError("a timeline needs polls or deliveries, got neither")
     ends = [call.answered for track in tracks for call in track.calls]
     ends += [each.ended for track in tracks for each in track.deliveries]
     last = max([*occurred, *ends, 0.0])
-    return _lanes(occurred, tracks, Window(0.0, math.floor(last) + 1.0, gettext("the start")))
+    return _lanes(occurred, tracks, Window(0.0, int(last) + 1.0, gettext("the start")))
 
 
 def _lanes(occurred: Sequence[float], tracks: Sequence[Track], shown: Window) -> Figure:
@@ -212,8 +209,6 @@ class _Lane:
         """How many marks with these names are drawn."""
         import numpy as np
 
-        if names == ("held",):
-            return int(self.held)
         return sum(len(np.asarray(self.marks[name].get_offsets())) for name in names)
 
     def said(self) -> str:
@@ -226,11 +221,8 @@ class _Lane:
                 text = "{times} ({hits:,} found something, {empty:,} empty)"
             said.append(gettext(text, times=times, hits=hits, empty=empty, failed=failed))
         elif self.held:
-            one, many = (
-                "received {number} message over a held request",
-                "received {number} messages over a held request",
-            )
-            said.append(counted(self.count("answers"), one, many))
+            one = "received {number} message over a held request"
+            said.append(counted(self.count("answers"), one, "received {number} messages over a held request"))
         received, refused = self.count("webhooks"), self.count("failed webhooks")
         if received + refused:
             text = counted(received, "received {number} webhook", "received {number} webhooks")
@@ -269,19 +261,19 @@ def _thin(points: float, lines: int) -> float:
 
 def _entries(lanes: Sequence[_Lane]) -> "list[Line2D]":
     """The key's entries: each kind of mark that at least one lane has."""
+
+    def drawn(*names: str) -> bool:
+        return any(lane.count(*names) for lane in lanes)
+
+    waited = any(lane.waits.get_segments() for lane in lanes)
+    failed = drawn("poll failed", "fetch failed", "action failed", "failed webhooks")
     entries = [
-        (["poll hit"], mark("poll: found something", marker="^", markersize=11)),
-        (["poll empty"], mark("poll: empty", marker="^", markerfacecolor="white", markersize=11)),
-        (["held"], mark("request held open", linestyle="-", linewidth=3)),
-        (["webhooks"], mark("webhook", marker="v", markersize=11)),
-        (
-            ["poll failed", "fetch failed", "action failed", "failed webhooks"],
-            mark("failed", color="black", marker="X", markersize=11),
-        ),
+        (drawn("poll hit"), mark("poll: found something", marker="^", markersize=11)),
+        (drawn("poll empty"), mark("poll: empty", marker="^", markerfacecolor="white", markersize=11)),
+        (any(lane.held for lane in lanes), mark("request held open", linestyle="-", linewidth=3)),
+        (drawn("webhooks"), mark("webhook", marker="v", markersize=11)),
+        (failed, mark("failed", color="black", marker="X", markersize=11)),
+        (any(lane.retried.get_segments() for lane in lanes), mark("retry", linestyle="--", linewidth=2)),
+        (waited, mark("an event's wait", linestyle="-", linewidth=8, alpha=0.55)),
     ]
-    shown = [entry for names, entry in entries if any(lane.count(*names) for lane in lanes)]
-    if any(lane.retried.get_segments() for lane in lanes):
-        shown.append(mark("retry", linestyle="--", linewidth=2))
-    if any(lane.waits.get_segments() for lane in lanes):
-        shown.append(mark("an event's wait", linestyle="-", linewidth=8, alpha=0.55))
-    return shown
+    return [entry for there, entry in entries if there]
