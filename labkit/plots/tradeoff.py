@@ -13,7 +13,6 @@ from labkit.plots.labels import along, around, place
 from labkit.plots.words import listed, phrase
 from labkit.policies import RateLimit
 from labkit.result import Result
-from labkit.scenario import Scenario
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -116,26 +115,18 @@ def frontier(
 def _row(result: Result, verdict: str) -> _Row | None:
     """A result's point, with what was lost beside its title; None if it cannot be drawn."""
     figures, scenario, approach = result.row(), result.scenario, result.approach
-    mean, p95, events, lost = (
-        *(figures["latency"][name] for name in ("mean", "p95")),
-        figures["events"],
-        figures["lost"],
-    )
+    mean, p95 = figures["latency"]["mean"], figures["latency"]["p95"]
+    events, lost = figures["events"], figures["lost"]
     if mean is None or not figures["requests"]:
         return None
     losses = gettext(" (lost {lost} of {events})", lost=lost, events=events) if lost else ""
     cost = figures["requests"] * 3600 / scenario.duration
     ideal = 0.0, 0.0
-    if not verdict and _undisturbed(scenario):
+    if not verdict and not scenario.faults and scenario.rate_limit == RateLimit():  # what a closed form describes
         law = theory_of(approach, events / scenario.consumers / scenario.duration, scenario.delay)
         if law is not None:
             ideal = law.requests(scenario.duration) * scenario.consumers * 3600 / scenario.duration, law.mean_latency
     return _Row(approach.title + losses, approach.style, approach.name, (cost, mean), p95, ideal, verdict)
-
-
-def _undisturbed(scenario: Scenario) -> bool:
-    """Whether a closed form describes the scenario: nothing breaks, and the source limits nobody."""
-    return not scenario.faults and scenario.rate_limit == RateLimit()
 
 
 def _why_not(result: Result) -> str:
