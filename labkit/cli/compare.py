@@ -40,11 +40,9 @@ PLOT = Path("out", "labkit-compare.png")
 @click.option("--lens", default="virtual", metavar="|".join(LENSES), show_default=True,
               help="Simulated time, or loopback sockets and the machine's own clock.")  # fmt: skip
 @click.option("--speed", type=float, default=1.0, metavar="X", help="Real lens: divide every time by X.")
-@click.option(
-    "--approach", "chosen", multiple=True, metavar="NAME[:key=value,…]",
-    help="Repeatable; `all` is every approach."
-    " [default: polling every 10, 60 and 300 s, and webhook; see labkit approaches]",
-)  # fmt: skip
+@click.option("--approach", "chosen", multiple=True, metavar="NAME[:key=value,…]",
+              help="Repeatable; `all` is every approach."
+              " [default: polling every 10, 60 and 300 s, and webhook; see labkit approaches]")  # fmt: skip
 @click.option(
     "--fault", "faults", multiple=True, metavar="NAME[:key=value,…]",
     help=f"What breaks, such as outage:start=3600,duration=1200; repeatable: {', '.join(FAULTS)}.",
@@ -54,9 +52,8 @@ PLOT = Path("out", "labkit-compare.png")
 @click.option("--wide", is_flag=True, help="Show all columns, however wide the terminal is.")
 @click.option("--json", "json_path", metavar="PATH|-", help="Write scenario and results as JSON; - is standard output.")
 @click.option("--csv", "csv_folder", metavar="DIR", help="Write the table, and every exchange and receipt, as CSV.")
-@click.option(
-    "--plot", "plot_path", metavar="PATH", help=f"Where the figure goes: .png, .svg or .pdf. [default: {PLOT}]"
-)
+@click.option("--plot", "plot_path", metavar="PATH",
+              help=f"Where the figure goes: .png, .svg or .pdf. [default: {PLOT}]")  # fmt: skip
 def compare_command(what: str, delay: float | None, seed: int, lens: str, speed: float, chosen: tuple[str, ...],
                     faults: tuple[str, ...], rate_limit: str, poll_interval: float, wide: bool, json_path: str | None,
                     csv_folder: str | None, plot_path: str | None, **events: Any) -> None:  # fmt: skip
