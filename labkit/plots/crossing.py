@@ -133,7 +133,7 @@ def _panel(
             axes.plot(loads, curve, color=look.colour, linewidth=2, zorder=1)
     low, high = axes.get_xlim()
     for place, at in enumerate(crossings(*_pair(lines))):
-        rule(axes, at)
+        axes.axvline(at, color="black", linestyle="--", linewidth=1.5, zorder=1)
         text = axes.text(at, 0.98 - 0.07 * place, phrase(" cross at λT = {load} ", load=at), fontsize=SIZE, va="top")
         text.set(transform=axes.get_xaxis_transform(), ha="left" if at < low**0.4 * high**0.6 else "right")
     _gutter(axes, lines)
@@ -161,11 +161,6 @@ def crossings(*lines: "Line2D") -> list[float]:
             share = before / (before - after)
             found.append(math.exp(math.log(left) + share * math.log(right / left)))
     return sorted(found)
-
-
-def rule(axes: "Axes", at: float) -> None:
-    """A vertical rule where polling and the webhook cost the same."""
-    axes.axvline(at, color="black", linestyle="--", linewidth=1.5, zorder=1)
 
 
 def _gutter(axes: "Axes", lines: "Mapping[Approach, Line2D]") -> None:
