@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import log
+from statistics import linear_regression
 from typing import TYPE_CHECKING, Any
 
 from labkit.approaches import Polling, Style
@@ -179,13 +181,10 @@ class _Point:
 
 def _slope(points: list[tuple[float, float]]) -> float | None:
     """The least-squares slope through points on a log-log plot; None where they have none."""
-    import numpy as np
-
-    x, y = np.array(points).reshape(-1, 2).T
-    if len(set(x.tolist())) < 2 or not (y > 0).all():
+    if len({cost for cost, _ in points}) < 2 or min(late for _, late in points) <= 0:
         return None
-    x, y = np.log(x) - np.log(x).mean(), np.log(y) - np.log(y).mean()
-    return float((x * y).sum() / (x * x).sum())
+    costs, lates = zip(*points, strict=True)
+    return linear_regression(list(map(log, costs)), list(map(log, lates))).slope
 
 
 def _polling_line(axes: "Axes", results: Sequence[Result]) -> "Line2D | None":
