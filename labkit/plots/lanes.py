@@ -5,7 +5,7 @@ from math import isnan
 from textwrap import fill
 from typing import TYPE_CHECKING
 
-import labkit.approaches as approaches
+from labkit.approaches import Polling, Webhook
 from labkit.catalogue import gettext
 from labkit.plots.chosen import Results, as_results
 from labkit.plots.figure import SIZE, Figure, canvas, key, mark, style_axes
@@ -23,6 +23,8 @@ CAPTION = (
     " arrow down is a webhook. A bar is the time that an event waited, from its occurrence until it was received."
     " Where the network is faster than the eye, an answer stands a little to the right."
 )
+Shaft = tuple[float, float, float, float]
+"""A line from (start, low) to (end, high), in seconds and heights: start, end, low, high."""
 BAND = 1.95
 """The height of one approach's lane: 1 for the arrows, the rest for the bars and the space to the next lane."""
 LEVELS = (-0.22, -0.62)
@@ -52,8 +54,8 @@ def timeline(
     poll found something; `deliveries` maps a label to (sent, received).
     """
     polls, deliveries = polls or {}, deliveries or {}
-    tracks = [track_by_hand(label, approaches.Polling.style, occurred, polls=rows) for label, rows in polls.items()]
-    tracks += [track_by_hand(label, approaches.Webhook.style, occurred, (), rows) for label, rows in deliveries.items()]
+    tracks = [track_by_hand(label, Polling.style, occurred, polls=rows) for label, rows in polls.items()]
+    tracks += [track_by_hand(label, Webhook.style, occurred, (), rows) for label, rows in deliveries.items()]
     if not tracks:
         raise ValueError("a timeline needs polls or deliveries, got neither")
     ends = [call.answered for track in tracks for call in track.calls]
@@ -126,7 +128,7 @@ class _Lane:
     def _answer(self, calls: Sequence[Call]) -> None:
         """The line back of each answer, and a held request along the source's line until then."""
         y, end = self.y, self.shown.end
-        held, brought, empty = list[tuple[float, float, float, float]](), list[float](), list[float]()
+        held, brought, empty = list[Shaft](), list[float](), list[float]()
         for call in calls:
             if call.outcome == "failed":
                 continue
@@ -181,10 +183,7 @@ class _Lane:
         ticks.set(linewidth=_thin(1.6, len(at)), zorder=3)
         return lines
 
-    def _shafts(
-        self, rows: Sequence[tuple[float, float, float, float]], width: float, dashes: str, exact: bool = False
-    ) -> "LineCollection":
-        """Lines from (start, low) to (end, high), in seconds and heights."""
+    def _shafts(self, rows: Sequence[Shaft], width: float, dashes: str, exact: bool = False) -> "LineCollection":
         from matplotlib.collections import LineCollection
 
         at, points = self.shown.at, width if exact else _thin(width, self.arrows)
