@@ -55,13 +55,7 @@ class SourceServer:
         self.url = self.network.host("source", self.source.app)
         self.emit_lags: list[float] = []
         self._events = scenario.arrivals.events
-
-    def now(self) -> float:
-        return self.clock.now()
-
-    def name(self, address: str, name: str, owner: str) -> None:
-        """Set the name and the owner of the host at an address."""
-        self.network.name(address, name, owner)
+        self.now, self.name = self.clock.now, self.network.name
 
     def emit(self) -> None:
         """Start the emitter."""
