@@ -182,8 +182,7 @@ def _compared(
 
 def _document(comparison: Comparison, lens: str) -> dict[str, Any]:
     scenario = comparison.scenario.record() | {"lens": lens}
-    machines = [{"machine": asdict(result.machine)} if result.machine else {} for result in comparison]
-    rows = [row | machine for row, machine in zip(comparison.rows(), machines, strict=True)]
+    rows = [each.row() | ({"machine": asdict(each.machine)} if each.machine else {}) for each in comparison]
     return {"scenario": scenario, "results": rows, "seed": comparison.scenario.seed}
 
 
