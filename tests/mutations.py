@@ -308,9 +308,9 @@ MUTATIONS = (
     ),
     Mutation(
         "a run that is cut off calls what is pending lost",
-        "labkit/lenses/virtual.py",
-        "            if not settled():\n",
-        "            if False:\n",
+        "labkit/lenses/lifecycle.py",
+        "    if settled():\n",
+        "    if True:\n",
         "tests/test_faults.py::test_an_outage_without_an_end_is_cut_off_and_nothing_is_called_lost",
     ),
     Mutation(

@@ -1,12 +1,14 @@
 """What the lenses that send requests share: subscribe consumers, emit events, detect when a run is settled."""
 
 import math
+import random
 from collections.abc import Callable, Iterable
 from dataclasses import fields
 
 import httpx
 
 from labkit.approaches import Approach, Consumer
+from labkit.arrivals import WEEK
 from labkit.clock import Clock
 from labkit.event import Event, timestamp
 from labkit.ledger import Ledger
@@ -14,15 +16,20 @@ from labkit.network import Network
 from labkit.network.conditions import Conditions
 from labkit.scenario import Scenario
 from labkit.source import EventSource
+from labkit.sqlite import Database
 from labkit.wire import HEARTBEAT
-
-WEEK = 604_800.0
 
 
 def conditions_of(scenario: Scenario) -> Conditions:
     """The scenario's faults, as a network applies them."""
     places = {event.id: place for place, event in enumerate(scenario.arrivals.events, start=1)}
     return Conditions(scenario.faults, scenario.seed, places if scenario.faults else {})
+
+
+def make_source(scenario: Scenario, clock: Clock, network: Network, db: Database | None = None) -> EventSource:
+    """A scenario's source, with its seed, its retries, its rate limit and its retention."""
+    rng, retries, limit = random.Random(scenario.seed), scenario.retries, scenario.rate_limit
+    return EventSource(clock, network, rng, db=db, retries=retries, rate_limit=limit, retention=scenario.retention)
 
 
 def subscribe_all(
@@ -85,14 +92,21 @@ def drain_limit(scenario: Scenario, approach: Approach) -> float:
     return max([0.0, *faults]) + scenario.retries.longest_span + 50 * max(times, default=0.0) + WEEK
 
 
-def not_settled(scenario: Scenario, approach: Approach, limit: float) -> RuntimeError:
-    """The error for a run that was cut off: its pending events are not called lost."""
+def drain(
+    scenario: Scenario, approach: Approach, clock: Clock, ledger: Ledger, pending: Callable[[], int], seconds: float
+) -> None:
+    """Run on from the horizon until the run is settled.
+
+    Raises RuntimeError if it is not within `seconds`: what is pending then is not called lost.
+    """
+    settled = is_settled(ledger, clock, pending)
+    clock.run(until=scenario.duration + seconds, done=settled)
+    if settled():
+        return
     faults = ", ".join(fault.name for fault in scenario.faults if not math.isfinite(fault.duration))
     remedy = f"give {faults} a duration" if faults else "use a shorter interval, or shorter waits"
-    return RuntimeError(
-        f"{approach.label} was not settled {limit - scenario.duration:,.0f} s after the horizon, and pending events"
-        f" cannot be called lost: {remedy}"
-    )
+    late = f"{approach.label} was not settled {seconds:,.0f} s after the horizon"
+    raise RuntimeError(f"{late}, and pending events cannot be called lost: {remedy}")
 
 
 def is_settled(ledger: Ledger, clock: Clock, pending: Callable[[], int]) -> Callable[[], bool]:

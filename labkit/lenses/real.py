@@ -4,6 +4,7 @@ import math
 import os
 import pickle
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Self
@@ -12,7 +13,7 @@ from labkit.approaches import Approach, Consumer
 from labkit.clock import RealClock, monotonic
 from labkit.ledger import Ledger
 from labkit.lenses.base import check_approach
-from labkit.lenses.lifecycle import conditions_of, is_settled, not_settled, subscribe_all
+from labkit.lenses.lifecycle import conditions_of, drain, subscribe_all
 from labkit.lenses.scaling import scaled
 from labkit.lenses.source_server import SourceConfig, SourceReport
 from labkit.network.sockets import SocketNetwork
@@ -25,6 +26,7 @@ LONGEST = 600.0
 """The most seconds of a real run; a longer scenario needs `speed`, or the virtual lens."""
 LEAD, READY = 1.2, 0.2
 """Seconds before t = 0 at which set-up starts, and at which it must be done."""
+SETUP = LEAD - READY
 LONGEST_DRAIN = 120.0
 STOP_SECONDS = 5.0
 LAST_POLL_SECONDS = 0.5
@@ -51,34 +53,29 @@ class RealLens:
         scenario, _ = scaled(scenario, approach, self.speed)
         if scenario.duration > LONGEST:
             speed = math.ceil(scenario.duration * self.speed / LONGEST)
-            raise ValueError(
-                f"a real run of {scenario.duration:,g} s would take longer than {LONGEST:g} s: use speed {speed}"
-                f" or more (--speed {speed}), or a shorter duration"
-            )
+            remedy = f"use speed {speed} or more (--speed {speed}), or a shorter duration"
+            raise ValueError(f"a real run of {scenario.duration:,g} s would take longer than {LONGEST:g} s: {remedy}")
         if scenario.delay:
             raise ValueError(
                 f"delay must be 0 in the real lens, which adds none to the machine's own, got {scenario.delay:g}"
             )
         for fault in scenario.faults:
             wait = min(fault.holds, scenario.retries.timeout)
-            if fault.start < 0 and wait > LEAD - READY:
-                raise ValueError(
-                    f"{fault.name}: set-up would wait up to {wait:g} s, and the real lens allows {LEAD - READY:g} s:"
-                    " use the virtual lens, or a scenario whose source has a timeout of 0.5 s"
-                )
+            if fault.start < 0 and wait > SETUP:
+                limit = f"set-up would wait up to {wait:g} s, and the real lens allows {SETUP:g} s"
+                remedy = "use the virtual lens, or a scenario whose source has a timeout of 0.5 s"
+                raise ValueError(f"{fault.name}: {limit}: {remedy}")
         lag = sum(fault.commit_lag for fault in scenario.faults)
         if lag > LONGEST_DRAIN:
-            raise ValueError(
-                f"an event may be committed {lag:g} s late, and a real run waits {LONGEST_DRAIN:g} s after the horizon:"
-                f" use speed {math.ceil(lag * self.speed / LONGEST_DRAIN)} or more, or the virtual lens"
-            )
+            limit = f"may be committed {lag:g} s late, and a real run waits {LONGEST_DRAIN:g} s after the horizon"
+            remedy = f"use speed {math.ceil(lag * self.speed / LONGEST_DRAIN)} or more, or the virtual lens"
+            raise ValueError(f"an event {limit}: {remedy}")
         late = _last_retry(scenario) - scenario.duration
         if late > LONGEST_DRAIN and type(approach).subscribe is not Approach.subscribe:
             speed = math.ceil(late * self.speed / LONGEST_DRAIN)
-            raise ValueError(
-                f"after the faults, a retry may be due {late:,.0f} s after the horizon, and a real run waits"
-                f" {LONGEST_DRAIN:g} s: use speed {speed} or more (--speed {speed}), or the virtual lens"
-            )
+            limit = f"a retry may be due {late:,.0f} s after the horizon, and a real run waits {LONGEST_DRAIN:g} s"
+            remedy = f"use speed {speed} or more (--speed {speed}), or the virtual lens"
+            raise ValueError(f"after the faults, {limit}: {remedy}")
 
     def run(self, scenario: Scenario, approach: Approach) -> Result:
         self.check(scenario, approach)
@@ -89,31 +86,22 @@ class RealLens:
             SourceProcess(folder) as process,
         ):
             clock = RealClock(monotonic() + LEAD)
-            network = SocketNetwork(
-                clock, ledger, conditions_of(scenario), announce=lambda *host: process.ask("name", *host)
-            )
+            network = SocketNetwork(clock, ledger, conditions_of(scenario), announce=partial(process.ask, "name"))
             try:
                 database = self.path or str(Path(folder) / "source.db")
-                url = process.ask(
-                    "start", SourceConfig(clock.origin, clock.epoch, scenario, database, self.synchronous)
-                )
+                config = SourceConfig(clock.origin, clock.epoch, scenario, database, self.synchronous)
+                url = process.ask("start", config)
                 network.name(url.removeprefix("http://").partition("/")[0], "source")
                 consumers, busy = subscribe_all(scenario, approach, clock, network, ledger, url)
                 offset, error = clock_offset(clock.now, lambda: process.ask("now"))
                 clock.run(until=-READY)
                 if busy:
-                    raise RuntimeError(
-                        f"set-up of {approach.label} took over {LEAD - READY:g} s: the machine is too busy"
-                    )
+                    raise RuntimeError(f"set-up of {approach.label} took over {SETUP:g} s: the machine is too busy")
                 process.ask("emit")
                 for consumer in consumers:
                     clock.spawn(_from_zero, approach, consumer)
                 clock.run(until=scenario.duration, done=process.ended)
-                limit = scenario.duration + LONGEST_DRAIN
-                settled = is_settled(ledger, clock, lambda: int(process.ask("pending")))
-                clock.run(until=limit, done=settled)
-                if not settled():
-                    raise not_settled(scenario, approach, limit)
+                drain(scenario, approach, clock, ledger, lambda: int(process.ask("pending")), LONGEST_DRAIN)
                 clock.close(LAST_POLL_SECONDS)  # after the last poll, the servers have seen all that was sent
                 network.close()
                 report: SourceReport = process.ask("finish")

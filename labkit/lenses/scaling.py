@@ -27,28 +27,21 @@ def scaled(scenario: Scenario, approach: Approach, speed: float) -> tuple[Scenar
         return scenario, approach
     for field in fields(approach):
         if field.type in (float, "float") and not field.metadata.get("unit"):
-            raise ValueError(
-                f"{approach.name}.{field.name} does not say whether it is a time, which speed {speed:g} would divide:"
-                " declare it with labkit.approaches.parameters.seconds"
-            )
+            name, remedy = f"{approach.name}.{field.name}", "declare it with labkit.approaches.parameters.seconds"
+            raise ValueError(f"{name} does not say whether it is a time, which speed {speed:g} would divide: {remedy}")
     if (scenario.rate_limit.poll_interval / speed) % 1:
-        raise ValueError(
-            "poll_interval / speed must be whole seconds, which is what X-Poll-Interval can say,"
-            f" got {scenario.rate_limit.poll_interval:g} / {speed:g}"
-        )
+        rule = "poll_interval / speed must be whole seconds, which is what X-Poll-Interval can say"
+        raise ValueError(f"{rule}, got {scenario.rate_limit.poll_interval:g} / {speed:g}")
     for time in _undivided(scenario, approach):
         raise ValueError(f"{time}, which speed {speed:g} does not divide: use the virtual lens, or speed 1")
     arrivals = scenario.arrivals
     duration = arrivals.duration / speed
     last = math.nextafter(duration, 0)  # the horizon is half-open, and rounding must not reach it
-    events = tuple(
-        replace(event, occurred_at=min(last, round(event.occurred_at / speed, 9))) for event in arrivals.events
-    )
+    events = tuple(replace(each, occurred_at=min(last, round(each.occurred_at / speed, 9))) for each in arrivals.events)
+    params = {**arrivals.params, "speed": speed}
     scenario = replace(
         scenario,
-        arrivals=replace(
-            arrivals, events=events, duration=duration, params={**arrivals.params, "speed": speed}, rule=None
-        ),
+        arrivals=replace(arrivals, events=events, duration=duration, params=params, rule=None),
         retries=scenario.retries.divided(speed),
         retention=scenario.retention and scenario.retention / speed,
         rate_limit=_divided(scenario.rate_limit, speed),

@@ -2,7 +2,6 @@
 
 import os
 import pickle
-import random
 import shutil
 import sys
 import traceback
@@ -13,11 +12,10 @@ from typing import Any
 from labkit.clock import RealClock
 from labkit.event import Event
 from labkit.ledger import Ledger
-from labkit.lenses.lifecycle import conditions_of, emit_all
+from labkit.lenses.lifecycle import conditions_of, emit_all, make_source
 from labkit.network.sockets import SocketNetwork
 from labkit.process import answer_parent
 from labkit.scenario import Scenario
-from labkit.source import EventSource
 from labkit.source.store import open_database
 from labkit.sqlite import Synchronous
 
@@ -53,25 +51,11 @@ class SourceServer:
         self.ledger = Ledger()
         scenario = config.scenario
         self.network = SocketNetwork(self.clock, self.ledger, conditions_of(scenario))
-        self.source = EventSource(
-            self.clock,
-            self.network,
-            random.Random(scenario.seed),
-            db=open_database(config.path, config.synchronous),
-            retries=scenario.retries,
-            rate_limit=scenario.rate_limit,
-            retention=scenario.retention,
-        )
+        self.source = make_source(scenario, self.clock, self.network, open_database(config.path, config.synchronous))
         self.url = self.network.host("source", self.source.app)
         self.emit_lags: list[float] = []
         self._events = scenario.arrivals.events
-
-    def now(self) -> float:
-        return self.clock.now()
-
-    def name(self, address: str, name: str, owner: str) -> None:
-        """Set the name and the owner of the host at an address."""
-        self.network.name(address, name, owner)
+        self.now, self.name = self.clock.now, self.network.name
 
     def emit(self) -> None:
         """Start the emitter."""

@@ -1,6 +1,5 @@
 """The virtual lens: one process, simulated time, HTTP carried in memory. Equal arguments give equal rows."""
 
-import random
 from contextlib import closing
 
 from labkit.approaches import Approach
@@ -9,11 +8,10 @@ from labkit.clock import VirtualClock
 from labkit.event import Event
 from labkit.ledger import Ledger
 from labkit.lenses.base import check_approach
-from labkit.lenses.lifecycle import conditions_of, drain_limit, emit_all, is_settled, not_settled, subscribe_all
+from labkit.lenses.lifecycle import conditions_of, drain, drain_limit, emit_all, make_source, subscribe_all
 from labkit.network.memory import MemoryNetwork
 from labkit.result import Result
 from labkit.scenario import Scenario
-from labkit.source import EventSource
 
 LEAD = 90.0
 """Seconds of set-up before t = 0, plus some round trips: longer than any timeout."""
@@ -34,14 +32,7 @@ class VirtualLens:
         ledger = Ledger()
         clock = VirtualClock(start=-LEAD - 20 * scenario.delay, epoch=max(scenario.arrivals.epoch, EARLIEST))
         network = MemoryNetwork(clock, ledger, scenario.delay, conditions_of(scenario))
-        source = EventSource(
-            clock,
-            network,
-            random.Random(scenario.seed),
-            retries=scenario.retries,
-            rate_limit=scenario.rate_limit,
-            retention=scenario.retention,
-        )
+        source = make_source(scenario, clock, network)
         source.app.config["PROPAGATE_EXCEPTIONS"] = True  # a bug in a view comes out of the run
         with closing(source.db), clock:
             url = network.host("source", source.app)
@@ -55,9 +46,10 @@ class VirtualLens:
             for consumer in consumers:
                 clock.spawn(approach.run, consumer)
             clock.run(until=scenario.duration)
-            settled = is_settled(ledger, clock, lambda: len(events) - len(stored) + source.outbox.counts()["pending"])
-            limit = scenario.duration + drain_limit(scenario, approach)
-            clock.run(until=limit, done=settled)
-            if not settled():
-                raise not_settled(scenario, approach, limit)
+            limit = drain_limit(scenario, approach)
+
+            def pending() -> int:
+                return len(events) - len(stored) + source.outbox.counts()["pending"]
+
+            drain(scenario, approach, clock, ledger, pending, limit)
         return Result(scenario, approach, self.name, ledger.frames(scenario.duration))
