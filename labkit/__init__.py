@@ -6,6 +6,7 @@ from labkit.approaches import (
     Approach,
     Batched,
     ConditionalFeed,
+    Doorbell,
     FakeStream,
     Feed,
     HalveDouble,
@@ -35,8 +36,8 @@ from labkit.trace import earthquakes, from_csv
 __version__ = "0.1.0"
 
 __all__ = [
-    "APPROACHES", "FAULTS", "Aimd", "Approach", "Arrivals", "Batched", "Comparison", "ConditionalFeed", "Event",
-    "EventSource", "FakeStream", "Feed", "HalveDouble", "Hybrid", "LongPolling", "LostAnswer", "Nat", "OnDemand",
+    "APPROACHES", "FAULTS", "Aimd", "Approach", "Arrivals", "Batched", "Comparison", "ConditionalFeed", "Doorbell",
+    "Event", "EventSource", "FakeStream", "Feed", "HalveDouble", "Hybrid", "LongPolling", "LostAnswer", "Nat", "OnDemand",
     "Outage", "Polling", "RateLimit", "RealClock", "RealLens", "Relay", "Result", "RetryProfile", "RunError",
     "Scenario", "Status", "Stream", "Thin", "VirtualClock", "VirtualLens", "WebSocket", "Webhook", "bursty",
     "compare", "daily", "earthquakes", "from_csv", "poisson", "serve", "sweep", "switching",

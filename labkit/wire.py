@@ -20,6 +20,8 @@ VERIFY, TEST, BATCH = "endpoint.verify", "endpoint.test", "batch"
 """The types of the messages that ask for a challenge back, try an endpoint out, or hold several events."""
 RESERVED = (VERIFY, TEST, BATCH)
 """Types that no event may have: a receiver would acknowledge such an event without its effect."""
+NOTICE = "events.available"
+"""The type of a doorbell's notice, which has no data: there are events to be read from the list."""
 
 
 # https://www.rfc-editor.org/rfc/rfc9110#field.retry-after

@@ -175,6 +175,20 @@ def batched(occurred, horizon, delay, age, count):
     return sample_path(occurred, received, sent, [False] * len(sent), horizon)
 
 
+def doorbell(occurred, horizon, delay):
+    """A notice at once, or when the one before has been answered; each is answered after a sync from the cursor."""
+    occurred = list(occurred)
+    received, sent, empty, told, seen, free = [], [], [], 0, 0, 0.0
+    while told < len(occurred):
+        at = max(occurred[told], free)
+        told, now = bisect_right(occurred, at), bisect_right(occurred, at + 2 * delay)
+        received += [at + 3 * delay] * (now - seen)
+        sent += [at, at + delay]
+        empty += [True, now == seen]
+        seen, free = now, at + 4 * delay
+    return sample_path(occurred, received, sent, empty, horizon)
+
+
 def relay(occurred, horizon, delay, interval):
     polled = polling(np.asarray(occurred) + delay, horizon, delay, lambda found: interval)
     sent, empty = np.append(polled.sent, occurred), np.append(polled.empty, [True] * len(occurred))

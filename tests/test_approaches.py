@@ -41,9 +41,12 @@ DEFAULTS = {
     "hybrid": {"reconcile_interval": 3600},
     "on_demand": {"interval": 600, "ttl": 0, "seed": 0, "act": False},
     "relay": {"interval": 10},
+    "doorbell": {"reconcile_interval": 3600},
 }  # fmt: skip
-IDLE = {"aimd": 3600, "halve_double": 3600, "long_polling": 25, "hybrid": 3600, "polling": 60, "on_demand": 600,
-        "fake_stream": math.inf}  # fmt: skip
+IDLE = {
+    "aimd": 3600, "halve_double": 3600, "long_polling": 25, "hybrid": 3600, "doorbell": 3600, "polling": 60,
+    "on_demand": 600, "fake_stream": math.inf,
+}  # fmt: skip
 
 
 def test_every_approach_has_these_defaults():

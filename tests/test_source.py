@@ -692,6 +692,11 @@ def test_a_subscription_that_was_never_made_is_not_found(world: World, id: str) 
         ({**SUBSCRIPTION, "types": ["a", "b c"]}, "`$.types[1]`, got 'b c'"),
         ({**SUBSCRIPTION, "types": ["a"] * 101}, "`$.types`, got ['a', "),
         ({**SUBSCRIPTION, "status": "active"}, "`status`"),
+        ({**SUBSCRIPTION, "payload": "bell"}, "`$.payload`, got 'bell'"),
+        (
+            {**SUBSCRIPTION, "payload": "doorbell", "batch": {"count": 2, "seconds": 1}},
+            "a doorbell takes no batch: one notice stands for all new events",
+        ),
         ({**SUBSCRIPTION, "x" * 5000: 1}, "`xxx"),
         (None, "null"),
         ([SUBSCRIPTION], "array"),

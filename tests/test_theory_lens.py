@@ -15,6 +15,7 @@ from labkit import (
     Aimd,
     Batched,
     ConditionalFeed,
+    Doorbell,
     FakeStream,
     Feed,
     HalveDouble,
@@ -117,6 +118,12 @@ CASES = {
         ("mean_latency", *PLAIN[2:]),
     ),
     "thin": (lambda seed: Thin(), fetched, theory.Thin(RATE, DELAY), PLAIN),
+    "doorbell": (
+        lambda seed: Doorbell(reconcile_interval=0),
+        lambda occurred, horizon, delay, seed: sample_paths.doorbell(occurred, horizon, delay),
+        theory.Doorbell(RATE, DELAY),
+        PLAIN[:4],
+    ),
     "batched": (
         lambda seed: Batched(count=3, max_wait=20),
         lambda occurred, horizon, delay, seed: sample_paths.batched(occurred, horizon, delay, 20, 3),

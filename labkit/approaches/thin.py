@@ -34,15 +34,20 @@ class Thin(Approach):
         client = consumer.client("fetch")
 
         def fetch(event: Event) -> list[Event]:
-            """GET the event; it arrives with the answer. During a pause that the source requested, answer 503."""
-            if consumer.backoff() > 0:
-                raise UnavailableError("the source requested a pause", consumer.backoff())
-            try:
-                answer = client.get(f"/events/{event['id']}").raise_for_status()
-            except httpx.HTTPError as error:
-                raise UnavailableError(f"the event could not be fetched: {error}", consumer.backoff()) from None
+            """GET the event; it arrives with the answer."""
+            answer = fetch_or_503(consumer, client, f"/events/{event['id']}")
             fetched: Event = answer.json()
             consumer.receive(fetched, answer)
             return [fetched]
 
         subscribe_receiver(consumer, Receiver([], Inbox(), fetch=fetch), payload="thin")
+
+
+def fetch_or_503(consumer: Consumer, client: httpx.Client, path: str) -> httpx.Response:
+    """GET what a message stands for. If that fails, or during a pause that the source requested, it is answered 503."""
+    if consumer.backoff() > 0:
+        raise UnavailableError("the source requested a pause", consumer.backoff())
+    try:
+        return client.get(path).raise_for_status()
+    except httpx.HTTPError as error:
+        raise UnavailableError(f"GET {path} failed: {error}", consumer.backoff()) from None

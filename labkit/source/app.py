@@ -144,7 +144,7 @@ def _shown(subscription: Subscription) -> dict[str, object]:
         "url": subscription.url,
         "types": list(subscription.types),
         "status": subscription.status,
-        **({"payload": "thin"} if subscription.payload == "thin" else {}),
+        **({"payload": subscription.payload} if subscription.payload != "full" else {}),
         **({"batch": batch} if subscription.batch_count > 1 else {}),
     }
 

@@ -54,8 +54,12 @@ class Subscribe(msgspec.Struct, forbid_unknown_fields=True):
     url: Annotated[str, msgspec.Meta(max_length=2048)]
     types: Types = []
     secret: str = ""
-    payload: Literal["full", "thin"] = "full"
+    payload: Literal["full", "thin", "doorbell"] = "full"
     batch: Batch | None = None
+
+    def __post_init__(self) -> None:
+        if self.payload == "doorbell" and self.batch:
+            raise ValueError("a doorbell takes no batch: one notice stands for all new events")
 
 
 Body = TypeVar("Body", bound=msgspec.Struct)

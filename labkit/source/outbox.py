@@ -58,7 +58,8 @@ class Outbox:
         """Claim what is due, for `lease` nanoseconds: up to `in_flight` deliveries per endpoint, the longest due first.
 
         Each item goes into one request: one delivery, or up to `batch_count` of a subscription with batches, as soon as
-        the first of them is due or that many are waiting.
+        the first of them is due or that many are waiting. A doorbell's notice stands for all that are waiting, and no
+        other is sent while it is in flight.
         """
         due: list[tuple[Delivery, ...]] = []
         with self._db.transaction() as sql:
@@ -72,16 +73,19 @@ class Outbox:
                 (now,),
             ).fetchall()
             for subscription in map(from_row, subscriptions):
-                due_by = now if subscription.batch_count == 1 else _EVER
+                rings = subscription.payload == "doorbell"
+                due_by = now if subscription.batch_count == 1 and not rings else _EVER
                 in_flight_now = sql.execute(_IN_FLIGHT, (subscription.id,)).fetchone()[0]
+                room = (0 if in_flight_now else _EVER) if rings else max(0, in_flight - in_flight_now)
                 rows = sql.execute(
                     "SELECT seq, e.id, e.json, attempts + 1, attempts + 1 - earlier, due_at"
                     " FROM deliveries JOIN events AS e USING (seq)"
                     f" WHERE subscription = ? AND {_WAITING} AND due_at <= ? ORDER BY due_at, seq LIMIT ?",
-                    (subscription.id, due_by, max(0, in_flight - in_flight_now)),
+                    (subscription.id, due_by, room),
                 )
                 waiting = [Delivery(subscription, *row) for row in rows]
-                groups = batches(waiting, subscription.batch_count)
+                one_notice = rings and waiting
+                groups = [(tuple(waiting), True)] if one_notice else batches(waiting, subscription.batch_count)
                 due += [group for group, full in groups if full or group[0].due_at <= now]
             sql.executemany(
                 "UPDATE deliveries SET leased_until = ? WHERE subscription = ? AND seq = ?",

@@ -28,7 +28,8 @@ def open_database(path: str = ":memory:", synchronous: Synchronous = "FULL", bus
 class Subscription:
     """One endpoint and what it wants. `types` is empty for all types; `secret` stays out of the repr.
 
-    With the payload "thin" it is sent an event's id and type, and fetches the rest.
+    With the payload "thin" it is sent an event's id and type, and fetches the rest; with "doorbell" it is sent a notice
+    for any number of events, and reads the list.
     """
 
     id: str

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from labkit.checks import number, share
 
-POSITIVE = ("rate", "interval", "reconcile_interval", "wait", "shortest", "add", "tau")
-NOT_NEGATIVE = ("delay", "max_wait", "pause", "ttl", "duration", "phase")
+POSITIVE = ("rate", "interval", "wait", "shortest", "add", "tau")
+NOT_NEGATIVE = ("delay", "max_wait", "pause", "ttl", "duration", "phase", "reconcile_interval")
 SHARES = ("jitter", "loss")
 
 
