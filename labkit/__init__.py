@@ -11,6 +11,7 @@ from labkit.approaches import (
     Feed,
     HalveDouble,
     Hybrid,
+    Leased,
     LongPolling,
     OnDemand,
     Polling,
@@ -37,8 +38,8 @@ __version__ = "0.1.0"
 
 __all__ = [
     "APPROACHES", "FAULTS", "Aimd", "Approach", "Arrivals", "Batched", "Comparison", "ConditionalFeed", "Doorbell",
-    "Event", "EventSource", "FakeStream", "Feed", "HalveDouble", "Hybrid", "LongPolling", "LostAnswer", "Nat", "OnDemand",
-    "Outage", "Polling", "RateLimit", "RealClock", "RealLens", "Relay", "Result", "RetryProfile", "RunError",
-    "Scenario", "Status", "Stream", "Thin", "VirtualClock", "VirtualLens", "WebSocket", "Webhook", "bursty",
-    "compare", "daily", "earthquakes", "from_csv", "poisson", "serve", "sweep", "switching",
+    "Event", "EventSource", "FakeStream", "Feed", "HalveDouble", "Hybrid", "Leased", "LongPolling", "LostAnswer",
+    "Nat", "OnDemand", "Outage", "Polling", "RateLimit", "RealClock", "RealLens", "Relay", "Result",
+    "RetryProfile", "RunError", "Scenario", "Status", "Stream", "Thin", "VirtualClock", "VirtualLens", "WebSocket",
+    "Webhook", "bursty", "compare", "daily", "earthquakes", "from_csv", "poisson", "serve", "sweep", "switching",
 ]  # fmt: skip

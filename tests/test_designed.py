@@ -2,12 +2,14 @@
 
 import json
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import cache
 
 import pytest
 
-from labkit import Doorbell, Event, Outage, Polling, RateLimit, Scenario, Status, poisson
-from labkit.lenses import VirtualLens
+from labkit import Doorbell, Event, Leased, Outage, Polling, RateLimit, Scenario, Status, poisson
+from labkit.lenses import RealLens, VirtualLens
 from labkit.policies import RetryProfile
 from labkit.receiver import Inbox, Receiver
 
@@ -134,3 +136,124 @@ def test_a_notice_has_no_data(monkeypatch):
     challenge, notice = bodies
     assert challenge["type"] == "endpoint.verify"
     assert (notice["type"], notice["data"]) == ("events.available", {})
+
+
+# a lease ----------------------------------------------------------------------------------------
+
+HOURS = Scenario(poisson(60, 6 * 3600, seed=1))
+GRANTED = -90 - 20 * 0.02 + 5 * 0.02
+"""When set-up has verified the endpoint: five delays after its start."""
+
+
+def test_a_lease_that_is_renewed_in_time_loses_nothing():
+    result = run(HOURS, Leased())
+    renewals = of_kind(result, "action")
+    renewals = renewals[~renewals.drain]
+    assert renewals.sent_at.iloc[0] == pytest.approx(GRANTED + 3600 - 600)
+    assert renewals.sent_at.diff().dropna().tolist() == pytest.approx([3000.02] * 6)
+    assert renewals.path.str.fullmatch("/subscriptions/sub_[0-9a-f]+/renew").all()
+    assert (set(renewals.outcome), set(renewals.event_id)) == ({"done"}, {""})
+    row = result.row()
+    assert (row["lost"], row["duplicates"], row["requests"]) == (0, 0, row["events"] + 7)
+
+
+def test_a_renewal_that_is_forgotten_loses_every_later_event_and_nothing_fails():
+    result = run(HOURS, Leased(forgotten=1))
+    kept = result.receipts.received_at.notna()
+    assert (kept == (result.receipts.occurred_at < GRANTED + 3600)).all()
+    assert 0 < kept.sum() < len(kept)
+    assert result.row()["error_requests"] == 0
+
+
+def test_a_reconciling_poll_brings_what_a_forgotten_lease_misses_and_its_number_is_the_alarm():
+    result = run(HOURS, Leased(forgotten=1, reconcile_interval=900))
+    silent = result.receipts.occurred_at >= GRANTED + 3600
+    assert result.row()["lost"] == 0
+    assert result.receipts.latency[silent].mean() == pytest.approx(450, rel=0.1)
+    assert result.recovered() == (silent & (result.receipts.latency > 60)).sum() > 200
+
+
+def test_another_seed_forgets_another_renewal():
+    lost = {run(HOURS, Leased(forgotten=0.3, seed=seed)).row()["lost"] for seed in range(4)}
+    assert len(lost) > 1
+
+
+def test_a_renewal_that_fails_is_tried_again_before_the_lease_ends():
+    """The source is down when it is due, for less than the 600 s that are left."""
+    due = GRANTED + 3000
+    result = run(replace(HOURS, faults=(Outage(target="source", start=due - 10, duration=310),)), Leased())
+    renewals = of_kind(result, "action")
+    assert renewals.sent_at.head(7).tolist() == pytest.approx([due + 60 * n for n in range(6)] + [due + 3300.02])
+    assert renewals.outcome.head(7).tolist() == ["error"] * 5 + ["done"] * 2
+    assert result.row()["lost"] == 0
+
+
+def test_a_lease_that_ended_is_verified_again_and_only_what_occurred_in_between_is_lost():
+    down = Status(kinds=("action",), start=2000, duration=3000)
+    result = run(replace(HOURS, faults=(down,)), Leased())
+    actions = of_kind(result, "action")
+    back = actions[actions.path.str.endswith("/verify")]
+    assert len(back) == 1
+    assert actions.status.loc[: back.index[0]].tolist()[-3:] == [503, 410, 200]
+    ended, again = GRANTED + 3600, back.sent_at.iloc[0] + 3 * 0.02  # the challenge has come back
+    assert 5000 < again < 5061
+    inside = (result.receipts.occurred_at >= ended) & (result.receipts.occurred_at < again)
+    assert (result.receipts.received_at.isna() == inside).all()
+    assert inside.sum() > 10
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        (lambda: Leased(ttl=0), "ttl must be from 1e-06 to 2.592e+06 seconds, got 0"),
+        (lambda: Leased(ttl=3e6), "ttl must be from 1e-06 to 2.592e+06 seconds, got 3000000.0"),
+        (lambda: Leased(ttl=600), "renew_before must be >= 0 and < 600 seconds, the ttl, got 600.0"),
+        (lambda: Leased(renew_before=-1), "renew_before must be from 0 to 1e+09 seconds, got -1"),
+        (lambda: Leased(retry_wait=0), "retry_wait must be from 1e-06 to 1e+09 seconds, got 0"),
+        (lambda: Leased(forgotten=1.5), "forgotten must be from 0 to 1 of the renewals, got 1.5"),
+        (lambda: Doorbell(reconcile_interval=-1), "reconcile_interval must be from 0 to 1e+09 seconds, got -1"),
+    ],
+)
+def test_a_parameter_that_makes_no_sense_is_refused_by_name_and_value(made, said):
+    with pytest.raises(ValueError) as caught:
+        made()
+    assert str(caught.value) == said
+
+
+# on both clocks ---------------------------------------------------------------------------------
+
+BROKEN = {
+    "doorbell, the receiver down": (Doorbell(), Outage(target="receiver", start=0.9, duration=0.7)),
+    "doorbell, its syncs answered 503": (Doorbell(), Status(kinds=("fetch",), start=0.9, duration=0.7)),
+    "leased, the source down": (
+        Leased(ttl=0.8, renew_before=0.3, retry_wait=0.25, reconcile_interval=2.4),
+        Outage(target="source", start=0.9, duration=1.1),
+    ),
+}
+
+
+@cache
+def both():
+    scenario = Scenario(
+        happening([0.3, 0.5, 0.98, 1.34, 1.5, 1.75, 2.15, 2.3], 2.6),
+        delay=0.0,
+        retries=RetryProfile(waits=(0.45, 0.8, 1.8), timeout=1.0),
+    )
+    jobs = {name: (replace(scenario, faults=(fault,)), approach) for name, (approach, fault) in BROKEN.items()}
+    with ThreadPoolExecutor(3) as pool:
+        real = {name: pool.submit(RealLens().run, *job) for name, job in jobs.items()}
+        return {name: (real[name].result(), VirtualLens().run(*job)) for name, job in jobs.items()}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_fault_gives_the_same_receipts_and_exchanges_on_both_clocks(name):
+    ours, theirs = both()[name]
+    assert ours.receipts.copies.tolist() == theirs.receipts.copies.tolist()
+    late = (ours.receipts.received_at - theirs.receipts.received_at).dropna()
+    assert ((late > -0.01) & (late < 0.3)).all()
+    kinds = ["kind", "outcome", "status", "error"]
+    assert ours.counted[kinds].value_counts().to_dict() == theirs.counted[kinds].value_counts().to_dict()
+    for column in ("lost", "duplicates", "recovered", "error_requests"):
+        assert ours.row()[column] == theirs.row()[column]
+    assert theirs.row()["error_requests"] > 0

@@ -5,13 +5,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from labkit.event import to_json
-from labkit.source.store import COLUMNS, Subscription, from_row
+from labkit.source.store import COLUMNS, NEVER, Subscription, from_row
 from labkit.sqlite import Database
 
 _PENDING = "status = 'pending'"
 _WAITING = f"{_PENDING} AND leased_until = 0"
 _IN_FLIGHT = f"SELECT count(*) FROM deliveries WHERE subscription = ? AND {_PENDING} AND leased_until > 0"
-_EVER = 2**63 - 1
 BATCH_BYTES = 200_000
 """Bytes of the events of a batch that has more than one: a receiver takes a body of 262,144."""
 
@@ -74,9 +73,9 @@ class Outbox:
             ).fetchall()
             for subscription in map(from_row, subscriptions):
                 rings = subscription.payload == "doorbell"
-                due_by = now if subscription.batch_count == 1 and not rings else _EVER
+                due_by = now if subscription.batch_count == 1 and not rings else NEVER
                 in_flight_now = sql.execute(_IN_FLIGHT, (subscription.id,)).fetchone()[0]
-                room = (0 if in_flight_now else _EVER) if rings else max(0, in_flight - in_flight_now)
+                room = (0 if in_flight_now else NEVER) if rings else max(0, in_flight - in_flight_now)
                 rows = sql.execute(
                     "SELECT seq, e.id, e.json, attempts + 1, attempts + 1 - earlier, due_at"
                     " FROM deliveries JOIN events AS e USING (seq)"
@@ -139,7 +138,7 @@ class Outbox:
             if not sql.execute(active, (subscription.id,)).fetchone():  # it has ended in the meantime
                 return 0
             rows = sql.execute("SELECT seq, type FROM events WHERE seq > ?", (after,)).fetchall()
-            wanted = [seq for seq, type in rows if subscription.wants(type)]
+            wanted = [seq for seq, type in rows if subscription.wants(type, now)]
             sql.executemany(
                 "INSERT INTO deliveries (subscription, seq, due_at) VALUES (?, ?, ?) ON CONFLICT DO UPDATE"
                 " SET status = 'pending', due_at = excluded.due_at, earlier = attempts, leased_until = 0"

@@ -3,7 +3,7 @@
 import random
 
 from labkit import signature
-from labkit.clock import NANO, Clock, RealClock
+from labkit.clock import NANO, Clock, RealClock, nanoseconds
 from labkit.crash import crash_point
 from labkit.event import ID, timestamp, to_json
 from labkit.ledger import Ledger
@@ -13,7 +13,7 @@ from labkit.policies import RateLimit, RetryProfile
 from labkit.source.deliver import Attempt, deliver
 from labkit.source.dispatcher import Dispatcher
 from labkit.source.outbox import Outbox
-from labkit.source.store import Store, Subscription, open_database
+from labkit.source.store import NEVER, Store, Subscription, open_database
 from labkit.sqlite import Database
 from labkit.wire import RESERVED, TEST, VERIFY
 
@@ -90,16 +90,24 @@ class Publisher:
         return count
 
     def subscribe(
-        self, url: str, types: list[str], secret: str = "", payload: str = "full", batch: tuple[int, float] = (1, 0.0)
+        self,
+        url: str,
+        types: list[str],
+        secret: str = "",
+        payload: str = "full",
+        batch: tuple[int, float] = (1, 0.0),
+        ttl: float = 0.0,
     ) -> tuple[Subscription, bool]:
         """Store a pending subscription, with the subscriber's secret or a new one; True if it is new.
 
-        Raises SignatureError, a ValueError, if the subscriber's secret cannot sign.
+        With a `ttl` it expires after so many seconds, unless it is renewed. Raises SignatureError, a ValueError, if the
+        subscriber's secret cannot sign.
         """
         if secret:
             signature.key(secret)
         id = f"sub_{self.rng.randbytes(12).hex()}"
-        return self.store.subscribe(id, url, types, secret or signature.new_secret(self.rng), payload, batch)
+        lease = ttl, self.clock.unix_nanoseconds() + nanoseconds(ttl) if ttl else NEVER
+        return self.store.subscribe(id, url, types, secret or signature.new_secret(self.rng), payload, batch, lease)
 
     def challenge(self, subscription: Subscription) -> tuple[str, Attempt]:
         """Send an endpoint a challenge, signed like any delivery; it must return it to prove that it subscribed."""

@@ -20,6 +20,8 @@ CREATE TABLE IF NOT EXISTS subscriptions (
     payload TEXT NOT NULL DEFAULT 'full' CHECK (payload IN ('full', 'thin', 'doorbell')),
     batch_count   INTEGER NOT NULL DEFAULT 1,   -- so many events in one delivery at the most,
     batch_seconds REAL    NOT NULL DEFAULT 0,   -- which the first of them waits for so long
+    ttl        REAL    NOT NULL DEFAULT 0,      -- seconds of its lease; 0: it never expires
+    expires_at INTEGER NOT NULL DEFAULT 9223372036854775807,  -- Unix time in nanoseconds; at first that of SQLite's end
     UNIQUE (url, types)
 );
 

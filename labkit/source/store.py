@@ -15,7 +15,9 @@ from labkit.clock import nanoseconds
 from labkit.event import to_json
 from labkit.sqlite import BUSY_SECONDS, Database, Synchronous
 
-COLUMNS = "id, url, types, status, secret, payload, batch_count, batch_seconds"
+COLUMNS = "id, url, types, status, secret, payload, batch_count, batch_seconds, ttl, expires_at"
+NEVER = 2**63 - 1
+"""An instant on file that does not come, in Unix nanoseconds."""
 
 
 def open_database(path: str = ":memory:", synchronous: Synchronous = "FULL", busy: float = BUSY_SECONDS) -> Database:
@@ -40,9 +42,23 @@ class Subscription:
     payload: str = "full"
     batch_count: int = 1
     batch_seconds: float = 0.0
+    ttl: float = 0.0
+    expires_at: int = NEVER
 
-    def wants(self, type: str) -> bool:
-        return self.status == "active" and (not self.types or type in self.types)
+    def status_at(self, now: int) -> str:
+        """Its status at an instant: an active one is expired from the end of its lease on.
+
+        >>> Subscription("sub_1", "http://shop/hook", (), "active", "whsec_", ttl=60, expires_at=60).status_at(60)
+        'expired'
+        """
+        return "expired" if self.status == "active" and now >= self.expires_at else self.status
+
+    def wants(self, type: str, now: int) -> bool:
+        return self.status_at(now) == "active" and (not self.types or type in self.types)
+
+    def lease_end(self, now: int) -> int:
+        """The end of a lease that is granted now."""
+        return now + nanoseconds(self.ttl) if self.ttl else NEVER
 
 
 class Store:
@@ -75,7 +91,7 @@ class Store:
                 new = sql.execute("INSERT INTO events (id, type, json) VALUES (?, ?, ?)", (id, type, document))
             except sqlite3.IntegrityError:
                 raise ValueError(f"there is an event {id!r} already; ids must be unique") from None
-            wanting = [each for each in self.subscriptions() if each.wants(type)]
+            wanting = [each for each in self.subscriptions() if each.wants(type, now)]
             sql.executemany(
                 "INSERT INTO deliveries (subscription, seq, due_at) VALUES (?, ?, ?)",
                 [(each.id, new.lastrowid, now + nanoseconds(each.batch_seconds)) for each in wanting],
@@ -132,14 +148,21 @@ class Store:
     # subscriptions
 
     def subscribe(
-        self, id: str, url: str, types: list[str], secret: str, payload: str, batch: tuple[int, float]
+        self,
+        id: str,
+        url: str,
+        types: list[str],
+        secret: str,
+        payload: str,
+        batch: tuple[int, float],
+        lease: tuple[float, int] = (0.0, NEVER),
     ) -> tuple[Subscription, bool]:
         """Store a pending subscription; the same URL and types give the existing one. True if it is new."""
         listed = to_json(sorted(set(types))).decode()
         with self._db.transaction() as sql:
             new = sql.execute(
-                f"INSERT OR IGNORE INTO subscriptions ({COLUMNS}) VALUES (?, ?, ?, 'pending', ?, ?, ?, ?)",
-                (id, url, listed, secret, payload, *batch),
+                f"INSERT OR IGNORE INTO subscriptions ({COLUMNS}) VALUES (?, ?, ?, 'pending', ?, ?, ?, ?, ?, ?)",
+                (id, url, listed, secret, payload, *batch, *lease),
             ).rowcount
             rows = sql.execute(f"SELECT {COLUMNS} FROM subscriptions WHERE url = ? AND types = ?", (url, listed))
             return from_row(rows.fetchone()), new == 1
@@ -151,9 +174,19 @@ class Store:
     def subscriptions(self) -> list[Subscription]:
         return [from_row(row) for row in self._db.read(f"SELECT {COLUMNS} FROM subscriptions ORDER BY rowid")]
 
-    def activate(self, id: str) -> None:
+    def activate(self, subscription: Subscription, now: int) -> None:
+        """Make a subscription active; its lease, if it has one, starts again."""
         with self._db.transaction() as sql:
-            sql.execute("UPDATE subscriptions SET status = 'active' WHERE id = ?", (id,))
+            values = subscription.lease_end(now), subscription.id
+            sql.execute("UPDATE subscriptions SET status = 'active', expires_at = ? WHERE id = ?", values)
+
+    def renew(self, subscription: Subscription, now: int) -> None:
+        """Start an active subscription's lease again; nothing if it has expired."""
+        with self._db.transaction() as sql:
+            sql.execute(
+                "UPDATE subscriptions SET expires_at = ? WHERE id = ? AND status = 'active' AND expires_at > ?",
+                (subscription.lease_end(now), subscription.id, now),
+            )
 
     def unsubscribe(self, id: str) -> None:
         """Delete a subscription and its deliveries."""

@@ -7,7 +7,7 @@ from labkit.checks import number, share
 
 POSITIVE = ("rate", "interval", "wait", "shortest", "add", "tau")
 NOT_NEGATIVE = ("delay", "max_wait", "pause", "ttl", "duration", "phase", "reconcile_interval")
-SHARES = ("jitter", "loss")
+SHARES = ("jitter", "loss", "forgotten")
 
 
 def check(**values: object) -> None:
