@@ -141,8 +141,8 @@ def test_a_notice_has_no_data(monkeypatch):
 # a lease ----------------------------------------------------------------------------------------
 
 HOURS = Scenario(poisson(60, 6 * 3600, seed=1))
-GRANTED = -90 - 20 * 0.02 + 5 * 0.02
-"""When set-up has verified the endpoint: five delays after its start."""
+GRANTED = -0.5 - 12 * 0.02 + 3 * 0.02
+"""When the endpoint was verified last: set-up takes six delays, of which the challenge's answer needs three."""
 
 
 def test_a_lease_that_is_renewed_in_time_loses_nothing():
@@ -226,7 +226,7 @@ BROKEN = {
     "doorbell, the receiver down": (Doorbell(), Outage(target="receiver", start=0.9, duration=0.7)),
     "doorbell, its syncs answered 503": (Doorbell(), Status(kinds=("fetch",), start=0.9, duration=0.7)),
     "leased, the source down": (
-        Leased(ttl=0.8, renew_before=0.3, retry_wait=0.25, reconcile_interval=2.4),
+        Leased(ttl=1.0, renew_before=0.4, retry_wait=0.5, reconcile_interval=2.55),
         Outage(target="source", start=0.9, duration=1.1),
     ),
 }
@@ -235,7 +235,7 @@ BROKEN = {
 @cache
 def both():
     scenario = Scenario(
-        happening([0.3, 0.5, 0.98, 1.34, 1.5, 1.75, 2.15, 2.3], 2.6),
+        happening([0.3, 0.5, 0.98, 1.34, 1.4, 1.75, 2.4, 2.5], 2.6),
         delay=0.0,
         retries=RetryProfile(waits=(0.45, 0.8, 1.8), timeout=1.0),
     )

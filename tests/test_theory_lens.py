@@ -88,9 +88,9 @@ def swept(retries):
 
 def leasing(forgotten=0.0, sweep=0.0):
     def lived(occurred, horizon, delay, seed):
-        """The lease is granted in set-up: subscribing, then the verification's way and its challenge, from -120 on."""
+        """The lease is granted in set-up, which takes six delays; the last verification is done after three."""
         chance = random.Random(f"{seed}/consumer-1")
-        granted = -90 - 20 * delay + 5 * delay
+        granted = -0.5 - 12 * delay + 3 * delay
         forgets = lambda: chance.random() < forgotten  # noqa: E731
         return sample_paths.leased(occurred, horizon, delay, 300, 40, forgets, granted, sweep)
 

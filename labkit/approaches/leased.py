@@ -12,7 +12,7 @@ from labkit.approaches.approach import Approach, Style
 from labkit.approaches.consumer import Consumer
 from labkit.approaches.hybrid import Hybrid
 from labkit.approaches.parameters import SHORTEST, seconds, share
-from labkit.approaches.webhook import subscribe_receiver
+from labkit.approaches.webhook import accepted, subscribe_receiver
 from labkit.checks import number
 from labkit.event import timestamp
 from labkit.wire import LONGEST_LEASE
@@ -56,8 +56,11 @@ class Leased(Approach):
         return theory.Leased(rate, delay, self.ttl, self.renew_before, reconcile_interval=self.reconcile_interval)
 
     def subscribe(self, consumer: Consumer) -> None:
-        """Subscribe as `Webhook` does, with a lease."""
-        consumer.found["lease"] = subscribe_receiver(consumer, ttl=self.ttl)
+        """Subscribe as `Webhook` does, and verify again half a second before t = 0: there the first lease starts."""
+        clock, start = consumer.clock, consumer.clock.now()
+        lease = subscribe_receiver(consumer, ttl=self.ttl)
+        clock.sleep_until(-0.5 - 2 * (clock.now() - start))  # it may take as long again
+        consumer.found["lease"] = accepted(consumer.client("setup").post(f"/subscriptions/{lease['id']}/verify"))
 
     def run(self, consumer: Consumer) -> None:
         """Renew again and again, until a renewal is forgotten."""

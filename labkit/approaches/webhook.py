@@ -58,12 +58,13 @@ def register(
     `batch={…}`. Returns the subscription. Raises RuntimeError with the source's message if it refuses.
     """
     wanted = {"types": list(types), **options} if types else options
-    subscription = _accepted(client.post("/subscriptions", json={"url": url, **wanted}))
+    subscription = accepted(client.post("/subscriptions", json={"url": url, **wanted}))
     secrets.append(subscription["secret"])
-    return _accepted(client.post(f"/subscriptions/{subscription['id']}/verify"))
+    return accepted(client.post(f"/subscriptions/{subscription['id']}/verify"))
 
 
-def _accepted(answer: httpx.Response) -> dict[str, Any]:
+def accepted(answer: httpx.Response) -> dict[str, Any]:
+    """The document of an answer. Raises RuntimeError with the source's message if it is an error."""
     document: dict[str, Any] = answer.json()
     if answer.is_error:
         raise RuntimeError(f"the source refused: {document['detail']}")
