@@ -226,7 +226,7 @@ BROKEN = {
     "doorbell, the receiver down": (Doorbell(), Outage(target="receiver", start=0.9, duration=0.7)),
     "doorbell, its syncs answered 503": (Doorbell(), Status(kinds=("fetch",), start=0.9, duration=0.7)),
     "leased, the source down": (
-        Leased(ttl=1.0, renew_before=0.4, retry_wait=0.5, reconcile_interval=2.55),
+        Leased(ttl=1.0, renew_before=0.4, retry_wait=0.5, reconcile_interval=2.85),
         Outage(target="source", start=0.9, duration=1.1),
     ),
 }
@@ -235,7 +235,7 @@ BROKEN = {
 @cache
 def both():
     scenario = Scenario(
-        happening([0.3, 0.5, 0.98, 1.34, 1.4, 1.75, 2.4, 2.5], 2.6),
+        happening([0.3, 0.5, 0.98, 1.34, 1.4, 1.75, 2.4, 2.5], 3.2),
         delay=0.0,
         retries=RetryProfile(waits=(0.45, 0.8, 1.8), timeout=1.0),
     )
