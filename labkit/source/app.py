@@ -79,7 +79,7 @@ def create_app(source: Publisher) -> Flask:
             answered = None
         if not isinstance(answered, dict) or answered.get("challenge") != challenge:
             abort(422, f'{subscription.url} must answer {{"challenge": "…"}} with the value it was sent')
-        store.activate(subscription, source.clock.unix_nanoseconds())
+        store.activate(id, subscription.lease_end(source.clock.unix_nanoseconds()))
         return json_answer(shown(_subscription(id)))
 
     @app.post("/subscriptions/<id>/renew")

@@ -174,11 +174,10 @@ class Store:
     def subscriptions(self) -> list[Subscription]:
         return [from_row(row) for row in self._db.read(f"SELECT {COLUMNS} FROM subscriptions ORDER BY rowid")]
 
-    def activate(self, subscription: Subscription, now: int) -> None:
-        """Make a subscription active; its lease, if it has one, starts again."""
+    def activate(self, id: str, expires_at: int = NEVER) -> None:
+        """Make a subscription active until the end of its lease, if it has one."""
         with self._db.transaction() as sql:
-            values = subscription.lease_end(now), subscription.id
-            sql.execute("UPDATE subscriptions SET status = 'active', expires_at = ? WHERE id = ?", values)
+            sql.execute("UPDATE subscriptions SET status = 'active', expires_at = ? WHERE id = ?", (expires_at, id))
 
     def renew(self, subscription: Subscription, now: int) -> None:
         """Start an active subscription's lease again; nothing if it has expired."""
