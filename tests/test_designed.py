@@ -109,11 +109,11 @@ def test_the_cursor_stays_if_an_effect_could_not_be_stored(monkeypatch):
 
 
 def test_a_new_event_starts_the_schedule_of_its_notice_anew():
-    """A down receiver: the old event waits 300 s for its next attempt, the new one's notice is tried again in 5 s."""
-    down = Outage(start=0, duration=104)
+    """A down receiver: the old event would wait 1800 s at last; the new one's notice is tried again in 5 s, then 300."""
+    down = Outage(start=0, duration=110)
     result = run(Scenario(happening([10.0, 100.0], 200), faults=(down,)), Doorbell())
-    assert of_kind(result, "delivery").sent_at.round(2).tolist() == [10.0, 15.0, 100.0, 105.0]
-    assert latencies(result) == [95.06, 5.06]
+    assert of_kind(result, "delivery").sent_at.round(2).tolist() == [10.0, 15.0, 100.0, 105.0, 405.0]
+    assert latencies(result) == [395.06, 305.06]
 
 
 def test_it_reconciles_in_the_order_of_occurrence_and_as_a_poller_would():

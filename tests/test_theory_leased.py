@@ -11,12 +11,14 @@ from sample_paths import SEEDS, agrees, leased, poisson_arrivals
 
 from labkit import theory
 
-# ttl, renew_before, delay, forgotten, duration: within the first lease, some leases, many, nearly always forgotten
+# ttl, renew_before, delay, forgotten, duration: within the first lease, some leases, many, nearly
+# always forgotten, a delay that weighs as much as the rest
 CASES = [
     (600.0, 100.0, 5.0, 0.3, 500.0),
     (600.0, 100.0, 5.0, 0.3, 3000.0),
     (60.0, 20.0, 0.0, 0.05, 1500.0),
     (60.0, 0.0, 1.0, 0.9, 600.0),
+    (60.0, 50.0, 20.0, 0.3, 200.0),
 ]
 
 
@@ -56,7 +58,9 @@ def test_what_a_poll_brings_is_half_a_period_late():
     for seed in range(1200):
         occurred = poisson_arrivals(seed, 2.0, duration)
         chance = random.Random(seed)
-        path = leased(occurred, duration, delay, ttl, before, lambda: chance.random() < forgotten, sweep=40.0)
+        path = leased(
+            occurred, duration, delay, ttl, before, lambda chance=chance: chance.random() < forgotten, sweep=40.0
+        )
         late.append(path.latency.mean())
         empty.append(np.isnan(path.received).any())
     assert not any(empty)
