@@ -109,7 +109,7 @@ def test_the_cursor_stays_if_an_effect_could_not_be_stored(monkeypatch):
 
 
 def test_a_new_event_starts_the_schedule_of_its_notice_anew():
-    """A down receiver: the old event would wait 1800 s at last; the new one's notice is tried again in 5 s, then 300."""
+    """A down receiver: the notice of the new event is tried again in 5 s, then 300, not in 1800."""
     down = Outage(start=0, duration=110)
     result = run(Scenario(happening([10.0, 100.0], 200), faults=(down,)), Doorbell())
     assert of_kind(result, "delivery").sent_at.round(2).tolist() == [10.0, 15.0, 100.0, 105.0, 405.0]
