@@ -25,10 +25,28 @@ from labkit.arrivals import Arrivals, bursty, daily, poisson, switching
 from labkit.clock import RealClock, VirtualClock
 from labkit.event import Event
 from labkit.experiment import Comparison, RunError, compare, sweep
-from labkit.faults import FAULTS, LostAnswer, Nat, Outage, Status
+from labkit.faults import (
+    FAULTS,
+    ClockSkew,
+    Delay,
+    Disorder,
+    DrippingAnswer,
+    Handshake,
+    IncompleteAnswer,
+    JunkAnswer,
+    LateCommit,
+    LostAnswer,
+    LostRequest,
+    Nat,
+    Outage,
+    Poison,
+    SlowAnswer,
+    Status,
+)
 from labkit.lenses import RealLens, VirtualLens
 from labkit.policies import RateLimit, RetryProfile
 from labkit.result import Result
+from labkit.retries import profile
 from labkit.scenario import Scenario
 from labkit.server import serve
 from labkit.source import EventSource
@@ -37,9 +55,11 @@ from labkit.trace import earthquakes, from_csv
 __version__ = "0.1.0"
 
 __all__ = [
-    "APPROACHES", "FAULTS", "Aimd", "Approach", "Arrivals", "Batched", "Comparison", "ConditionalFeed", "Doorbell",
-    "Event", "EventSource", "FakeStream", "Feed", "HalveDouble", "Hybrid", "Leased", "LongPolling", "LostAnswer",
-    "Nat", "OnDemand", "Outage", "Polling", "RateLimit", "RealClock", "RealLens", "Relay", "Result",
-    "RetryProfile", "RunError", "Scenario", "Status", "Stream", "Thin", "VirtualClock", "VirtualLens", "WebSocket",
-    "Webhook", "bursty", "compare", "daily", "earthquakes", "from_csv", "poisson", "serve", "sweep", "switching",
+    "APPROACHES", "FAULTS", "Aimd", "Approach", "Arrivals", "Batched", "ClockSkew", "Comparison", "ConditionalFeed",
+    "Delay", "Disorder", "Doorbell", "DrippingAnswer", "Event", "EventSource", "FakeStream", "Feed", "HalveDouble",
+    "Handshake", "Hybrid", "IncompleteAnswer", "JunkAnswer", "LateCommit", "Leased", "LongPolling", "LostAnswer",
+    "LostRequest", "Nat", "OnDemand", "Outage", "Poison", "Polling", "RateLimit", "RealClock", "RealLens", "Relay",
+    "Result", "RetryProfile", "RunError", "Scenario", "SlowAnswer", "Status", "Stream", "Thin", "VirtualClock",
+    "VirtualLens", "WebSocket", "Webhook", "bursty", "compare", "daily", "earthquakes", "from_csv", "poisson",
+    "profile", "serve", "sweep", "switching",
 ]  # fmt: skip

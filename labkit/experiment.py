@@ -1,9 +1,9 @@
 """Compare approaches in a scenario: each is run under a lens, in parallel if the lens allows it."""
 
 import os
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, as_completed
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Any
@@ -104,14 +104,13 @@ def compare(
     jobs = [(what, approach) for approach in approaches]
     results: dict[int, Result] = {}
     failures: dict[int, tuple[Job, BaseException]] = {}
-    with closing(_run_all(lens, jobs, executor, frames)) as runs:
-        for number, result in runs:
-            if isinstance(result, Result):
-                results[number] = result
-                if done is not None:
-                    done(result)
-            else:
-                failures[number] = jobs[number], result
+    for number, result in _run_all(lens, jobs, executor, frames):
+        if isinstance(result, Result):
+            results[number] = result
+            if done is not None:
+                done(result)
+        else:
+            failures[number] = jobs[number], result
     if failures:
         first = failures[min(failures)][1]
         if len(jobs) == 1:
@@ -144,13 +143,11 @@ def sweep(
     names = [{"scenario": number, "label": approach.label, "repeat": repeat} for number, approach, repeat in places]
     jobs = [(scenarios[number].repeated(repeat), approach.repeated(repeat)) for number, approach, repeat in places]
     rows: list[dict[str, Any]] = [{}] * len(jobs)
-    with closing(_run_all(lens, jobs, executor, frames=False)) as runs:
-        for number, result in runs:
-            rows[number] = names[number] | (
-                {"error": "", **flat(result.row())}
-                if isinstance(result, Result)
-                else {"error": f"{type(result).__name__}: {result}"}
-            )
+    for number, result in _run_all(lens, jobs, executor, frames=False):
+        if isinstance(result, Result):
+            rows[number] = {**names[number], "error": "", **flat(result.row())}
+        else:
+            rows[number] = {**names[number], "error": f"{type(result).__name__}: {result}"}
     return pd.DataFrame(rows)
 
 
@@ -197,8 +194,8 @@ def _check(
 
 def _run_all(
     lens: Lens, jobs: Sequence[Job], executor: Executor | None, frames: bool
-) -> Generator[tuple[int, Result | BaseException]]:
-    """Each job's number with its result or its exception, as the job finishes. To be closed: then its workers end."""
+) -> Iterator[tuple[int, Result | BaseException]]:
+    """Each job's number with its result or its exception, as the job finishes."""
     if not lens.parallel or (executor is None and (len(jobs) == 1 or _exchanges(jobs) < FEW_EXCHANGES)):
         for number, job in enumerate(jobs):
             try:

@@ -89,6 +89,10 @@ class Ledger:
             self.status[exchange] = status
             self.error[exchange] = error
 
+    def reject(self, exchange: int, error: str) -> None:
+        """Record that an answer, complete as it was, could not be read: it is no JSON."""
+        self.error[exchange] = error
+
     def happened(self, event_id: str, occurred_at: float) -> None:
         """Record an event, when it happens."""
         if event_id in self._event_row:

@@ -22,6 +22,8 @@ class Scenario:
     consumers: int = 1
     retries: RetryProfile = field(default_factory=RetryProfile)
     rate_limit: RateLimit = field(default_factory=RateLimit)
+    retention: float | None = None
+    """Seconds for which the source keeps an event in its list; None is for ever."""
     faults: tuple[Fault, ...] = ()
     """What breaks, such as `Outage(start=3600, duration=1200)`; the first one is the outermost."""
 
@@ -34,6 +36,8 @@ class Scenario:
         if chosen := {id for fault in self.faults for id in fault.events}:
             for id in chosen - {event.id for event in self.arrivals.events}:
                 raise ValueError(f"a fault selects event {id!r}, which none of the {len(self.arrivals.events):,} is")
+        if self.retention is not None:
+            number("retention", self.retention, "seconds", above=0)
         whole("consumers", self.consumers, 1)
         whole("seed", self.seed, 0)
 
@@ -71,6 +75,7 @@ class Scenario:
             "consumers": self.consumers,
             "retries": asdict(self.retries),
             "rate_limit": asdict(self.rate_limit),
+            "retention": self.retention,
             "faults": [fault.record() for fault in self.faults],
             "notes": list(self.arrivals.notes),
         }

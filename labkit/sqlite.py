@@ -20,15 +20,21 @@ class Database:
     WAL, so that readers of the file do not stop the writer; `synchronous=FULL`, so that what is committed has reached
     the disk when `transaction` ends: 100 commits are 100 calls of fdatasync, and 8 at NORMAL. Only its owner can read
     the file: it may hold secrets. Raises OSError, with the path, if the file cannot be opened or is no database.
+
+    `owner`, such as "source", is the only one of its name on the file: a second one is refused with OSError. It holds
+    a lock on a file beside it, which the operating system releases when its process ends, however it ends.
     """
 
-    def __init__(self, path: str, schema: str, synchronous: Synchronous = "FULL", busy: float = BUSY_SECONDS) -> None:
+    def __init__(
+        self, path: str, schema: str, synchronous: Synchronous = "FULL", busy: float = BUSY_SECONDS, owner: str = ""
+    ) -> None:
         if synchronous not in ("FULL", "NORMAL", "OFF"):
             raise ValueError(f"synchronous must be FULL, NORMAL or OFF, got {synchronous!r}")
         if path != ":memory:":
             Path(path).touch(mode=0o600)
             Path(path).chmod(0o600)
         self._lock, self._busy = RLock(), busy
+        self._owned = _own(path, owner) if owner and path != ":memory:" else None
         try:
             self._db = sqlite3.connect(path, timeout=busy, isolation_level=None, check_same_thread=False)
             pragmas = f"PRAGMA journal_mode = WAL; PRAGMA synchronous = {synchronous}; PRAGMA foreign_keys = ON;"
@@ -36,6 +42,8 @@ class Database:
             self._db.executescript("BEGIN IMMEDIATE; COMMIT")  # a file that cannot be written is refused now
             self._db.execute("PRAGMA busy_timeout = 0")  # from here on, _begin does the waiting
         except sqlite3.Error as error:
+            if self._owned:
+                self._owned.close()
             raise OSError(f"{path} cannot be used as a database: {error}") from None
 
     @contextmanager
@@ -78,7 +86,25 @@ class Database:
     def close(self) -> None:
         with self._lock:
             self._db.close()
+            if self._owned:
+                self._owned.close()
 
     def __del__(self) -> None:
         if hasattr(self, "_db"):  # an owner that forgot to close it: the interpreter would complain from 3.13 on
-            self._db.close()
+            self.close()
+
+
+def _own(path: str, owner: str) -> sqlite3.Connection:
+    """Lock the file `path`.lock, an empty database, until the connection is closed or the process ends.
+
+    SQLite's own lock is taken, since it has one for each system (POSIX's fcntl, Windows' LockFileEx).
+    """
+    file = f"{Path(path).resolve()}.lock"  # one for all names of the file
+    Path(file).touch(mode=0o600)
+    lock = sqlite3.connect(file, timeout=0, isolation_level=None, check_same_thread=False)
+    try:
+        lock.execute("BEGIN EXCLUSIVE")
+    except sqlite3.OperationalError:
+        lock.close()
+        raise OSError(f"{path} is in use by another {owner}: end that one, or use another file") from None
+    return lock

@@ -22,8 +22,11 @@ VERIFY, TEST, BATCH = "endpoint.verify", "endpoint.test", "batch"
 """The types of the messages that ask for a challenge back, try an endpoint out, or hold several events."""
 RESERVED = (VERIFY, TEST, BATCH)
 """Types that no event may have: a receiver would acknowledge such an event without its effect."""
-NOTICE = "events.available"
+AVAILABLE = "events.available"
 """The type of a doorbell's notice, which has no data: there are events to be read from the list."""
+DISABLED, ENABLED = "endpoint.disabled", "endpoint.enabled"
+NOTICES = (DISABLED, ENABLED)
+"""The types of the source's own events about its endpoints. They go to clients that name the type, and only to them."""
 
 
 # https://www.rfc-editor.org/rfc/rfc9110#field.retry-after

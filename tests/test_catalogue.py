@@ -119,15 +119,6 @@ def price(comparison):
     return plots.price(60, 354)
 
 
-def balance(comparison):
-    rows = [
-        {"approach": name, "events_per_hour": rate, "requests_per_hour": cost, "mean_latency": late}
-        for name, late in (("polling", 30.0), ("webhook", 0.02))
-        for rate, cost in ((10.0, 60.0 if name == "polling" else 10.0), (100.0, 60.0 if name == "polling" else 100.0))
-    ]
-    return plots.balance(pd.DataFrame(rows), 10.0)
-
-
 def crossover(comparison):
     return plots.crossover(comparison)
 
@@ -144,7 +135,7 @@ def contest(comparison):
 
 PICTURES = [
     staircases, swim_lanes, timeline, frontier, of_results, crossover, latencies, request_bars, intervals, phase,
-    inspection, price, balance, contest,
+    inspection, price, contest,
 ]  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -157,7 +158,7 @@ def test_a_log_of_one_s_own_is_compared(capsys: pytest.CaptureFixture[str]) -> N
         (["--lens", "real", "--duration", "601"], "use speed 2 or more (--speed 2), or a shorter duration"),
         (["--bogus"], "--bogus"),
         (["--seed", "x"], "'x'"),
-        (["--fault", "outrage"], "--fault outrage: there is no fault 'outrage'; there are: nat, outage,"),
+        (["--fault", "outrage"], "--fault outrage: there is no fault 'outrage'; there are: outage, nat,"),
         (["--rate-limit", "60"], "--rate-limit must be REQUESTS/SECONDS, such as 60/3600, got 60"),
     ],
 )
@@ -318,6 +319,18 @@ def test_a_fault_is_part_of_the_scenario(capsys: pytest.CaptureFixture[str]) -> 
     assert document["scenario"]["faults"] == [{"name": "status", "kinds": ["delivery"], "attempts": [1]}]
     assert (row["requests"], row["error_requests"]) == (2 * row["events"], row["events"])
     assert row["latency"]["mean"] == pytest.approx(5.06)
+
+
+def test_a_run_says_its_seed_and_the_command_that_gives_it_again(capsys: pytest.CaptureFixture[str]) -> None:
+    """In a shell's quotes, and the same in the document; given again, it has the same rows."""
+    given = [*DAY, "--seed", "7", "--approach", "webhook", "--fault", "lost_answer:p=0.3", "--json", "my results.json"]
+    _, out, _ = labkit(capsys, "compare", *given)
+    document = json.loads(Path("my results.json").read_text())
+    command = f"labkit compare {' '.join(given[:-1])} 'my results.json'"
+    assert f"Seed 7. The same again: {command}\n" in out
+    assert document["command"] == command
+    labkit(capsys, *shlex.split(command)[1:])
+    assert json.loads(Path("my results.json").read_text()) == document
 
 
 def on_terminal(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:

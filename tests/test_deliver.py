@@ -19,7 +19,7 @@ from labkit.ledger import Ledger
 from labkit.network.memory import MemoryNetwork
 from labkit.policies import RetryProfile
 from labkit.source import EventSource
-from labkit.source.deliver import Attempt, classify, deliver
+from labkit.source.deliver import Attempt, deliver
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
@@ -182,18 +182,18 @@ def test_a_deleted_subscription_is_sent_nothing_more(world: World) -> None:
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
 def test_2xx_is_success(status: int) -> None:
-    assert classify(status) == "delivered"
+    assert RetryProfile().verdict(status) == "delivered"
 
 
 @pytest.mark.parametrize(
     "status", [100, 199, 300, 301, 302, 304, 307, 308, 400, 401, 404, 409, 411, 421, 423, 429, 500, 503, 599]
 )
 def test_everything_else_is_a_failure(status: int) -> None:
-    assert classify(status) == "failed"
+    assert RetryProfile().verdict(status) == "failed"
 
 
 def test_410_ends_the_subscription_and_422_refuses_the_message() -> None:
-    assert (classify(410), classify(422)) == ("gone", "refused")
+    assert (RetryProfile().verdict(410), RetryProfile().verdict(422)) == ("gone", "refused")
 
 
 def test_410_ends_the_subscription_until_it_is_verified_again(world: World) -> None:
@@ -288,7 +288,7 @@ def test_an_endpoint_whose_host_has_gone_is_a_failed_attempt(world: World) -> No
 )
 def test_whatever_the_url_the_answer_is_an_attempt(world: World, url: str, error: str) -> None:
     client = world.network.client("source", "delivery")
-    attempt = deliver(client, url, SECRET, "evt_1", b"{}", 1_700_000_000.9)
+    attempt = deliver(client, url, SECRET, "evt_1", b"{}", 1_700_000_000.9, RetryProfile())
     assert (attempt.verdict, attempt.status, attempt.body) == ("failed", 0, b"")
     assert error in attempt.error
 
@@ -297,7 +297,7 @@ def test_an_attempt_holds_the_answer(world: World) -> None:
     app = Flask("shop")
     app.post("/")(lambda: Response(request.headers["webhook-timestamp"], 201))
     client, url = world.network.client("source", "delivery"), world.network.host("shop", app)
-    attempt = deliver(client, url, SECRET, "evt_1", b"{}", 1_700_000_000.9)
+    attempt = deliver(client, url, SECRET, "evt_1", b"{}", 1_700_000_000.9, RetryProfile())
     assert attempt == Attempt("delivered", 201, "", b"1700000000")
 
 

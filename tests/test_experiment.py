@@ -3,7 +3,6 @@
 import json
 import pickle
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from typing import ClassVar
@@ -264,29 +263,6 @@ def test_failures_are_in_the_order_of_the_jobs_whichever_failed_first():
     assert (list(error.failures), list(error.results)) == ([0, 1], [2, 3])
     assert str(error).startswith("polling interval=60 in ")
     assert "ValueError: late; 1 more failed" in str(error)
-
-
-def test_workers_end_when_a_result_s_reader_fails(monkeypatch):
-    """Ctrl-C in a notebook while a result is shown: the traceback stays, and must not keep the workers."""
-    ended = []
-
-    @contextmanager
-    def own_workers(jobs):
-        try:
-            with ThreadPoolExecutor(1) as pool:
-                yield pool
-        finally:
-            ended.append(jobs)
-
-    def interrupted(result):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("labkit.experiment._own_workers", own_workers)
-    monkeypatch.setattr("labkit.experiment.FEW_EXCHANGES", 0)
-    with pytest.raises(KeyboardInterrupt) as kept:
-        compare(HOUR, CHOSEN, done=interrupted)
-    assert ended == [3]
-    assert kept.tb is not None
 
 
 def test_the_only_run_raises_its_own_exception():

@@ -16,19 +16,28 @@ from labkit import (
     FAULTS,
     Arrivals,
     Batched,
+    ClockSkew,
+    Disorder,
+    DrippingAnswer,
     Event,
     FakeStream,
     Hybrid,
+    IncompleteAnswer,
+    JunkAnswer,
+    LateCommit,
     LongPolling,
     LostAnswer,
+    LostRequest,
     Nat,
     Outage,
+    Poison,
     Polling,
     RateLimit,
     RealLens,
     Relay,
     RetryProfile,
     Scenario,
+    SlowAnswer,
     Status,
     Stream,
     VirtualLens,
@@ -346,11 +355,27 @@ def test_every_counts_events_by_their_place_and_polls_by_their_number():
 
 
 def test_a_batch_counts_as_one_and_has_an_id_of_its_own():
-    """As docs/faults.md says: every second batch, and no batch by the id of an event in it."""
+    """As docs/faults.md says: every second batch, and a batch by the id of an event in it."""
     approach = Batched(count=2, max_wait=60)
     batches = run(approach, Status(every=2, attempts=(1,), kinds=("delivery",)))
     assert sent(batches, "delivery")[:2] == [(20, 200), (40, 503)]
-    assert set(run(approach, Status(events=("evt_2",))).exchanges.status) == {200, 201}
+    hit = run(approach, Status(events=("evt_1",), attempts=(1,))).exchanges
+    assert hit[hit.status == 503].sent_at.tolist() == [20]
+
+
+def test_the_retries_of_a_full_batch_keep_the_waits():
+    """Each failure takes a round trip, 0.04 s; the next attempt is 5 s and then 30 s after it."""
+    result = run(Batched(count=2, max_wait=60), Status(kinds=("delivery",)), instants=(10, 20))
+    assert sent(result, "delivery") == [(20, 503), (25.04, 503), (55.08, 503)]
+
+
+def test_a_retry_that_waits_fills_up_no_batch():
+    """The batch of 20 s comes again at 50.04 s; the event of 30 s waits for its own 60 s, or a companion."""
+    down = Status(kinds=("delivery",), duration=25)
+    alone = run(Batched(count=2, max_wait=60), down, instants=(10, 20, 30), duration=200, waits=(30,))
+    assert sent(alone, "delivery") == [(20, 503), (50.04, 200), (90, 200)]
+    both = run(Batched(count=2, max_wait=60), down, instants=(10, 20, 30, 40), duration=200, waits=(30,))
+    assert sent(both, "delivery") == [(20, 503), (40, 200), (50.04, 200)]
 
 
 def test_a_probability_hits_its_share_anew_for_each_attempt():
@@ -453,14 +478,13 @@ BREAKS = {
     "somebody says 503": Status(every=2, attempts=(1, 4, 6), kinds=("poll", "delivery")),
 }
 INSTANTS = [0.3, 0.5, 0.98, 1.34, 1.5, 1.75, 2.1, 2.3]
+WORLD = Scenario(happening(INSTANTS, 2.6), delay=0.0, retries=RetryProfile(waits=(0.45, 0.8, 1.8), timeout=1.0))
 
 
 @cache
 def both():
     """Each approach under each fault, in both lenses; the real runs are four at a time."""
-    retries = RetryProfile(waits=(0.45, 0.8, 1.8), timeout=1.0)
-    scenario = Scenario(happening(INSTANTS, 2.6), delay=0.0, retries=retries)
-    jobs = {(a, f): (replace(scenario, faults=(BREAKS[f],)), APPROACHES[a]) for a in APPROACHES for f in BREAKS}
+    jobs = {(a, f): (replace(WORLD, faults=(BREAKS[f],)), APPROACHES[a]) for a in APPROACHES for f in BREAKS}
     with ThreadPoolExecutor(4) as pool:
         real = {case: pool.submit(RealLens().run, *job) for case, job in jobs.items()}
         return {case: (real[case].result(), VirtualLens().run(*job)) for case, job in jobs.items()}
@@ -468,8 +492,7 @@ def both():
 
 @cache
 def unbroken(approach):
-    scenario = Scenario(happening(INSTANTS, 2.6), delay=0.0, retries=RetryProfile(waits=(0.45, 0.8, 1.8), timeout=1.0))
-    return VirtualLens().run(scenario, APPROACHES[approach]).exchanges.drop(columns="connection").to_csv()
+    return VirtualLens().run(WORLD, APPROACHES[approach]).exchanges.drop(columns="connection").to_csv()
 
 
 @pytest.mark.slow
@@ -477,18 +500,70 @@ def unbroken(approach):
 @pytest.mark.parametrize("approach", APPROACHES)
 def test_a_fault_gives_the_same_receipts_attempts_and_losses_on_both_clocks(approach, fault):
     ours, theirs = both()[approach, fault]
+    check_equal(ours, theirs)
+    assert ours.exchanges.drop(columns="connection").to_csv() != unbroken(approach)  # it was hit
+
+
+def check_equal(ours, theirs):
+    """Equal receipts, attempts and losses, at instants that differ by what the machine needs."""
     for column in ("event_id", "copies"):
         assert ours.receipts[column].tolist() == theirs.receipts[column].tolist()
-    late = ours.receipts.received_at - theirs.receipts.received_at
+    late = (ours.receipts.received_at - theirs.receipts.received_at)[ours.receipts.copies > 0]
     assert ((late > -0.01) & (late < 0.3)).all()
     attempts, expected = (
         Counter((row.kind, row.outcome, row.status, row.error) for row in result.counted.itertuples())
         for result in (ours, theirs)
     )
     assert attempts == expected
-    assert ours.exchanges.drop(columns="connection").to_csv() != unbroken(approach)  # it was hit
     for name in ("lost", "duplicates", "recovered", "error_requests"):
         assert ours.row()[name] == theirs.row()[name]
+
+
+# each other fault, with one approach --------------------------------------------------------------
+
+POLLING = APPROACHES["polling"]
+FIRST = {"attempts": (1,), "every": 3}
+CASES = {
+    "nat": (Webhook(), Nat(start=0.9, duration=0.7)),
+    "lost_request": (Webhook(), LostRequest(**FIRST)),
+    "lost_answer": (Webhook(), LostAnswer(**FIRST)),
+    "slow_answer": (POLLING, SlowAnswer(seconds=0.25, every=2)),
+    "dripping_answer": (Webhook(), DrippingAnswer(seconds=0.02, **FIRST)),
+    "dripping_answer, polls": (POLLING, DrippingAnswer(seconds=0.001, every=3)),
+    "incomplete_answer": (POLLING, IncompleteAnswer(every=3)),
+    "incomplete_answer, truncated": (Webhook(), IncompleteAnswer(error="truncated", **FIRST)),
+    "junk_answer": (POLLING, JunkAnswer(every=3)),
+    "junk_answer, status line": (Webhook(), JunkAnswer(part="status_line", **FIRST)),
+    "status in bursts": (POLLING, Status(start=0.3, duration=0.4, period=1.2)),
+    "poison": (Webhook(), Poison(every=3)),
+    "disorder": (Webhook(), Disorder(seconds=0.6, every=3)),
+    "clock_skew": (Webhook(), ClockSkew(start=0.9, duration=0.7)),
+    "late_commit": (POLLING, LateCommit(seconds=0.7, every=3)),
+}
+
+
+@cache
+def each_case():
+    """Each case in both lenses; the real runs are seven at a time."""
+    jobs = {case: (replace(WORLD, faults=(fault,)), approach) for case, (approach, fault) in CASES.items()}
+    with ThreadPoolExecutor(7) as pool:
+        real = {case: pool.submit(RealLens().run, *job) for case, job in jobs.items()}
+        return {case: (real[case].result(), VirtualLens().run(*job)) for case, job in jobs.items()}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CASES)
+def test_a_fault_is_the_same_on_both_clocks(case):
+    ours, theirs = each_case()[case]
+    check_equal(ours, theirs)
+    without = VirtualLens().run(WORLD, CASES[case][0])
+    columns = ["answered_at", "status", "error", "outcome"]
+    assert theirs.exchanges[columns].to_csv() != without.exchanges[columns].to_csv()  # it was hit
+
+
+def test_every_fault_that_the_real_lens_can_run_is_tried_there():
+    tried = {fault.name for fault in (*BREAKS.values(), *(fault for _, fault in CASES.values()))}
+    assert tried == {name for name, fault in FAULTS.items() if "real" in fault.lenses}
 
 
 # what speed scales ------------------------------------------------------------------------------

@@ -6,7 +6,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 from test_catalogue import MadeUp, english
 
@@ -18,22 +17,6 @@ GAPS = [10, 60, 354, 3600]
 
 def priced(interval: float = 60, every: float = 354) -> plots.Figure:
     return plots.price(interval, every)
-
-
-def sides(interval: float, gaps: list[int]) -> pd.DataFrame:
-    rows = []
-    for gap in gaps:
-        laws = {
-            "polling": theory.Polling(1 / gap, interval, 0.02, limit=1000),
-            "webhook": theory.Webhook(1 / gap, 0.02),
-        }
-        for name, law in laws.items():
-            rows.append((name, 3600 / gap, law.requests_per_event * 3600 / gap, law.mean_latency))
-    return pd.DataFrame(rows, columns=["approach", "events_per_hour", "requests_per_hour", "mean_latency"])
-
-
-def balanced(interval: float = 60, every: float = 354) -> plots.Figure:
-    return plots.balance(sides(interval, GAPS), 3600 / every)
 
 
 def dots(figure: plots.Figure) -> list[tuple[float, float]]:
@@ -88,58 +71,10 @@ class TestPrice:
             priced(interval, every)
 
 
-class TestBalance:
-    @pytest.mark.parametrize(("interval", "every"), [(60, 354), (900, 10), (10, 3600)])
-    def test_stands_where_theory_says(self, interval, every):
-        asked, told = theory.Polling(1 / every, interval, 0.02, limit=1000), theory.Webhook(1 / every, 0.02)
-        rate = 3600 / every
-        assert dots(balanced(interval, every)) == [
-            (rate, asked.requests_per_event * rate),
-            (rate, rate),
-            (0, asked.mean_latency),
-            (1, told.mean_latency),
-        ]
-
-    @pytest.mark.parametrize("interval", [60, 300, 900])
-    def test_the_rule_stands_at_one_event_a_period(self, interval):
-        """λ(T + 2d) = 1, which is the interval that `crossover_interval` gives for that rate."""
-        left = balanced(interval).drawing.axes[0]
-        (rule,) = [line for line in left.lines if line.get_linestyle() == "--"]
-        at = float(rule.get_xdata()[0])
-        assert at == pytest.approx(3600 / (interval + 0.04), rel=1e-9)
-        assert theory.crossover_interval(at / 3600, 0.02) == pytest.approx(interval)
-
-    def test_says_what_is_drawn(self):
-        assert balanced().sentence == (
-            "Requests per hour where events per hour are 10.2: polling sends 60 and webhook sends 10.2; they send the"
-            " same at 60; polling is 30 s late and webhook is 0.02 s late."
-        )
-
-    def test_says_when_the_curves_do_not_meet(self):
-        figure = plots.balance(sides(60, [354, 1200, 3600]), 3600 / 354)
-        assert "they send the same at no rate that is drawn" in figure.sentence
-        assert not [line for line in figure.drawing.axes[0].lines if line.get_linestyle() == "--"]
-
-    def test_each_knob_moves_its_own(self):
-        """The interval moves polling alone; the rate moves both points along curves that stay."""
-        assert dots(balanced(60))[1] == dots(balanced(900))[1]
-        assert dots(balanced(60))[0] != dots(balanced(900))[0]
-        assert curves(balanced(every=10)) == curves(balanced(every=3600))
-        assert frames(balanced(60)) == frames(balanced(900)) == frames(balanced(10, 10))
-
-    def test_refuses_a_rate_that_one_of_them_does_not_have(self):
-        theories = sides(60, GAPS)
-        with pytest.raises(ValueError, match="theory must have one row with events_per_hour = 7, got 0"):
-            plots.balance(theories, 7)
-        with pytest.raises(ValueError, match="must have one row with events_per_hour = 360, got 0"):
-            plots.balance(theories[theories.approach == "polling"], 360)
-
-
 @pytest.mark.parametrize(("interval", "every"), [(10, 10), (60, 354), (3600, 3600), (3600, 10)])
-@pytest.mark.parametrize("picture", [priced, balanced])
-def test_no_label_lies_on_another_on_a_curve_or_outside(picture, interval, every):
+def test_no_label_lies_on_another_on_a_curve_or_outside(interval, every):
     """Whatever the knobs say, and large enough to project."""
-    figure = picture(interval, every)
+    figure = priced(interval, every)
     figure.drawing.draw_without_rendering()
     for axes in figure.drawing.axes:
         labels = [text for text in axes.texts if text.get_text()]
@@ -152,10 +87,9 @@ def test_no_label_lies_on_another_on_a_curve_or_outside(picture, interval, every
         assert all(text.get_fontsize() >= 12 for text in labels)
 
 
-@pytest.mark.parametrize("picture", [priced, balanced, lambda: plots.balance(sides(60, [354, 1200]), 3600 / 354)])
-def test_no_english_is_left_in_a_made_up_language(picture, monkeypatch):
+def test_no_english_is_left_in_a_made_up_language(monkeypatch):
     monkeypatch.setattr(catalogue, "_chosen", MadeUp())
-    assert english(picture()) == set()
+    assert english(priced()) == set()
 
 
 class Slider:

@@ -20,8 +20,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from labkit.clock import VirtualClock
 from labkit.ledger import Ledger
 from labkit.network.memory import MemoryNetwork
+from labkit.policies import RetryProfile
 from labkit.server import serve
 from labkit.source import EventSource
+from labkit.source.health import Health
 from labkit.source.outbox import Delivery, Outbox
 from labkit.source.store import Store, open_database
 
@@ -37,7 +39,10 @@ class Office:
         self.store, self.outbox = Store(b"k" * 16, self.db), Outbox(self.db)
         for number in range(endpoints):
             self.store.subscribe(f"sub_{number}", f"http://shop-{number}/", [], SECRET, "full", (1, 0.0))
-            self.store.activate(f"sub_{number}")
+            self.activate(f"sub_{number}")
+
+    def activate(self, id: str) -> None:
+        Health(self.db, self.store, RetryProfile()).verified(id, now=0)
 
     def add(self, *ids: str, now: int = 0) -> None:
         for id in ids:
@@ -75,7 +80,7 @@ def test_if_a_later_row_fails_the_event_is_not_there_either(table: str, kind: st
     with closing(source.db), clock:
         for number in range(2):
             subscription, _ = source.subscribe(f"http://shop-{number}/", [])
-            source.store.activate(subscription.id)
+            source.verified(subscription)
         when = "WHEN (SELECT count(*) FROM deliveries) = 1" if table == "deliveries" else ""
         with source.db.transaction() as sql:
             sql.execute(f"CREATE TRIGGER no BEFORE INSERT ON {table} {when} BEGIN SELECT RAISE({kind}, 'no'); END")
@@ -93,7 +98,7 @@ def test_if_a_later_row_fails_the_event_is_not_there_either(table: str, kind: st
 def test_an_event_is_due_at_once_to_each_active_endpoint_that_wants_it(office: Office) -> None:
     office.store.subscribe("sub_new", "http://new/", [], SECRET, "full", (1, 0.0))
     office.store.subscribe("sub_b", "http://b/", ["b"], SECRET, "full", (1, 0.0))
-    office.store.activate("sub_b")
+    office.activate("sub_b")
     office.add("evt_1")
     assert names(office.claim()) == [("sub_0", "evt_1"), ("sub_1", "evt_1")]
 
@@ -176,7 +181,7 @@ def test_a_claim_takes_no_longer_for_a_long_backlog(due_at: int) -> None:
             office.store.unsubscribe("sub_1")
             office.add(*(f"evt_{number}" for number in range(backlog)), now=due_at)
             office.store.subscribe("sub_2", "http://shop-2/", [], SECRET, "full", (1, 0.0))
-            office.store.activate("sub_2")
+            office.activate("sub_2")
             office.claim(0, in_flight=5)
             office.add("evt_new", now=1)
             office.db._db.set_progress_handler(lambda: taken.append(1), 10)

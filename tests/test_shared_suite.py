@@ -11,7 +11,7 @@ from functools import cache
 import pandas as pd
 import pytest
 
-from labkit import APPROACHES, Event, LostAnswer, Scenario, poisson
+from labkit import APPROACHES, Event, LostAnswer, Scenario, VirtualClock, poisson
 from labkit.ledger import Ledger
 from labkit.lenses import RealLens, VirtualLens
 from labkit.lenses.scaling import scaled
@@ -212,7 +212,7 @@ def test_a_run_is_not_settled_before_a_poll_that_came_after_the_last_delivery():
     ledger.add_consumer("me")
     ledger.happened("evt_1", 0.0)
     ledger.add_poller("me")
-    settled = is_settled(ledger, lambda: pending[0])
+    settled = is_settled(ledger, VirtualClock(), lambda: pending[0])
 
     def poll(at):
         ledger.close(ledger.open("poll", "me", "relay", "GET", "/", at), at + 0.5, 200)

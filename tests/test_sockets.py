@@ -16,6 +16,7 @@ import pytest
 from labkit.clock import RealClock
 from labkit.ledger import Ledger
 from labkit.network.sockets import SocketNetwork, resolve
+from labkit.policies import RetryProfile
 from labkit.source.deliver import LARGEST_ANSWER, deliver
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -403,7 +404,7 @@ def test_a_huge_answer_is_judged_by_its_status_and_read_no_further(network):
     client = network.client("source", "delivery", deadline=5)
     with Listener(endless) as server:
         tracemalloc.start()
-        attempt = deliver(client, server.url, SECRET, "evt_1", b"{}", time.time())
+        attempt = deliver(client, server.url, SECRET, "evt_1", b"{}", time.time(), RetryProfile())
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
     assert (attempt.verdict, attempt.status) == ("delivered", 200)

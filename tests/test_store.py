@@ -1,6 +1,7 @@
 """The source on a file: it outlives the process, and 503 is answered while it is locked or the disk full."""
 
 import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -114,7 +115,7 @@ def test_while_another_process_writes_the_answer_is_503_within_the_busy_timeout(
 def test_every_write_is_answered_503_while_the_file_is_locked(path: Path, what: str) -> None:
     source = EventSource(db=open_database(str(path), busy=0.0))
     subscription, _ = source.subscribe("http://127.0.0.1:9/hook", [])
-    source.store.activate(subscription.id)
+    source.verified(subscription)
     http, url = source.app.test_client(), f"/subscriptions/{subscription.id}"
     with closing(source), locked(path):
         answer = {
@@ -191,3 +192,55 @@ def test_a_write_that_the_system_refuses_is_503_too_and_leaves_no_transaction_op
     assert said.returncode == 0, said.stderr.decode()
     assert count(path) == int(said.stdout)
     assert sound(path)
+
+
+# --- one source per file
+
+
+_HOLDER = """
+import sys
+from labkit.source.store import open_database
+
+database = open_database(sys.argv[1])
+print("open", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_second_source_on_a_file_is_refused_with_the_reason(path: Path) -> None:
+    """In this process, and in another; when the first one has closed it, the file is free."""
+    said = re.escape(f"{path} is in use by another source: end that one, or use another file")
+    with closing(open_database(str(path))), pytest.raises(OSError, match=said):
+        open_database(str(path))
+    with closing(open_database(str(path))):
+        refused = subprocess.run([sys.executable, "-m", "labkit", "serve", "source", "--db", str(path)],
+                                 stdin=subprocess.PIPE, capture_output=True, timeout=60)  # fmt: skip
+        assert refused.returncode == 2
+        assert re.search(said, refused.stderr.decode())
+
+
+def test_a_crash_releases_the_file_at_once(path: Path) -> None:
+    command = [sys.executable, "-c", _HOLDER, str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as one:
+        assert one.stdout is not None and one.stdout.readline() == b"open\n"
+        with pytest.raises(OSError, match="in use by another source"):
+            open_database(str(path))
+        one.kill()
+    with closing(open_database(str(path))):
+        pass
+
+
+def test_anybody_may_read_the_file_of_a_source_and_the_lock_is_the_owners_alone(path: Path) -> None:
+    with closing(open_database(str(path))), closing(sqlite3.connect(path)) as reader:
+        assert reader.execute("SELECT count(*) FROM events").fetchone() == (0,)
+        lock = Path(f"{path}.lock")
+        assert lock.stat().st_size == 0
+        if os.name == "posix":
+            assert lock.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_file_that_is_no_database_is_not_kept_locked(path: Path) -> None:
+    path.write_bytes(b"no database, but a text " * 50)
+    for _ in range(2):
+        with pytest.raises(OSError, match="cannot be used as a database"):
+            open_database(str(path))

@@ -10,8 +10,9 @@ import httpx
 from labkit import theory
 from labkit.approaches.approach import Approach, Style
 from labkit.approaches.consumer import Consumer
+from labkit.approaches.page import page_after
 from labkit.approaches.parameters import seconds
-from labkit.approaches.thin import fetch_or_503
+from labkit.approaches.thin import or_503
 from labkit.approaches.webhook import subscribe_receiver
 from labkit.event import to_json
 from labkit.receiver import Inbox, Receiver, UnavailableError
@@ -60,8 +61,8 @@ def sync(consumer: Consumer, client: httpx.Client) -> Iterator[Event]:
     """
     more = True
     while more:
-        answer = fetch_or_503(consumer, client, f"/events?limit={LARGEST_PAGE}&after={consumer.found['cursor']}")
-        page = answer.json()
+        with or_503(consumer):
+            answer, page = page_after(client, consumer.found["cursor"], f"/events?limit={LARGEST_PAGE}")
         for event in page["events"]:
             consumer.receive(event, answer)
             yield event

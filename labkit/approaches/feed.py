@@ -8,6 +8,7 @@ import httpx
 from labkit import theory
 from labkit.approaches.approach import Approach, Style
 from labkit.approaches.consumer import Consumer
+from labkit.approaches.page import document
 from labkit.approaches.parameters import idle_seconds, whole_number
 from labkit.wire import LARGEST_PAGE
 
@@ -41,7 +42,7 @@ class Feed(Approach):
                 answer = client.get(f"/feed?last={self.last}", headers=headers)
                 if answer.status_code != 304:
                     answer.raise_for_status()
-                    for event in reversed(answer.json()["events"]):
+                    for event in reversed(document(answer)["events"]):
                         if event["id"] not in seen:
                             seen.add(event["id"])
                             consumer.receive(event, answer)

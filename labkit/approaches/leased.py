@@ -11,6 +11,7 @@ from labkit import theory
 from labkit.approaches.approach import Approach, Style
 from labkit.approaches.consumer import Consumer
 from labkit.approaches.hybrid import Hybrid
+from labkit.approaches.page import document
 from labkit.approaches.parameters import SHORTEST, seconds, share
 from labkit.approaches.webhook import accepted, subscribe_receiver
 from labkit.checks import number
@@ -81,7 +82,7 @@ def _renewed(client: httpx.Client, id: str) -> dict[str, Any]:
         answer = client.post(f"/subscriptions/{id}/renew")
         if answer.status_code == httpx.codes.GONE:
             answer = client.post(f"/subscriptions/{id}/verify")
-        subscription: dict[str, Any] = answer.raise_for_status().json()
+        subscription: dict[str, Any] = document(answer.raise_for_status())
         return subscription
     except httpx.HTTPError:
         return {}

@@ -9,6 +9,7 @@ from flask import Response, request
 from labkit import theory
 from labkit.approaches.approach import Approach, Style
 from labkit.approaches.consumer import Consumer
+from labkit.approaches.page import document
 from labkit.approaches.parameters import idle_seconds
 from labkit.approaches.webhook import register
 from labkit.event import to_json
@@ -37,7 +38,7 @@ class Relay(Approach):
         """Put the relay on the network, and subscribe its URL."""
         kept: list[Event] = []
         receiver = Receiver([], Inbox(), on_arrival=kept.append)
-        app = receiver_app(receiver, consumer.clock)
+        app = receiver_app(receiver, consumer.network.party_clock())
 
         @app.get("/kept")
         def list_kept() -> Response:
@@ -54,10 +55,11 @@ class Relay(Approach):
         while True:
             try:
                 answer = client.get(f"{consumer.found['relay']}/kept?after={cursor}").raise_for_status()
+                kept = document(answer)["events"]
             except httpx.HTTPError:
                 pass
             else:
-                for event in answer.json()["events"]:
+                for event in kept:
                     consumer.receive(event, answer)
                     cursor += 1
             consumer.pause(self.interval)

@@ -12,6 +12,7 @@ import httpx
 from labkit import theory
 from labkit.approaches.approach import Approach, Style
 from labkit.approaches.consumer import Consumer
+from labkit.approaches.page import oldest
 from labkit.approaches.parameters import seconds
 from labkit.wire import HEARTBEAT, SHORTEST_LOOK
 
@@ -45,6 +46,10 @@ class Stream(Approach):
                 with client.stream("GET", self.path, headers=headers) as answer:
                     if answer.status_code == 204:
                         return
+                    if answer.status_code == 410:
+                        answer.read()
+                        last = oldest(answer)
+                        continue  # at once, or it may expire again
                     answer.raise_for_status()
                     consumer.mark_open_ended(answer)
                     for block in blocks(lines(answer.iter_raw())):

@@ -1,5 +1,7 @@
 """Thin: the webhook says only that something happened, and the receiver fetches the event."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -8,6 +10,7 @@ import httpx
 from labkit import theory
 from labkit.approaches.approach import Approach, Style
 from labkit.approaches.consumer import Consumer
+from labkit.approaches.page import document
 from labkit.approaches.webhook import subscribe_receiver
 from labkit.receiver import Inbox, Receiver, UnavailableError
 from labkit.receiver.core import Event
@@ -35,19 +38,21 @@ class Thin(Approach):
 
         def fetch(event: Event) -> list[Event]:
             """GET the event; it arrives with the answer."""
-            answer = fetch_or_503(consumer, client, f"/events/{event['id']}")
-            fetched: Event = answer.json()
+            with or_503(consumer):
+                answer = client.get(f"/events/{event['id']}").raise_for_status()
+                fetched: Event = document(answer)
             consumer.receive(fetched, answer)
             return [fetched]
 
         subscribe_receiver(consumer, Receiver([], Inbox(), fetch=fetch), payload="thin")
 
 
-def fetch_or_503(consumer: Consumer, client: httpx.Client, path: str) -> httpx.Response:
-    """GET what a message stands for. If that fails, or during a pause that the source requested, it is answered 503."""
+@contextmanager
+def or_503(consumer: Consumer) -> Iterator[None]:
+    """Answer a message 503 if what it stands for cannot be read, or during a pause that the source requested."""
     if consumer.backoff() > 0:
         raise UnavailableError("the source requested a pause", consumer.backoff())
     try:
-        return client.get(path).raise_for_status()
+        yield
     except httpx.HTTPError as error:
-        raise UnavailableError(f"GET {path} failed: {error}", consumer.backoff()) from None
+        raise UnavailableError(f"the source could not be read: {error}", consumer.backoff()) from None

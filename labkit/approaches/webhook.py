@@ -9,6 +9,7 @@ import httpx
 from labkit import theory
 from labkit.approaches.approach import Approach, Style
 from labkit.approaches.consumer import Consumer
+from labkit.approaches.page import document
 from labkit.checks import event_types
 from labkit.receiver import Inbox, Receiver
 from labkit.receiver.app import receiver_app
@@ -45,7 +46,7 @@ def subscribe_receiver(
     Returns the subscription. The default receiver records each arrival in the ledger.
     """
     receiver = receiver or Receiver([], Inbox(), on_arrival=lambda event: consumer.receive(event, flask.request))
-    url = consumer.host(receiver_app(receiver, consumer.clock))
+    url = consumer.host(receiver_app(receiver, consumer.network.party_clock()))
     return register(consumer.client("setup"), f"{url}/hook", receiver.secrets, types, **options)
 
 
@@ -65,7 +66,7 @@ def register(
 
 def accepted(answer: httpx.Response) -> dict[str, Any]:
     """The document of an answer. Raises RuntimeError with the source's message if it is an error."""
-    document: dict[str, Any] = answer.json()
+    content: dict[str, Any] = document(answer)
     if answer.is_error:
-        raise RuntimeError(f"the source refused: {document['detail']}")
-    return document
+        raise RuntimeError(f"the source refused: {content['detail']}")
+    return content

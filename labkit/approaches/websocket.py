@@ -13,6 +13,7 @@ import httpx
 from labkit import theory
 from labkit.approaches.approach import Approach, Style
 from labkit.approaches.consumer import Consumer
+from labkit.approaches.page import oldest
 from labkit.network import TIMEOUT
 
 
@@ -39,6 +40,10 @@ class WebSocket(Approach):
             try:
                 handshake = upgrade()
                 with client.stream("GET", f"/ws?after={cursor}", headers=handshake) as answer:
+                    if answer.status_code == 410:
+                        answer.read()
+                        cursor = oldest(answer)
+                        continue  # at once, or it may expire again
                     if accepted(handshake, answer):
                         consumer.mark_open_ended(answer)
                         for message in messages(answer.extensions["network_stream"]):

@@ -1,5 +1,6 @@
 """The command line: one module per command, and what they share."""
 
+import shlex
 import sys
 from collections.abc import Sequence
 
@@ -11,6 +12,7 @@ from labkit.cli.compare import compare_command
 from labkit.cli.contest import contest_command
 from labkit.cli.copies import assignment_command, walkthroughs_command
 from labkit.cli.poll import poll_command
+from labkit.cli.retries import retries_command
 from labkit.cli.serve import serve_group
 
 __all__ = ["cli", "main"]
@@ -23,14 +25,15 @@ def cli() -> None:
 
 
 for command in (compare_command, contest_command, walkthroughs_command, assignment_command, serve_group, poll_command,
-                approaches_command, doctor_command):  # fmt: skip
+                approaches_command, retries_command, doctor_command):  # fmt: skip
     cli.add_command(command)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command. An error is one line on standard error: exit status 2 if the usage is wrong, otherwise 1."""
     try:
-        cli.main(arguments, prog_name="labkit", standalone_mode=False)
+        given = sys.argv[1:] if arguments is None else list(arguments)
+        cli.main(given, prog_name="labkit", standalone_mode=False, obj=shlex.join(["labkit", *given]))
     except click.Abort:
         sys.exit(130)
     except click.exceptions.NoArgsIsHelpError as error:

@@ -12,8 +12,9 @@ from labkit.approaches import APPROACHES, Approach, Polling, Webhook
 from labkit.arrivals import Arrivals, bursty, daily, poisson, switching
 from labkit.checks import number
 from labkit.cli.named import parse_named
-from labkit.cli.output import check_plot, check_target, print_table, save_plot, terminal, write_json
+from labkit.cli.output import check_plot, check_target, command, print_table, save_plot, terminal, write_json
 from labkit.cli.rate_limit import poll_interval_option, rate_limit_of, rate_limit_option
+from labkit.cli.retries import retention_option, retries_of, retries_option, source_of
 from labkit.cli.table import print_machines, table_of
 from labkit.experiment import Comparison, RunError, compare
 from labkit.faults import FAULTS
@@ -51,6 +52,8 @@ PLOT = Path("out", "labkit-compare.png")
 )  # fmt: skip
 @rate_limit_option
 @poll_interval_option
+@retries_option
+@retention_option
 @click.option("--wide", is_flag=True, help="Show all columns, however wide the terminal is.")
 @click.option("--json", "json_path", metavar="PATH|-", help="Write scenario and results as JSON; - is standard output.")
 @click.option("--csv", "csv_folder", metavar="DIR", help="Write the table, and every exchange and receipt, as CSV.")
@@ -58,7 +61,8 @@ PLOT = Path("out", "labkit-compare.png")
     "--plot", "plot_path", metavar="PATH", help=f"Where the figure goes: .png, .svg or .pdf. [default: {PLOT}]"
 )
 def compare_command(what: str, delay: float | None, seed: int, lens: str, speed: float, chosen: tuple[str, ...],
-                    faults: tuple[str, ...], rate_limit: str, poll_interval: float, wide: bool, json_path: str | None,
+                    faults: tuple[str, ...], rate_limit: str, poll_interval: float, retries: str | None,
+                    retention: float | None, wide: bool, json_path: str | None,
                     csv_folder: str | None, plot_path: str | None, **events: Any) -> None:  # fmt: skip
     """Run approaches over the same events and show, side by side, what each costs and how late it is.
 
@@ -77,13 +81,17 @@ def compare_command(what: str, delay: float | None, seed: int, lens: str, speed:
         _arrivals(what, seed, **events),
         made.delay if delay is None else delay,
         seed,
+        retries=retries_of(retries),
         rate_limit=rate_limit_of(rate_limit, poll_interval),
+        retention=retention,
         faults=tuple(parse_named("--fault", text, FAULTS) for text in faults),
     )
     comparison, problems, status = _compared(scenario, approaches, made, frames=csv_folder is not None)
     console = terminal(stderr=to_stdout)
     for note in scenario.arrivals.notes:
         console.print(f"Note: {note}")
+    if note := source_of(scenario.retries):
+        console.print(note, soft_wrap=True)
     if json_path is not None:
         write_json(_document(comparison, lens), json_path)
     if csv_folder is not None:
@@ -94,6 +102,7 @@ def compare_command(what: str, delay: float | None, seed: int, lens: str, speed:
         print_machines(comparison, console)
         if not wide:
             console.print("More columns: --wide, --json, --csv.", style="dim")
+        console.print(f"Seed {seed}. The same again: {command()}", style="dim", soft_wrap=True)
     if plot_path:
         save_plot(comparison.plot(), plot_path, console)
     for problem in problems:

@@ -30,6 +30,12 @@ def terminal(stderr: bool = False) -> "Console":
     return console
 
 
+def command() -> str:
+    """The command that is running, as a shell would take it again."""
+    given: str = click.get_current_context().find_root().obj
+    return given
+
+
 def check_target(option: str, path: str | None, folder: bool = False) -> None:
     """Refuse a path that cannot be written to, before the work is done. None is no path; - is standard output."""
     if path is None or path == "-":
@@ -63,7 +69,7 @@ def save_plot(figure: Figure, path: str, console: "Console") -> None:
 def write_json(document: dict[str, Any], path: str) -> None:
     """Write a document, with the versions that made it; to standard output if the path is "-"."""
     made_by = {
-        "command": " ".join(["labkit", *sys.argv[1:]]),
+        "command": command(),
         "labkit": labkit.__version__,
         "python": platform.python_version(),
         "platform": platform.platform(),

@@ -13,6 +13,7 @@ import click
 
 from labkit.cli.output import print_json_line
 from labkit.cli.rate_limit import poll_interval_option, rate_limit_of, rate_limit_option
+from labkit.cli.retries import retention_option, retries_of, retries_option
 from labkit.clock import RealClock
 from labkit.receiver import Inbox, Receiver
 from labkit.receiver.app import receiver_app
@@ -41,9 +42,14 @@ def serve_group() -> None:
 @click.option("--db", metavar="FILE", default=":memory:", help="Keep events and deliveries in a SQLite file.")
 @rate_limit_option
 @poll_interval_option
-def serve_source(port: int, db: str, rate_limit: str, poll_interval: float) -> None:
+@retries_option
+@retention_option
+def serve_source(
+    port: int, db: str, rate_limit: str, poll_interval: float, retries: str | None, retention: float | None
+) -> None:
     """An event source: POST /events, GET /events, POST /subscriptions."""
-    source = EventSource(db=open_database(db), rate_limit=rate_limit_of(rate_limit, poll_interval))
+    limits = rate_limit_of(rate_limit, poll_interval)
+    source = EventSource(db=open_database(db), retries=retries_of(retries), rate_limit=limits, retention=retention)
     server = serve(source.app, port)
     _until_ended({"url": server.url, "db": db, "pid": os.getpid()}, server.stop, source.close)
 

@@ -34,6 +34,12 @@ def check_approach(lens: Lens, scenario: Scenario, approach: Approach) -> None:
     """What every lens that sends requests refuses."""
     if lens.name not in approach.lenses:
         raise ValueError(f"{approach.name} is for the {' or '.join(approach.lenses)} lens, got {lens.name!r}")
+    for fault in scenario.faults:
+        if lens.name not in fault.lenses:
+            able = " or ".join(fault.lenses)
+            raise ValueError(
+                f"{fault.name}: the {lens.name} lens cannot run it, since {fault.limits}: use the {able} lens"
+            )
     requests = scenario.duration / approach.idle_interval
     if requests > MOST_REQUESTS:
         raise ValueError(

@@ -14,6 +14,7 @@ from labkit.network import Network
 from labkit.network.conditions import Conditions
 from labkit.scenario import Scenario
 from labkit.source import EventSource
+from labkit.wire import HEARTBEAT
 
 WEEK = 604_800.0
 
@@ -27,7 +28,13 @@ def conditions_of(scenario: Scenario) -> Conditions:
 def subscribe_all(
     scenario: Scenario, approach: Approach, clock: Clock, network: Network, ledger: Ledger, source_url: str
 ) -> tuple[list[Consumer], set[str]]:
-    """The scenario's consumers, whose set-up has been started, and the names of those that have not finished it."""
+    """The scenario's consumers, whose set-up has been started, and the names of those that have not finished it.
+
+    The ledger is given the events that the consumers should receive.
+    """
+    for event in scenario.arrivals.events:
+        if approach.wants(event.type):
+            ledger.happened(event.id, event.occurred_at)
     names = [f"consumer-{number}" for number in range(1, scenario.consumers + 1)]
     consumers = [Consumer(name, source_url, clock, network, ledger) for name in names]
     busy = set(names)
@@ -46,20 +53,24 @@ def subscribe_all(
 
 
 def emit_all(
-    source: EventSource,
-    events: Iterable[Event],
-    happened: Callable[[Event], object] | None = None,
-    stored: Callable[[Event], object] | None = None,
+    source: EventSource, events: Iterable[Event], stored: Callable[[Event], object], lag: Callable[[Event], float]
 ) -> None:
-    """The emitter: puts each event into the source's store when it occurs, without an exchange or a delay."""
+    """The emitter: puts each event into the source's store when it occurs, without an exchange or a delay.
+
+    An event with a `lag` is stored that many seconds after it occurred.
+    """
     clock = source.clock
+
+    def store(event: Event) -> None:
+        source.emit(event.type, event.data, event.id, timestamp(clock.epoch + event.occurred_at))
+        stored(event)
+
     for event in events:
         clock.sleep_until(event.occurred_at)
-        if happened:
-            happened(event)
-        source.emit(event.type, event.data, event.id, timestamp(clock.epoch + event.occurred_at))
-        if stored:
-            stored(event)
+        if seconds := lag(event):
+            clock.spawn(store, event, after=seconds, urgent=True)
+        else:
+            store(event)
 
 
 def drain_limit(scenario: Scenario, approach: Approach) -> float:
@@ -69,13 +80,14 @@ def drain_limit(scenario: Scenario, approach: Approach) -> float:
     faults that end are over, the slowest poller has polled many times, and a week has passed.
     """
     faults = [fault.end - scenario.duration for fault in scenario.faults if math.isfinite(fault.end)]
+    faults.append(sum(fault.commit_lag for fault in scenario.faults))
     times = [getattr(approach, each.name) for each in fields(approach) if each.metadata.get("unit") == "s"]
     return max([0.0, *faults]) + scenario.retries.longest_span + 50 * max(times, default=0.0) + WEEK
 
 
 def not_settled(scenario: Scenario, approach: Approach, limit: float) -> RuntimeError:
     """The error for a run that was cut off: its pending events are not called lost."""
-    faults = ", ".join(fault.name for fault in scenario.faults if not math.isfinite(fault.end))
+    faults = ", ".join(fault.name for fault in scenario.faults if not math.isfinite(fault.duration))
     remedy = f"give {faults} a duration" if faults else "use a shorter interval, or shorter waits"
     return RuntimeError(
         f"{approach.label} was not settled {limit - scenario.duration:,.0f} s after the horizon, and pending events"
@@ -83,17 +95,19 @@ def not_settled(scenario: Scenario, approach: Approach, limit: float) -> Runtime
     )
 
 
-def is_settled(ledger: Ledger, pending: Callable[[], int]) -> Callable[[], bool]:
+def is_settled(ledger: Ledger, clock: Clock, pending: Callable[[], int]) -> Callable[[], bool]:
     """A function that says whether a run is settled; to be made at the horizon.
 
     Settled: the exchanges sent before the horizon are answered, nothing is pending, and each consumer holds every
-    event, or has polled since and found nothing, or does not poll. What it lacks then is lost.
+    event, or has polled since and found nothing, or has an open stream that has brought nothing for two heartbeats, or
+    does not poll. What it lacks then is lost.
     """
     horizon = seen = len(ledger.status)
     satisfied: set[str] = set()
+    received, quiet_since = ledger.received, clock.now()
 
     def settled() -> bool:
-        nonlocal seen
+        nonlocal seen, received, quiet_since
         if pending():  # a delivered event may stay at a relay until the next poll
             seen = len(ledger.status)
             return False
@@ -101,10 +115,14 @@ def is_settled(ledger: Ledger, pending: Callable[[], int]) -> Callable[[], bool]
         if min(ledger.in_flight - ledger.open_ended, default=horizon) < horizon:
             return False
         while seen < len(ledger.status) and seen not in ledger.in_flight - ledger.open_ended:
-            found_nothing = ledger.status[seen] in (200, 304) and not ledger.new_events[seen]
-            if ledger.kind[seen] == "poll" and found_nothing:
+            answered = ledger.status[seen] in (200, 304) and not ledger.error[seen]
+            if ledger.kind[seen] == "poll" and answered and not ledger.new_events[seen]:
                 satisfied.add(ledger.sender[seen])
             seen += 1
-        return ledger.complete() or satisfied >= ledger.pollers
+        if received != ledger.received:
+            received, quiet_since = ledger.received, clock.now()
+        quiet = clock.now() - quiet_since > 2 * HEARTBEAT
+        streaming = {ledger.sender[each] for each in ledger.open_ended & ledger.in_flight} if quiet else set()
+        return ledger.complete() or satisfied | streaming >= ledger.pollers
 
     return settled

@@ -66,6 +66,12 @@ class RealLens:
                     f"{fault.name}: set-up would wait up to {wait:g} s, and the real lens allows {LEAD - READY:g} s:"
                     " use the virtual lens, or a scenario whose source has a timeout of 0.5 s"
                 )
+        lag = sum(fault.commit_lag for fault in scenario.faults)
+        if lag > LONGEST_DRAIN:
+            raise ValueError(
+                f"an event may be committed {lag:g} s late, and a real run waits {LONGEST_DRAIN:g} s after the horizon:"
+                f" use speed {math.ceil(lag * self.speed / LONGEST_DRAIN)} or more, or the virtual lens"
+            )
         late = _last_retry(scenario) - scenario.duration
         if late > LONGEST_DRAIN and type(approach).subscribe is not Approach.subscribe:
             speed = math.ceil(late * self.speed / LONGEST_DRAIN)
@@ -78,9 +84,6 @@ class RealLens:
         self.check(scenario, approach)
         scenario, approach = scaled(scenario, approach, self.speed)
         ledger, own_cpu = Ledger(), sum(os.times()[:2])
-        for event in scenario.arrivals.events:
-            if approach.wants(event.type):
-                ledger.happened(event.id, event.occurred_at)
         with (
             TemporaryDirectory(prefix="labkit-", ignore_cleanup_errors=True) as folder,
             SourceProcess(folder) as process,
@@ -107,7 +110,7 @@ class RealLens:
                     clock.spawn(_from_zero, approach, consumer)
                 clock.run(until=scenario.duration, done=process.ended)
                 limit = scenario.duration + LONGEST_DRAIN
-                settled = is_settled(ledger, lambda: int(process.ask("pending")))
+                settled = is_settled(ledger, clock, lambda: int(process.ask("pending")))
                 clock.run(until=limit, done=settled)
                 if not settled():
                     raise not_settled(scenario, approach, limit)
@@ -134,15 +137,17 @@ class RealLens:
 
 def _last_retry(scenario: Scenario) -> float:
     """The latest instant at which the source may retry what the faults that end have hit; 0 if they hit nothing."""
-    faults = [each for each in scenario.faults if each.fails and math.isfinite(each.end)]
-    faults, last = [each for each in faults if not each.kinds or "delivery" in each.kinds], 0.0
+    timeout, last = scenario.retries.timeout, 0.0
+    faults = [each for each in scenario.faults if each.fails or each.holds >= timeout]
+    faults = [each for each in faults if math.isfinite(each.duration) and (not each.kinds or "delivery" in each.kinds)]
+    lag = sum(fault.commit_lag for fault in scenario.faults)
     for event in scenario.arrivals.events:
-        due = event.occurred_at
+        due = event.occurred_at + lag
         for attempt, wait in enumerate(scenario.retries.waits, start=1):
-            hit = [each for each in faults if each.start <= due < each.end and attempt in (each.attempts or (attempt,))]
+            hit = [each for each in faults if each.active(due) and attempt in (each.attempts or (attempt,))]
             if not hit:
                 break
-            due += min(hit[0].holds, scenario.retries.timeout) + wait * (1 + scenario.retries.jitter)
+            due += min(hit[0].holds, timeout) + wait * (1 + scenario.retries.jitter)
         last = max(last, due)
     return last
 

@@ -44,18 +44,13 @@ def scaled(scenario: Scenario, approach: Approach, speed: float) -> tuple[Scenar
     events = tuple(
         replace(event, occurred_at=min(last, round(event.occurred_at / speed, 9))) for event in arrivals.events
     )
-    retries = scenario.retries
     scenario = replace(
         scenario,
         arrivals=replace(
             arrivals, events=events, duration=duration, params={**arrivals.params, "speed": speed}, rule=None
         ),
-        retries=replace(
-            retries,
-            waits=tuple(wait / speed for wait in retries.waits),
-            timeout=retries.timeout / speed,
-            longest_retry_after=retries.longest_retry_after / speed,
-        ),
+        retries=scenario.retries.divided(speed),
+        retention=scenario.retention and scenario.retention / speed,
         rate_limit=_divided(scenario.rate_limit, speed),
         faults=tuple(_divided(fault, speed) for fault in scenario.faults),
     )

@@ -60,6 +60,7 @@ class SourceServer:
             db=open_database(config.path, config.synchronous),
             retries=scenario.retries,
             rate_limit=scenario.rate_limit,
+            retention=scenario.retention,
         )
         self.url = self.network.host("source", self.source.app)
         self.emit_lags: list[float] = []
@@ -78,7 +79,7 @@ class SourceServer:
         def stored(event: Event) -> None:
             self.emit_lags.append(self.clock.now() - event.occurred_at)
 
-        self.clock.spawn(emit_all, self.source, self._events, None, stored)
+        self.clock.spawn(emit_all, self.source, self._events, stored, self.network.conditions.commit_lag)
 
     def pending(self) -> int:
         """Number of pending deliveries and of events still to come. Raises what a task raised."""

@@ -35,7 +35,12 @@ class VirtualLens:
         clock = VirtualClock(start=-LEAD - 20 * scenario.delay, epoch=max(scenario.arrivals.epoch, EARLIEST))
         network = MemoryNetwork(clock, ledger, scenario.delay, conditions_of(scenario))
         source = EventSource(
-            clock, network, random.Random(scenario.seed), retries=scenario.retries, rate_limit=scenario.rate_limit
+            clock,
+            network,
+            random.Random(scenario.seed),
+            retries=scenario.retries,
+            rate_limit=scenario.rate_limit,
+            retention=scenario.retention,
         )
         source.app.config["PROPAGATE_EXCEPTIONS"] = True  # a bug in a view comes out of the run
         with closing(source.db), clock:
@@ -45,15 +50,12 @@ class VirtualLens:
             if busy:
                 raise RuntimeError(f"set-up of {approach.label} was not done by t = 0")
 
-            def happened(event: Event) -> None:
-                if approach.wants(event.type):
-                    ledger.happened(event.id, event.occurred_at)
-
-            clock.spawn(emit_all, source, scenario.arrivals.events, happened, urgent=True)
+            events, stored = scenario.arrivals.events, list[Event]()
+            clock.spawn(emit_all, source, events, stored.append, network.conditions.commit_lag, urgent=True)
             for consumer in consumers:
                 clock.spawn(approach.run, consumer)
             clock.run(until=scenario.duration)
-            settled = is_settled(ledger, lambda: source.outbox.counts()["pending"])
+            settled = is_settled(ledger, clock, lambda: len(events) - len(stored) + source.outbox.counts()["pending"])
             limit = scenario.duration + drain_limit(scenario, approach)
             clock.run(until=limit, done=settled)
             if not settled():

@@ -1,99 +1,19 @@
 """What happens to an exchange on its way: the scenario's faults, the same for all senders and on every clock."""
 
-import math
 import random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from threading import Lock
-from typing import NoReturn, Protocol
 
 import httpx
 
 from labkit.clock import Clock
+from labkit.event import Event
 from labkit.faults import Fault
 from labkit.ledger import Kind
-from labkit.network.http1 import answer_head, request_size
 from labkit.network.meter import Meter
-
-
-class Surroundings(Protocol):
-    """What conditions need to know of the network."""
-
-    clock: Clock
-    delay: float
-    owners: dict[str, str]
-
-
-@dataclass(slots=True)
-class SentExchange:
-    """One exchange as faults see it: `labkit.faults.Exchange`."""
-
-    network: Surroundings
-    meter: Meter
-    request: httpx.Request
-    kind: Kind
-    sender: str
-    host: str
-    parties: tuple[str, str]
-    consumer: str
-    event: str
-    place: int
-    attempt: int
-    sent_at: float
-
-    def answer(self, status: int, headers: dict[str, str], body: bytes) -> httpx.Response:
-        clock = self.network.clock
-        self.meter.bytes_out = request_size(self.request)
-        self.wait(2 * self.network.delay)
-        given = [*headers.items(), ("Content-Type", "text/plain"), ("Content-Length", str(len(body)))]
-        line = f"{status} {httpx.codes.get_reason_phrase(status)}"
-        sent, size, _ = answer_head(line, given, clock.epoch + clock.now(), self.request.method)
-        self.meter.bytes_in = size + len(body)
-        return httpx.Response(status, headers=sent, stream=httpx.ByteStream(body))
-
-    def discard(self, answer: httpx.Response) -> None:
-        answer.close()
-        self.meter.bytes_in = 0
-
-    def time_out(self, error: type[httpx.TimeoutException], reason: str) -> NoReturn:
-        end = self._times_out_at("connect" if error is httpx.ConnectTimeout else "read")
-        if end == math.inf:
-            raise RuntimeError(f"a client without a timeout would wait forever, since {reason}: give it a timeout")
-        self._wait_until(end)
-        raise error(reason, request=self.request)
-
-    def wait(self, seconds: float) -> None:
-        due = self.network.clock.now() + seconds
-        if self._times_out_at("read") <= due:
-            self.time_out(httpx.ReadTimeout, f"the answer is held back for {seconds:g} s")
-        self._wait_until(due)
-
-    def _times_out_at(self, phase: str) -> float:
-        """The instant at which the sender gives up; infinite if it never does."""
-        timeout = self.request.extensions["timeout"][phase]
-        ends = (self.meter.until, None if timeout is None else self.sent_at + timeout)
-        return min((end for end in ends if end is not None), default=math.inf)
-
-    def _wait_until(self, instant: float) -> None:
-        """Wait for an instant. Raises ReadError as soon as an outage cuts the exchange."""
-        clock, meter = self.network.clock, self.meter
-        over, of_carrier = clock.condition(), meter.on_cut
-
-        def on_cut() -> None:
-            if of_carrier:
-                of_carrier()
-            with over:
-                over.notify_all()
-
-        meter.on_cut = on_cut
-        with over:
-            if not meter.is_cut:
-                over.wait(max(0.0, instant - clock.now()))
-        meter.on_cut = of_carrier
-        if meter.is_cut:
-            raise httpx.ReadError("the connection was cut", request=self.request)
+from labkit.network.sent import SentExchange, Surroundings
 
 
 class Conditions:
@@ -125,15 +45,21 @@ class Conditions:
             self._sent.update([(consumer, kind), (consumer, kind, event)])
             place, attempt = self._sent[consumer, kind], self._sent[consumer, kind, event]
         place = self.places.get(event, place)
-        return SentExchange(
+        exchange = SentExchange(
             network, meter, request, kind, sender, host, parties, consumer, event, place, attempt, sent_at
         )
+        meter.leg = self._legs(exchange)
+        meter.round_trips = sum(
+            fault.round_trips for number, fault in enumerate(self.faults) if fault.round_trips
+            and fault.active(sent_at) and self.hits(number, exchange)
+        )  # fmt: skip
+        return exchange
 
     def carry(self, exchange: SentExchange, onward: Callable[[], httpx.Response]) -> httpx.Response:
         """Carry an exchange through all faults that hit it, the first one outermost."""
         for number in reversed(range(len(self.faults))):
             fault = self.faults[number]
-            if fault.start <= exchange.sent_at < fault.end and self.hits(number, exchange):
+            if fault.active(exchange.sent_at) and self.hits(number, exchange):
                 onward = partial(fault.carry, exchange, onward)
         return onward()
 
@@ -142,9 +68,51 @@ class Conditions:
         fault = self.faults[number]
         if fault.p == 1 or not fault.selects(exchange):
             return fault.selects(exchange)
+        return self._chance(number, exchange).random() < fault.p
+
+    def clock_ahead(self, at: float) -> float:
+        """Seconds that the consumers' clocks are ahead of the source's."""
+        return sum(fault.clock_ahead(at) for fault in self.faults)
+
+    def commit_lag(self, event: Event) -> float:
+        """Seconds from an event's occurrence until the source's store shows it."""
+        return sum(
+            fault.commit_lag for number, fault in enumerate(self.faults) if fault.commit_lag
+            and fault.active(event.occurred_at) and (not fault.events or event.id in fault.events)
+            and self.places[event.id] % fault.every == 0
+            and random.Random(f"{self.seed}/{number}/{fault.name}/{event.id}").random() < fault.p
+        )  # fmt: skip
+
+    def _legs(self, exchange: SentExchange) -> Callable[[], float]:
+        """A function that returns how much longer the exchange's next message takes, one way."""
+        slow = [
+            (fault, self._chance(number, exchange, "legs"))
+            for number, fault in enumerate(self.faults)
+            if type(fault).leg is not Fault.leg and self.hits(number, exchange)
+        ]
+        clock = exchange.network.clock
+        return lambda: sum(fault.leg(chance) for fault, chance in slow if fault.active(clock.now()))
+
+    def _chance(self, number: int, exchange: SentExchange, *more: str) -> random.Random:
+        """A fault's random numbers for an exchange: they depend on the seed and on what the exchange is about."""
         about = exchange.event or exchange.place
-        key = (self.seed, number, fault.name, exchange.consumer, exchange.kind, about, exchange.attempt)
-        return random.Random("/".join(map(str, key))).random() < fault.p
+        fault = self.faults[number].name
+        key = (self.seed, number, fault, exchange.consumer, exchange.kind, about, exchange.attempt, *more)
+        return random.Random("/".join(map(str, key)))
+
+
+class PartyClock:
+    """A clock that may be ahead of the run's own, as the conditions say: what the party takes for the time of day."""
+
+    def __init__(self, clock: Clock, conditions: Conditions) -> None:
+        self._clock, self._conditions = clock, conditions
+
+    @property
+    def epoch(self) -> float:
+        return self._clock.epoch + self._conditions.clock_ahead(self.now())
+
+    def now(self) -> float:
+        return self._clock.now()
 
 
 def event_of(kind: Kind, request: httpx.Request) -> str:

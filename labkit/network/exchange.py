@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 import httpx
@@ -9,8 +10,9 @@ from greenlet import GreenletExit
 
 from labkit.clock import Clock
 from labkit.ledger import Kind, Ledger
-from labkit.network.conditions import Conditions, SentExchange, event_of
+from labkit.network.conditions import Conditions, PartyClock, event_of
 from labkit.network.meter import Meter
+from labkit.network.sent import SentExchange
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -66,7 +68,7 @@ class Network(ABC):
         self.closed = False
         for number, fault in enumerate(self.conditions.faults):
             if fault.cuts:
-                clock.spawn(self._cut_at, fault.start, number)
+                clock.spawn(self._cut, number)
 
     @abstractmethod
     def host(self, name: str, app: "WSGIApplication", owner: str = "") -> str:
@@ -79,6 +81,10 @@ class Network(ABC):
     @abstractmethod
     def name_of(self, url: httpx.URL) -> str:
         """The name of a URL's host."""
+
+    def party_clock(self) -> PartyClock:
+        """A consumer's own clock, which may be wrong."""
+        return PartyClock(self.clock, self.conditions)
 
     @abstractmethod
     def close(self) -> None:
@@ -93,11 +99,13 @@ class Network(ABC):
         """
         return Client(Transport(self, self.carrier(), sender, kind, deadline), base_url, timeout)
 
-    def _cut_at(self, start: float, fault: int) -> None:
-        self.clock.sleep_until(start)
-        for exchange in list(self.open.values()):
-            if self.conditions.hits(fault, exchange):
-                exchange.meter.cut()
+    def _cut(self, fault: int) -> None:
+        """Cut what is in flight each time that a fault's window begins."""
+        for start in self.conditions.faults[fault].starts():
+            self.clock.sleep_until(start)
+            for exchange in list(self.open.values()):
+                if self.conditions.hits(fault, exchange):
+                    exchange.meter.cut()
 
 
 class Transport(httpx.BaseTransport):
@@ -127,6 +135,7 @@ class Transport(httpx.BaseTransport):
         assert isinstance(response.stream, httpx.SyncByteStream)
         response.stream = _Stream(self, meter, response.status_code, response.stream)
         response.extensions["labkit.exchange"] = number
+        response.extensions["labkit.reject"] = partial(network.ledger.reject, number)
         return response
 
     def end(self, meter: Meter, status: int, error: BaseException | None = None) -> None:

@@ -31,6 +31,12 @@ def answer_head(status: str, headers: Headers, unix: float, method: str) -> tupl
     return sent, size, chunked
 
 
+def head_size(answer: httpx.Response) -> int:
+    """Bytes of an answer's head: status line and headers."""
+    line = f"HTTP/1.1 {answer.status_code} {httpx.codes.get_reason_phrase(answer.status_code)}\r\n\r\n"
+    return len(line) + sum(len(name) + len(value) + len(": \r\n") for name, value in answer.headers.raw)
+
+
 @lru_cache(maxsize=256)
 def header_environ(raw: tuple[tuple[bytes, bytes], ...]) -> tuple[dict[str, str], int]:
     """Headers as a WSGI environ has them (PEP 3333), and their size. Cached: a poller's are the same each time."""

@@ -69,9 +69,12 @@ class MemoryCarrier:
         if app is None:
             known = ", ".join(sorted(network.hosts)) or "none"
             raise httpx.ConnectError(f"no host is named {host!r}; there are: {known}", request=request)
-        pipe = Pipe(network.clock, network.delay)
+        pipe = Pipe(network.clock, network.delay, meter.leg)
         meter.on_cut = pipe.cut
-        network.clock.spawn(_serve, app, environ, pipe, meter, after=network.delay)
+        on_the_way = network.delay + meter.leg()
+        for _ in range(2 * meter.round_trips if meter.request == 1 else 0):
+            on_the_way += network.delay + meter.leg()
+        network.clock.spawn(_serve, app, environ, pipe, meter, after=on_the_way)
         answer = _Answer(self, request, meter, pipe)
         return httpx.Response(answer.status, headers=answer.headers, stream=answer)
 
@@ -128,10 +131,10 @@ class _Answer(httpx.SyncByteStream):
 
 
 class Pipe:
-    """One way from a host to a client: what is put in comes out `delay` seconds later, in order."""
+    """One way from a host to a client: what is put in comes out `delay` + `leg()` seconds later, in order."""
 
-    def __init__(self, clock: VirtualClock, delay: float) -> None:
-        self.clock, self.delay = clock, delay
+    def __init__(self, clock: VirtualClock, delay: float, leg: Callable[[], float] = lambda: 0.0) -> None:
+        self.clock, self.delay, self._leg, self._last = clock, delay, leg, clock.nanoseconds
         self.closed = False
         """Whether the reader has left, or the connection is cut."""
         self._items: list[tuple[int, object, int]] = []
@@ -139,9 +142,10 @@ class Pipe:
 
     def put(self, item: object, size: int) -> None:
         """Send an item; `size` is its bytes on the wire, and None ends the answer."""
-        self._items.append((self.clock.nanoseconds + nanoseconds(self.delay), item, size))
+        due = self._last = max(self._last, self.clock.nanoseconds + nanoseconds(self.delay + self._leg()))
+        self._items.append((due, item, size))
         if len(self._items) == 1:
-            self._more.notify_all(after=self.delay)
+            self._more.notify_all(after=(due - self.clock.nanoseconds) / NANO)
 
     def get(self, timeout: float | None) -> list[tuple[int, object, int]]:
         """What has arrived, as (due, item, size); empty only if cut. Raises TimeoutError after `timeout` seconds."""

@@ -19,6 +19,10 @@ class Meter:
     """The number of the request on its connection, from 1; 0 without a connection."""
     on_cut: Callable[[], None] | None = None
     is_cut: bool = False
+    leg: Callable[[], float] = lambda: 0.0
+    """Seconds that the next message takes longer, one way, than the network's delay."""
+    round_trips: int = 0
+    """How many round trips a new connection costs."""
 
     def cut(self) -> None:
         """Break the connection of the exchange."""

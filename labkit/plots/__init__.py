@@ -3,7 +3,7 @@
 from labkit.plots.bars import request_bars
 from labkit.plots.crossing import crossover
 from labkit.plots.figure import Figure
-from labkit.plots.knobs import balance, interact, price
+from labkit.plots.knobs import interact, price
 from labkit.plots.lanes import swim_lanes, timeline
 from labkit.plots.latency import latencies
 from labkit.plots.pace import intervals
@@ -14,6 +14,6 @@ from labkit.plots.waiting import inspection, phase
 from labkit.plots.window import busiest
 
 __all__ = [
-    "Figure", "balance", "busiest", "crossover", "frontier", "inspection", "interact", "intervals", "latencies",
+    "Figure", "busiest", "crossover", "frontier", "inspection", "interact", "intervals", "latencies",
     "phase", "price", "request_bars", "staircases", "style", "swim_lanes", "timeline",
 ]  # fmt: skip

@@ -6,29 +6,20 @@ from typing import TYPE_CHECKING
 
 from labkit.catalogue import gettext
 from labkit.checks import number
-from labkit.plots.crossing import crossings, rule
-from labkit.plots.figure import Figure, canvas, drawn, logarithmic, require, style_axes
+from labkit.plots.figure import Figure, canvas, drawn, logarithmic, style_axes
 from labkit.plots.labels import along, place
 from labkit.plots.styles import style
 from labkit.plots.words import listed, phrase, short
 from labkit.theory import Polling
 
 if TYPE_CHECKING:
-    import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.lines import Line2D
 
-BETWEEN = ("polling", "webhook")
 PRICE = (
     "The price of a fixed interval, by theory. Left: requests per hour against mean latency, both axes logarithmic."
     " Right: the share of the polls that find nothing, against the interval on a logarithmic axis."
 )
-BALANCE = (
-    "Polling beside a webhook, by theory, all axes with numbers logarithmic. Left: requests per hour against events per"
-    " hour; the marks are where you stand, and the dashed rule is where both send the same. Right: mean latency."
-)
-
-
 INTERVALS = tuple(range(10, 3601, 10))
 """The intervals of a curve, in seconds."""
 
@@ -99,54 +90,6 @@ def price(interval: float = 60.0, mean_gap: float = 354.0, delay: float = 0.02) 
     return Figure(drawing, lambda: said(sentence), PRICE)
 
 
-def balance(theory: "pd.DataFrame", events_per_hour: float) -> Figure:
-    """What polling and a webhook send, and how late they are: points on curves over the rates that `theory` has.
-
-    `theory` has the columns approach (polling, webhook), events_per_hour, requests_per_hour and mean_latency (s), and
-    a row of both for `events_per_hour`. Polling every 60 s sends 59.96 requests per hour, and a webhook sends the same
-    at 59.96 events per hour.
-    """
-    require(theory, "theory", ["approach", "events_per_hour", "requests_per_hour", "mean_latency"])
-    rows = theory.sort_values("events_per_hour")
-    drawing = canvas(11, 4.6)
-    left, right = drawing.subplots(1, 2, width_ratios=[2, 1])
-    logarithmic(left, 1.5, x=rows.events_per_hour.tolist(), y=rows.requests_per_hour.tolist())
-    style_axes(left, gettext("What each sends"), "events per hour (log scale)", "requests per hour (log scale)")
-    logarithmic(right, 1.5, y=[0.01, 3600, *rows.mean_latency])
-    style_axes(right, gettext("How late it is"), "", "mean latency, s (log scale)")
-    curves: dict[str, Line2D] = {}
-    sent: dict[str, Line2D] = {}
-    late: dict[str, Line2D] = {}
-    for x, name in enumerate(BETWEEN):
-        part = rows[rows.approach == name]
-        curves[name] = _curve(left, name, part.events_per_hour.tolist(), part.requests_per_hour.tolist())
-        cost, wait = _here(part, "events_per_hour", events_per_hour, "requests_per_hour", "mean_latency")
-        sent[name], late[name] = _dot(left, name, events_per_hour, cost), _dot(right, name, x, wait)
-    right.set_xlim(-0.5, len(late) - 0.5)
-    right.set_xticks(range(len(late)), list(late), parse_math=False)
-    same = crossings(*curves.values())
-    for at in same:
-        rule(left, at)
-    drawing.draw_without_rendering()
-    names = [(*_at(dot), f"{name}: {short(_at(dot)[1])}") for name, dot in sent.items()]
-    names += [(at, 1.4 * left.get_ylim()[0], phrase("the same at {rate}", rate=at)) for at in same]
-    place(left, names, [box for curve in curves.values() for box in along(curve, 3, gap=4)])
-    place(right, [(*_at(dot), f"{short(_at(dot)[1])} s") for dot in late.values()])
-
-    def sentence() -> str:
-        return phrase(
-            "Requests per hour where events per hour are {rate}: {costs}; they send the same at {same}; {waits}.",
-            rate=_at(sent["polling"])[0],
-            costs=listed(phrase("{label} sends {cost}", label=name, cost=_at(dot)[1]) for name, dot in sent.items()),
-            same=listed(map(short, same) if same else [gettext("no rate that is drawn")]),
-            waits=listed(
-                phrase("{label} is {wait} s late", label=name, wait=_at(dot)[1]) for name, dot in late.items()
-            ),
-        )
-
-    return Figure(drawing, sentence, BALANCE)
-
-
 def _curve(axes: "Axes", name: str, x: Sequence[float], y: Sequence[float]) -> "Line2D":
     return axes.plot(x, y, color=style(name).colour, linewidth=2, zorder=2)[0]
 
@@ -160,11 +103,3 @@ def _dot(axes: "Axes", name: str, x: float, y: float) -> "Line2D":
 
 def _at(dot: "Line2D") -> tuple[float, float]:
     return drawn(dot)[0]
-
-
-def _here(rows: "pd.DataFrame", column: str, value: float, *wanted: str) -> list[float]:
-    """The values in the wanted columns of the one row with this value."""
-    here = rows[rows[column] == value]
-    if len(here) != 1:
-        raise ValueError(f"theory must have one row with {column} = {short(value, 9)}, got {len(here)}")
-    return [float(here[name].iloc[0]) for name in wanted]

@@ -1,13 +1,25 @@
 """A receiver as a Flask app."""
 
+from typing import Protocol
+
 from flask import Flask, Response, request
 
-from labkit.clock import Clock
 from labkit.receiver.core import Receiver
 from labkit.wire import LARGEST_BODY
 
 
-def receiver_app(receiver: Receiver, clock: Clock) -> Flask:
+class TimeOfDay(Protocol):
+    """What a receiver needs of a clock."""
+
+    @property
+    def epoch(self) -> float:
+        """The Unix time of the instant 0."""
+
+    def now(self) -> float:
+        """Seconds after the instant 0."""
+
+
+def receiver_app(receiver: Receiver, clock: TimeOfDay) -> Flask:
     """`POST /hook`, answered by a receiver. The clock says how old a message is."""
     app = Flask("labkit.receiver")
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY + 1  # Werkzeug cuts a chunked body off here: one byte more shows it

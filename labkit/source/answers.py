@@ -22,8 +22,10 @@ def tagged_answer(document: bytes, tag: str) -> Response:
     return Response(document, 200, headers, mimetype="application/json")
 
 
-def problem(status: int, detail: str | None, headers: Iterable[tuple[str, str]]) -> Response:
+def problem(status: int, detail: str | None, headers: Iterable[tuple[str, str]] = (), **members: str) -> Response:
+    """A problem (RFC 9457), with further members of its own (3.2)."""
     document = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
+    document |= members
     return Response(to_json(document), status, list(headers), mimetype="application/problem+json")
 
 

@@ -15,7 +15,7 @@ from labkit.source.endpoint import check_endpoint
 from labkit.source.limiter import add_rate_limit
 from labkit.source.listing import add_listing
 from labkit.source.publisher import Publisher
-from labkit.source.store import Subscription
+from labkit.source.store import ExpiredError, Subscription
 from labkit.source.websocket import add_websocket
 from labkit.wire import LARGEST_BODY
 
@@ -27,6 +27,7 @@ def create_app(source: Publisher) -> Flask:
     app.url_map.merge_slashes = False  # /events//x is not found, rather than redirected to another page
     app.register_error_handler(HTTPException, _problem)
     app.register_error_handler(sqlite3.OperationalError, _unavailable)
+    app.register_error_handler(ExpiredError, _expired)
     store = source.store
 
     add_listing(app, source.store, source.clock, source.news)
@@ -35,7 +36,10 @@ def create_app(source: Publisher) -> Flask:
 
     @app.get("/events/<id>")
     def one_event(id: str) -> Response:
-        return json_answer(store.event(id) or abort(404, f"there is no event {id[:80]!r}"))
+        event = store.event(id)
+        if event == b"":
+            abort(410, f"event {id} is older than the source keeps events")
+        return json_answer(event or abort(404, f"there is no event {id[:80]!r}"))
 
     @app.post("/events/<id>/acknowledge")
     def acknowledge(id: str) -> Response:
@@ -79,7 +83,7 @@ def create_app(source: Publisher) -> Flask:
             answered = None
         if not isinstance(answered, dict) or answered.get("challenge") != challenge:
             abort(422, f'{subscription.url} must answer {{"challenge": "…"}} with the value it was sent')
-        store.activate(id, subscription.lease_end(source.clock.unix_nanoseconds()))
+        source.verified(subscription)
         return json_answer(shown(_subscription(id)))
 
     @app.post("/subscriptions/<id>/renew")
@@ -90,7 +94,7 @@ def create_app(source: Publisher) -> Flask:
             abort(422, f"subscription {id} has no ttl: it does not expire")
         if (status := subscription.status_at(now)) != "active":
             ended = f" since {timestamp(subscription.expires_at / NANO)}" if status == "expired" else ""
-            abort(410 if ended else 422, f"subscription {id} is {status}{ended}: verify it first")
+            abort(422 if status == "pending" else 410, f"subscription {id} is {status}{ended}: verify it first")
         store.renew(subscription, now)
         return json_answer(shown(_subscription(id)))
 
@@ -160,6 +164,7 @@ def _shown(subscription: Subscription, now: int) -> dict[str, object]:
         "url": subscription.url,
         "types": list(subscription.types),
         "status": subscription.status_at(now),
+        **({"reason": subscription.reason} if subscription.reason else {}),
         **({"payload": subscription.payload} if subscription.payload != "full" else {}),
         **({"batch": batch} if subscription.batch_count > 1 else {}),
         **(
@@ -179,6 +184,11 @@ def _problem(error: HTTPException) -> Response:
     elif detail == type(error).description:  # Werkzeug's own words, which name no value
         detail = f"{request.method} {request.path[:80]}: {detail}"
     return problem(error.code or 500, detail, headers)
+
+
+def _expired(error: ExpiredError) -> Response:
+    """The cursor has expired: the client is told where it can read on, and so that it has missed events."""
+    return problem(410, str(error), oldest=error.oldest)
 
 
 def _unavailable(error: sqlite3.OperationalError) -> Response:

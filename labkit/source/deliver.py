@@ -1,13 +1,12 @@
 """One attempt of one delivery: sign, POST, classify."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 import httpx
 
 from labkit import signature
+from labkit.policies import RetryProfile, Verdict
 
-Verdict = Literal["delivered", "gone", "refused", "failed"]
 LARGEST_ANSWER = 65_536
 """Bytes of an answer that are read before its connection is closed: its status says all."""
 
@@ -23,7 +22,9 @@ class Attempt:
     retry_after: str = ""
 
 
-def deliver(client: httpx.Client, url: str, secret: str, id: str, body: bytes, unix: float) -> Attempt:
+def deliver(
+    client: httpx.Client, url: str, secret: str, id: str, body: bytes, unix: float, profile: RetryProfile
+) -> Attempt:
     """POST a signed message once. Whatever the endpoint does, the answer is an Attempt."""
     headers = {"Content-Type": "application/json", **signature.headers(secret, id, int(unix), body)}
     try:
@@ -37,17 +38,4 @@ def deliver(client: httpx.Client, url: str, secret: str, id: str, body: bytes, u
         # a Location with a bad host name raises a plain ValueError, and a closed client a RuntimeError
         return Attempt("failed", 0, f"{type(error).__name__}: {error}")
     asked = answer.headers.get("Retry-After", "") if answer.status_code in (429, 503) else ""
-    return Attempt(classify(answer.status_code), answer.status_code, body=read, retry_after=asked)
-
-
-def classify(status: int) -> Verdict:
-    """What an endpoint's answer means: 2xx is success, 410 ends the subscription, 422 refuses this delivery for good.
-
-    Everything else is a failure, redirects included: they are not followed (Standard Webhooks).
-
-    >>> classify(204), classify(410), classify(422), classify(302)
-    ('delivered', 'gone', 'refused', 'failed')
-    """
-    if 200 <= status < 300:
-        return "delivered"
-    return {410: "gone", 422: "refused"}.get(status, "failed")  # type: ignore[return-value]
+    return Attempt(profile.verdict(answer.status_code), answer.status_code, body=read, retry_after=asked)

@@ -13,8 +13,9 @@ from labkit.crash import crash_point
 from labkit.event import timestamp, to_json
 from labkit.policies import RetryProfile
 from labkit.source.deliver import Attempt, deliver
+from labkit.source.health import Health
 from labkit.source.outbox import Delivery, Outbox
-from labkit.wire import BATCH, NOTICE, retry_after
+from labkit.wire import AVAILABLE, BATCH, retry_after
 
 DB_RETRY_SECONDS = 1.0
 """Seconds to wait before the outbox is used again, when its file was locked or the disk full."""
@@ -25,8 +26,19 @@ R = TypeVar("R")
 class Dispatcher:
     """Sends what the outbox holds. Each attempt is a task of its own, so endpoints do not wait for each other."""
 
-    def __init__(self, outbox: Outbox, clock: Clock, client: httpx.Client, profile: RetryProfile, seed: str) -> None:
-        self.outbox, self.clock, self.client, self.profile, self.seed = outbox, clock, client, profile, seed
+    def __init__(
+        self,
+        outbox: Outbox,
+        health: Health,
+        clock: Clock,
+        client: httpx.Client,
+        profile: RetryProfile,
+        seed: str,
+        noticed: Callable[[], object],
+    ) -> None:
+        """`noticed()` is called after a notice has been stored."""
+        self.outbox, self.health, self.clock, self.client = outbox, health, clock, client
+        self.profile, self.seed, self.noticed = profile, seed, noticed
         self._changed = clock.condition()
         self._news = self._stopped = False
 
@@ -47,10 +59,14 @@ class Dispatcher:
         while not self._stopped:
             self._news = False
             now = self.clock.unix_nanoseconds()
+            if self.health.watches and self._retry_while_locked(self.health.switch_on, now):
+                self.noticed()
             for group in self._retry_while_locked(self.outbox.claim, now, lease, self.profile.in_flight):
                 self.clock.spawn(self._attempt, group)
             now = self.clock.unix_nanoseconds()
             due = self._retry_while_locked(self.outbox.next_due, now)
+            if self.health.watches and (change := self._retry_while_locked(self.health.next_change, now)):
+                due = min(due or change, change)
             with self._changed:
                 if not self._news:
                     self._changed.wait(None if due is None else (due - now) / NANO)
@@ -61,7 +77,7 @@ class Dispatcher:
         sent_at, subscription = self.clock.unix_nanoseconds(), group[0].subscription
         id, body = message(group, sent_at / NANO)
         crash_point("before the attempt")
-        attempt = deliver(self.client, subscription.url, subscription.secret, id, body, sent_at / NANO)
+        attempt = deliver(self.client, subscription.url, subscription.secret, id, body, sent_at / NANO, self.profile)
         if self._stopped and not attempt.status:
             return
         crash_point("before the mark")
@@ -71,7 +87,17 @@ class Dispatcher:
             self._retry_while_locked(self.outbox.finish, each, sent_at, attempt.status, attempt.error, outcome, due_at)
         if attempt.verdict == "gone":
             self._retry_while_locked(self.outbox.end, subscription.id)
+        if self.health.watches:
+            self._note_health(subscription.id, attempt)
         self.wake()
+
+    def _note_health(self, subscription: str, attempt: Attempt) -> None:
+        if attempt.verdict == "delivered":
+            self._retry_while_locked(self.health.succeeded, subscription)
+            return
+        now = self.clock.unix_nanoseconds()
+        if self._retry_while_locked(self.health.failed, subscription, bool(attempt.status), now):
+            self.noticed()
 
     def _retry_while_locked(self, use: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Use the outbox; try again as long as its file is locked or the disk full."""
@@ -99,7 +125,7 @@ def message(group: tuple[Delivery, ...], unix: float) -> tuple[str, bytes]:
     subscription, digest = group[0].subscription, sha256("/".join(each.event_id for each in group).encode()).hexdigest()
     if subscription.payload == "doorbell":
         id = f"bell_{digest[:24]}"
-        return id, to_json({"id": id, "type": NOTICE, "timestamp": timestamp(unix), "data": {}})
+        return id, to_json({"id": id, "type": AVAILABLE, "timestamp": timestamp(unix), "data": {}})
     if subscription.batch_count == 1:
         return group[0].event_id, group[0].body
     id = f"bat_{digest[:24]}"

@@ -9,7 +9,7 @@ from labkit.clock import Clock, Condition
 from labkit.event import to_json
 from labkit.source.answers import refuse, tagged_answer
 from labkit.source.bodies import query, seconds, types, whole_number
-from labkit.source.store import Store
+from labkit.source.store import ExpiredError, Store
 from labkit.wire import HEARTBEAT, LARGEST_PAGE, LONGEST_WAIT, PAGE, SHORTEST_LOOK
 
 RETRY_MS = 1000
@@ -54,13 +54,21 @@ def add_listing(app: Flask, store: Store, clock: Clock, news: Condition) -> None
 
     def event_stream(asked: dict[str, str], read: Callable[[int], list[tuple[int, bytes]]]) -> Response:
         after = place(store, request.headers.get("Last-Event-ID", "") or asked.get("after", ""))
+        store.check(after)
         return Response(blocks(after, read), mimetype="text/event-stream", headers={"Cache-Control": "no-store"})
 
     def blocks(after: int, read: Callable[[int], list[tuple[int, bytes]]]) -> Iterator[bytes]:
-        """Server-sent events (WHATWG HTML, 9.2): one event per block, with an `id` to resume; comments in silence."""
+        """Server-sent events (WHATWG HTML, 9.2): one event per block, with an `id` to resume; comments in silence.
+
+        The stream ends where a gap would follow: the client reads too slowly, and when it resumes, it is answered 410.
+        """
         yield f"retry: {RETRY_MS}\n\n".encode()
         while True:
-            if rows := read(after):
+            try:
+                rows = read(after)
+            except ExpiredError:
+                return
+            if rows:
                 after = rows[-1][0]
                 yield b"".join(f"id: {store.cursor(seq)}\ndata: ".encode() + event + b"\n\n" for seq, event in rows)
             else:

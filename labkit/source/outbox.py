@@ -10,6 +10,7 @@ from labkit.sqlite import Database
 
 _PENDING = "status = 'pending'"
 _WAITING = f"{_PENDING} AND leased_until = 0"
+_FRESH = "attempts = earlier"
 _IN_FLIGHT = f"SELECT count(*) FROM deliveries WHERE subscription = ? AND {_PENDING} AND leased_until > 0"
 BATCH_BYTES = 200_000
 """Bytes of the events of a batch that has more than one: a receiver takes a body of 262,144."""
@@ -56,31 +57,37 @@ class Outbox:
     def claim(self, now: int, lease: int, in_flight: int) -> list[tuple[Delivery, ...]]:
         """Claim what is due, for `lease` nanoseconds: up to `in_flight` deliveries per endpoint, the longest due first.
 
-        Each item goes into one request: one delivery, or up to `batch_count` of a subscription with batches, as soon as
-        the first of them is due or that many are waiting. A doorbell's notice stands for all that are waiting, and no
-        other is sent while it is in flight.
+        An endpoint that rests gets nothing. Each item goes into one request: one delivery, or up to `batch_count` of a
+        subscription with batches, as soon as the first of them is due or that many are waiting for their first attempt.
+        A batch has no retry that is not due. A doorbell's notice stands for all that are waiting, and no other is sent
+        while it is in flight.
         """
         due: list[tuple[Delivery, ...]] = []
         with self._db.transaction() as sql:
             expired = f"{_PENDING} AND leased_until BETWEEN 1 AND ?"
             sql.execute(f"UPDATE deliveries SET leased_until = 0 WHERE {expired}", (now,))
             subscriptions = sql.execute(
-                f"SELECT {COLUMNS} FROM subscriptions AS s"
-                f" WHERE EXISTS (SELECT 1 FROM deliveries WHERE subscription = s.id AND {_WAITING} AND due_at <= ?)"
+                f"SELECT {COLUMNS} FROM subscriptions AS s WHERE rests_until <= ?"
+                f" AND (EXISTS (SELECT 1 FROM deliveries WHERE subscription = s.id AND {_WAITING} AND due_at <= ?)"
                 " OR CASE WHEN batch_count > 1 THEN batch_count <="
-                f" (SELECT count(*) FROM deliveries WHERE subscription = s.id AND {_WAITING}) END ORDER BY rowid",
-                (now,),
+                f" (SELECT count(*) FROM deliveries WHERE subscription = s.id AND {_WAITING} AND {_FRESH}) END)"
+                " ORDER BY rowid",
+                (now, now),
             ).fetchall()
             for subscription in map(from_row, subscriptions):
                 rings = subscription.payload == "doorbell"
-                due_by = now if subscription.batch_count == 1 and not rings else NEVER
+                ready = "due_at <= :now"
+                if rings:
+                    ready = "TRUE"
+                elif subscription.batch_count > 1:
+                    ready = f"({ready} OR {_FRESH})"
                 in_flight_now = sql.execute(_IN_FLIGHT, (subscription.id,)).fetchone()[0]
                 room = (0 if in_flight_now else NEVER) if rings else max(0, in_flight - in_flight_now)
                 rows = sql.execute(
                     "SELECT seq, e.id, e.json, attempts + 1, attempts + 1 - earlier, due_at"
                     " FROM deliveries JOIN events AS e USING (seq)"
-                    f" WHERE subscription = ? AND {_WAITING} AND due_at <= ? ORDER BY due_at, seq LIMIT ?",
-                    (subscription.id, due_by, room),
+                    f" WHERE subscription = :id AND {_WAITING} AND {ready} ORDER BY due_at, seq LIMIT :room",
+                    {"id": subscription.id, "now": now, "room": room},
                 )
                 waiting = [Delivery(subscription, *row) for row in rows]
                 one_notice = rings and waiting

@@ -3,6 +3,7 @@
 import random
 
 from labkit import signature
+from labkit.checks import number
 from labkit.clock import NANO, Clock, RealClock, nanoseconds
 from labkit.crash import crash_point
 from labkit.event import ID, timestamp, to_json
@@ -12,16 +13,18 @@ from labkit.network.sockets import SocketNetwork
 from labkit.policies import RateLimit, RetryProfile
 from labkit.source.deliver import Attempt, deliver
 from labkit.source.dispatcher import Dispatcher
+from labkit.source.health import Health
 from labkit.source.outbox import Outbox
 from labkit.source.store import NEVER, Store, Subscription, open_database
 from labkit.sqlite import Database
-from labkit.wire import RESERVED, TEST, VERIFY
+from labkit.wire import NOTICES, RESERVED, TEST, VERIFY
 
 
 class Publisher:
     """Stores events, and delivers each to every subscriber that wants it, at least once.
 
-    `retries` says when a failed delivery is attempted again, and `rate_limit` what clients of the app are held to.
+    `retries` says when a failed delivery is attempted again, `rate_limit` what clients of the app are held to, and
+    `retention` for how many seconds an event is kept in the list; None is for ever.
     """
 
     def __init__(
@@ -33,19 +36,24 @@ class Publisher:
         db: Database | None = None,
         retries: RetryProfile | None = None,
         rate_limit: RateLimit | None = None,
+        retention: float | None = None,
         name: str = "source",
     ) -> None:
         self.clock = clock or RealClock()
         self.rng = rng or random.SystemRandom()
         self.db = db or open_database()
-        self.store, self.outbox = Store(self.rng.randbytes(16), self.db), Outbox(self.db)
+        kept = None if retention is None else nanoseconds(number("retention", retention, "seconds", above=0))
+        expired_by = None if kept is None else lambda: self.clock.unix_nanoseconds() - kept
+        self.store, self.outbox = Store(self.rng.randbytes(16), self.db, expired_by), Outbox(self.db)
         self._network = network = network or SocketNetwork(self.clock, Ledger())
-        retries = retries or RetryProfile()
+        self.retries = retries = retries or RetryProfile()
+        self.health = Health(self.db, self.store, retries)
         client = network.client(name, "delivery", timeout=retries.timeout, deadline=retries.timeout)
         self._challenges = network.client(name, "setup", timeout=retries.timeout, deadline=retries.timeout)
-        self.dispatcher = Dispatcher(self.outbox, self.clock, client, retries, self.rng.randbytes(8).hex())
         self.rate_limit = rate_limit or RateLimit()
         self.news = self.clock.condition()
+        seed = self.rng.randbytes(8).hex()
+        self.dispatcher = Dispatcher(self.outbox, self.health, self.clock, client, retries, seed, self._announce)
         self.clock.spawn(self.dispatcher.run)
 
     def close(self) -> None:
@@ -72,19 +80,27 @@ class Publisher:
         id = id or f"evt_{self.rng.randbytes(12).hex()}"
         if not ID.fullmatch(id):
             raise ValueError(f"id must be 1 to 64 of A-Z, a-z, 0-9, _ and -, got {id[:80]!r}")
-        if type in RESERVED:
-            raise ValueError(f"type must not be reserved ({', '.join(RESERVED)}), got {type!r}")
+        if type in RESERVED + NOTICES:
+            raise ValueError(f"type must not be reserved ({', '.join(RESERVED + NOTICES)}), got {type!r}")
         document = to_json({"id": id, "type": type, "timestamp": occurred or timestamp(self.unix()), "data": data})
         if first := self.store.add(id, type, document, self.clock.unix_nanoseconds(), key, body):
             return first
         crash_point("after the commit")
+        self._announce()
+        return document
+
+    def _announce(self) -> None:
+        """Tell the dispatcher, and the clients that wait, that an event has been stored."""
         self.dispatcher.wake()
         with self.news:
             self.news.notify_all()
-        return document
 
     def redeliver(self, subscription: Subscription, after: int) -> int:
-        """Deliver again every event that a subscriber wants after a place in the order; returns how many."""
+        """Deliver again every event that a subscriber wants after a place in the order; returns how many.
+
+        Raises ExpiredError if one of these is not kept any more.
+        """
+        self.store.check(after)
         count = self.outbox.redeliver(subscription, after, self.clock.unix_nanoseconds())
         self.dispatcher.wake()
         return count
@@ -109,6 +125,12 @@ class Publisher:
         lease = ttl, self.clock.unix_nanoseconds() + nanoseconds(ttl) if ttl else NEVER
         return self.store.subscribe(id, url, types, secret or signature.new_secret(self.rng), payload, batch, lease)
 
+    def verified(self, subscription: Subscription) -> None:
+        """Make a subscription active; one that had been switched off is on again, and a lease starts again."""
+        now = self.clock.unix_nanoseconds()
+        self.health.verified(subscription.id, now, subscription.lease_end(now))
+        self._announce()
+
     def challenge(self, subscription: Subscription) -> tuple[str, Attempt]:
         """Send an endpoint a challenge, signed like any delivery; it must return it to prove that it subscribed."""
         challenge = self.rng.randbytes(16).hex()
@@ -121,4 +143,4 @@ class Publisher:
     def _send(self, subscription: Subscription, type: str, data: dict[str, str]) -> Attempt:
         id, unix = f"msg_{self.rng.randbytes(12).hex()}", self.unix()
         message = to_json({"type": type, "timestamp": timestamp(unix), "data": data})
-        return deliver(self._challenges, subscription.url, subscription.secret, id, message, unix)
+        return deliver(self._challenges, subscription.url, subscription.secret, id, message, unix, self.retries)

@@ -2,7 +2,8 @@ CREATE TABLE IF NOT EXISTS events (
     seq  INTEGER PRIMARY KEY AUTOINCREMENT,  -- the cursor: rises, and is never used again
     id   TEXT NOT NULL UNIQUE,
     type TEXT NOT NULL,
-    json BLOB NOT NULL                       -- the event as it goes on the wire
+    json BLOB NOT NULL,                      -- the event as it goes on the wire; empty once it has expired
+    stored_at INTEGER NOT NULL               -- Unix time, in nanoseconds: retention counts from here
 );
 CREATE INDEX IF NOT EXISTS events_by_type ON events (type, seq);
 
@@ -15,13 +16,18 @@ CREATE TABLE IF NOT EXISTS subscriptions (
     id     TEXT PRIMARY KEY,
     url    TEXT NOT NULL,
     types  TEXT NOT NULL,                    -- a sorted JSON list; [] is all types
-    status TEXT NOT NULL CHECK (status IN ('pending', 'active', 'gone')),
+    status TEXT NOT NULL CHECK (status IN ('pending', 'active', 'disabled', 'gone')),
     secret TEXT NOT NULL,
     payload TEXT NOT NULL DEFAULT 'full' CHECK (payload IN ('full', 'thin', 'doorbell')),
     batch_count   INTEGER NOT NULL DEFAULT 1,   -- so many events in one delivery at the most,
     batch_seconds REAL    NOT NULL DEFAULT 0,   -- which the first of them waits for so long
     ttl        REAL    NOT NULL DEFAULT 0,      -- seconds of its lease; 0: it never expires
     expires_at INTEGER NOT NULL DEFAULT 9223372036854775807,  -- Unix time in nanoseconds; at first that of SQLite's end
+    reason        TEXT    NOT NULL DEFAULT '',  -- why it is disabled
+    failures      INTEGER NOT NULL DEFAULT 0,   -- failed attempts in a row,
+    failing_since INTEGER NOT NULL DEFAULT 0,   -- the first of them, Unix time in nanoseconds
+    rests_until   INTEGER NOT NULL DEFAULT 0,   -- nothing is sent before, the same
+    back_at       INTEGER NOT NULL DEFAULT 0,   -- when it is active again by itself, the same; 0: never
     UNIQUE (url, types)
 );
 
@@ -55,5 +61,6 @@ CREATE TABLE IF NOT EXISTS attempts (
     error        TEXT    NOT NULL,
     PRIMARY KEY (subscription, seq, number)
 ) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS attempts_by_time ON attempts (subscription, at);
 
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value BLOB NOT NULL);

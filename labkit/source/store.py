@@ -4,7 +4,7 @@ import hmac
 import json
 import sqlite3
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import sha256
@@ -14,16 +14,28 @@ from typing import Any
 from labkit.clock import nanoseconds
 from labkit.event import to_json
 from labkit.sqlite import BUSY_SECONDS, Database, Synchronous
+from labkit.wire import NOTICES
 
-COLUMNS = "id, url, types, status, secret, payload, batch_count, batch_seconds, ttl, expires_at"
+HEALTHY = "reason = '', failures = 0, failing_since = 0, rests_until = 0, back_at = 0"
+"""What an UPDATE sets of a subscription whose endpoint has answered as it should."""
+COLUMNS = "id, url, types, status, secret, payload, batch_count, batch_seconds, ttl, expires_at, reason"
+_NO_NOTICES = f"AND type NOT IN {NOTICES}"
 NEVER = 2**63 - 1
 """An instant on file that does not come, in Unix nanoseconds."""
 
 
 def open_database(path: str = ":memory:", synchronous: Synchronous = "FULL", busy: float = BUSY_SECONDS) -> Database:
-    """A database with the tables of `schema.sql`, in a file or in memory."""
+    """A database with the tables of `schema.sql`, in a file or in memory; OSError if another source has the file."""
     schema = files("labkit.source").joinpath("schema.sql").read_text(encoding="utf-8")
-    return Database(path, schema, synchronous, busy)
+    return Database(path, schema, synchronous, busy, owner="source")
+
+
+class ExpiredError(Exception):
+    """The events after a cursor have been dropped. `oldest` is the cursor from which on all events are kept."""
+
+    def __init__(self, oldest: str) -> None:
+        super().__init__(f"events after this place are older than the source keeps them; read on after {oldest}")
+        self.oldest = oldest
 
 
 @dataclass(frozen=True)
@@ -44,6 +56,8 @@ class Subscription:
     batch_seconds: float = 0.0
     ttl: float = 0.0
     expires_at: int = NEVER
+    reason: str = ""
+    """Why it is disabled."""
 
     def status_at(self, now: int) -> str:
         """Its status at an instant: an active one is expired from the end of its lease on.
@@ -54,7 +68,8 @@ class Subscription:
         return "expired" if self.status == "active" and now >= self.expires_at else self.status
 
     def wants(self, type: str, now: int) -> bool:
-        return self.status_at(now) == "active" and (not self.types or type in self.types)
+        """Whether it is sent events of a type. Notices go to subscriptions that name their type."""
+        return self.status_at(now) == "active" and (type in self.types if self.types else type not in NOTICES)
 
     def lease_end(self, now: int) -> int:
         """The end of a lease that is granted now."""
@@ -64,11 +79,13 @@ class Subscription:
 class Store:
     """Events in the order in which they became visible, and the subscriptions.
 
-    `key` signs the cursors, so that a forged one, or one of another store, is recognised.
+    `key` signs the cursors, so that a forged one, or one of another store, is recognised. `expired_by()`, Unix
+    nanoseconds, is the instant up to which stored events have expired; without it, all are kept.
     """
 
-    def __init__(self, key: bytes, db: Database | None = None) -> None:
+    def __init__(self, key: bytes, db: Database | None = None, expired_by: Callable[[], int] | None = None) -> None:
         self._db = db = db or open_database()
+        self._expired_by, self._horizon = expired_by, 0
         with db.transaction() as sql:  # a file keeps its first key
             sql.execute("INSERT OR IGNORE INTO meta VALUES ('cursor key', ?)", (key,))
             (kept,) = sql.execute("SELECT value FROM meta WHERE name = 'cursor key'").fetchone()
@@ -87,18 +104,49 @@ class Store:
         with self._db.transaction() as sql:
             if key and (first := _first_answer(sql, key, body)):
                 return first
-            try:
-                new = sql.execute("INSERT INTO events (id, type, json) VALUES (?, ?, ?)", (id, type, document))
-            except sqlite3.IntegrityError:
-                raise ValueError(f"there is an event {id!r} already; ids must be unique") from None
-            wanting = [each for each in self.subscriptions() if each.wants(type, now)]
-            sql.executemany(
-                "INSERT INTO deliveries (subscription, seq, due_at) VALUES (?, ?, ?)",
-                [(each.id, new.lastrowid, now + nanoseconds(each.batch_seconds)) for each in wanting],
-            )
+            self.insert(sql, id, type, document, now)
             if key:
                 sql.execute("INSERT INTO idempotency VALUES (?, ?, ?)", (key, sha256(body).digest(), document))
+            if self._expired_by:
+                self._erase(sql)
         return None
+
+    def insert(self, sql: sqlite3.Connection, id: str, type: str, document: bytes, now: int) -> None:
+        """Store an event and its deliveries in the caller's transaction."""
+        try:
+            values = (id, type, document, now)
+            new = sql.execute("INSERT INTO events (id, type, json, stored_at) VALUES (?, ?, ?, ?)", values)
+        except sqlite3.IntegrityError:
+            raise ValueError(f"there is an event {id!r} already; ids must be unique") from None
+        wanting = [each for each in self.subscriptions() if each.wants(type, now)]
+        sql.executemany(
+            "INSERT INTO deliveries (subscription, seq, due_at) VALUES (?, ?, ?)",
+            [(each.id, new.lastrowid, now + nanoseconds(each.batch_seconds)) for each in wanting],
+        )
+
+    def _erase(self, sql: sqlite3.Connection) -> None:
+        """Free the space of expired events, up to the first whose delivery is pending. Ids and attempts stay."""
+        (pending,) = sql.execute("SELECT min(seq) FROM deliveries WHERE status = 'pending'").fetchone()
+        last = self.horizon() if pending is None else min(self.horizon(), pending - 1)
+        (first,) = sql.execute(
+            "SELECT coalesce(max(seq), 0) FROM events WHERE seq <= ? AND json = x''", (last,)
+        ).fetchone()
+        sql.execute("UPDATE events SET json = x'' WHERE seq > ? AND seq <= ?", (first, last))
+
+    def horizon(self) -> int:
+        """The place of the last event that has expired; 0 if none has. It only rises."""
+        if self._expired_by:
+            kept = "SELECT min(seq) - 1 FROM events WHERE seq > ? AND stored_at > ?"
+            ((before,),) = self._db.read(kept, (self._horizon, self._expired_by()))
+            if before is None:  # all have expired
+                ((before,),) = self._db.read("SELECT coalesce(max(seq), 0) FROM events")
+            self._horizon = max(self._horizon, before)
+        return self._horizon
+
+    def check(self, place: int) -> None:
+        """Raise ExpiredError if an event after a place in the order has expired."""
+        if place < (horizon := self.horizon()):
+            raise ExpiredError(self.cursor(horizon))
 
     def acknowledge(self, id: str, now: int) -> int:
         """Record that an event was acknowledged, `now` (Unix ns); returns when it first was."""
@@ -107,12 +155,17 @@ class Store:
             return int(sql.execute("SELECT at FROM acknowledgements WHERE event = ?", (id,)).fetchone()[0])
 
     def event(self, id: str) -> bytes | None:
+        """An event, also an expired one for as long as its delivery is pending; None, and b"" if it has been erased."""
         rows = self._db.read("SELECT json FROM events WHERE id = ?", (id,))
         return rows[0][0] if rows else None
 
     def after(self, place: int, limit: int, types: Sequence[str] = ()) -> list[tuple[int, bytes]]:
-        """Up to `limit` events after a place in the order, each with its own place."""
-        chosen = f"AND type IN ({', '.join('?' * len(types))})" if types else ""
+        """Up to `limit` events after a place in the order, each with its own place.
+
+        Raises ExpiredError rather than leave a gap.
+        """
+        self.check(place)
+        chosen = f"AND type IN ({', '.join('?' * len(types))})" if types else _NO_NOTICES
         sql = f"SELECT seq, json FROM events WHERE seq > ? {chosen} ORDER BY seq LIMIT ?"
         return self._db.read(sql, (place, *types, limit))
 
@@ -124,7 +177,8 @@ class Store:
 
     def newest(self, last: int) -> tuple[list[bytes], int]:
         """The `last` newest events, newest first, and the place of the newest; 0 if there is none."""
-        rows = self._db.read("SELECT seq, json FROM events ORDER BY seq DESC LIMIT ?", (last,))
+        chosen = f"SELECT seq, json FROM events WHERE seq > ? {_NO_NOTICES} ORDER BY seq DESC LIMIT ?"
+        rows = self._db.read(chosen, (self.horizon(), last))
         return [document for _, document in rows], rows[0][0] if rows else 0
 
     def cursor(self, seq: int) -> str:
@@ -161,7 +215,7 @@ class Store:
         listed = to_json(sorted(set(types))).decode()
         with self._db.transaction() as sql:
             new = sql.execute(
-                f"INSERT OR IGNORE INTO subscriptions ({COLUMNS}) VALUES (?, ?, ?, 'pending', ?, ?, ?, ?, ?, ?)",
+                f"INSERT OR IGNORE INTO subscriptions ({COLUMNS}) VALUES (?, ?, ?, 'pending', ?, ?, ?, ?, ?, ?, '')",
                 (id, url, listed, secret, payload, *batch, *lease),
             ).rowcount
             rows = sql.execute(f"SELECT {COLUMNS} FROM subscriptions WHERE url = ? AND types = ?", (url, listed))
@@ -173,11 +227,6 @@ class Store:
 
     def subscriptions(self) -> list[Subscription]:
         return [from_row(row) for row in self._db.read(f"SELECT {COLUMNS} FROM subscriptions ORDER BY rowid")]
-
-    def activate(self, id: str, expires_at: int = NEVER) -> None:
-        """Make a subscription active until the end of its lease, if it has one."""
-        with self._db.transaction() as sql:
-            sql.execute("UPDATE subscriptions SET status = 'active', expires_at = ? WHERE id = ?", (expires_at, id))
 
     def renew(self, subscription: Subscription, now: int) -> None:
         """Start an active subscription's lease again; nothing if it has expired."""

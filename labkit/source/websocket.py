@@ -8,7 +8,7 @@ from labkit.clock import Condition
 from labkit.source.answers import problem
 from labkit.source.bodies import query
 from labkit.source.listing import place, wait_for_events
-from labkit.source.store import Store
+from labkit.source.store import ExpiredError, Store
 from labkit.wire import HEARTBEAT
 
 LARGEST_MESSAGE = 1
@@ -26,6 +26,7 @@ def add_websocket(app: Flask, store: Store, news: Condition) -> None:
     @app.get("/ws", websocket=True)
     def websocket() -> Response:
         after = place(store, query("after").get("after", ""))
+        store.check(after)
         if "werkzeug.socket" not in request.environ:
             abort(501, "a WebSocket takes a connection over, and this network has none: use the real lens")
         import simple_websocket
@@ -35,7 +36,7 @@ def add_websocket(app: Flask, store: Store, news: Condition) -> None:
             socket = simple_websocket.Server(request.environ, ping_interval=HEARTBEAT, max_message_size=LARGEST_MESSAGE)
         except RemoteProtocolError as error:
             abort(400, f"this is not an opening handshake (RFC 6455, 4.1): {error}")
-        with suppress(simple_websocket.ConnectionClosed, OSError):
+        with suppress(simple_websocket.ConnectionClosed, ExpiredError, OSError):
             while socket.connected:
                 socket.input_buffer.clear()
                 for seq, event in wait_for_events(store, news, after):
