@@ -24,9 +24,12 @@ OF = {lens: [name for name, approach in APPROACHES.items() if lens in approach.l
 
 
 def scenario_of(name, delay=0.0):
-    """A hundred events, about, and an approach with the parameters that it has by default."""
+    """A hundred events, about, and an approach with the parameters that it has by default.
+
+    The source waits for 5 s and not for 30/300 s, in which a busy machine may be late.
+    """
     scenario, approach = scaled(Scenario(poisson(600, 600), delay=0.0), APPROACHES[name](), SPEED)
-    return Scenario(scenario.arrivals, delay, retries=scenario.retries), approach
+    return Scenario(scenario.arrivals, delay, retries=replace(scenario.retries, timeout=5.0)), approach
 
 
 def observed(lens, scenario, approach):
