@@ -82,11 +82,7 @@ def poisson(per_hour: float = 10.0, duration: float = WEEK, seed: int = 0) -> Ar
     <Arrivals poisson: 1,665 events over 604,800 s from 2026-01-01T00:00:00.000Z>
     """
     per_hour = number("per_hour", per_hour, above=0)
-
-    def instants(rng: random.Random) -> Iterator[float]:
-        return _instants(rng, per_hour, 0.0, duration)
-
-    return _made(poisson, instants, duration, per_hour=per_hour, seed=seed)
+    return _made(poisson, lambda rng: _instants(rng, per_hour, 0.0, duration), duration, per_hour=per_hour, seed=seed)
 
 
 def bursty(

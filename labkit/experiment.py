@@ -65,10 +65,8 @@ class RunError(RuntimeError):
     def __init__(self, failures: Mapping[int, tuple[Job, BaseException]], results: Mapping[int, Result]) -> None:
         (scenario, approach), error = failures[min(failures)]
         others = f"; {len(failures) - 1} more failed" if len(failures) > 1 else ""
-        super().__init__(
-            f"{approach.label} in {scenario.title()} failed: {type(error).__name__}: {error}{others};"
-            f" {len(results)} finished: they are in the error's `results`"
-        )
+        failed = f"{approach.label} in {scenario.title()} failed: {type(error).__name__}: {error}{others}"
+        super().__init__(f"{failed}; {len(results)} finished: they are in the error's `results`")
         self.failures, self.results = dict(sorted(failures.items())), dict(sorted(results.items()))
 
 
@@ -167,10 +165,8 @@ def _lens(lens: str | Lens) -> Lens:
         return LENSES[lens]()
     if isinstance(lens, str | type) or not isinstance(lens, Lens):
         known = " or ".join(map(repr, LENSES))
-        raise ValueError(
-            f"lens must be {known}, or an object with name, delay, parallel, check and run, such as"
-            f" RealLens(speed=60), got {lens!r:.80}"
-        )
+        members = "name, delay, parallel, check and run, such as RealLens(speed=60)"
+        raise ValueError(f"lens must be {known}, or an object with {members}, got {lens!r:.80}")
     return lens
 
 
@@ -233,9 +229,7 @@ def _work(
 
 def _exchanges(jobs: Sequence[Job]) -> float:
     """About how many exchanges the jobs have."""
-    return sum(
-        scenario.duration / approach.idle_interval + len(scenario.arrivals.events) for scenario, approach in jobs
-    )
+    return sum(each.duration / approach.idle_interval + len(each.arrivals.events) for each, approach in jobs)
 
 
 @contextmanager

@@ -57,17 +57,16 @@ class Result:
     """The row, if it has been computed already."""
 
     def __post_init__(self) -> None:
-        for name, frame, columns in zip(
-            ("exchanges", "receipts"), self.frames or (), (EXCHANGES, RECEIPTS), strict=False
-        ):
+        if self.frames is None:
+            return
+        exchanges, receipts = self.frames
+        for name, frame, columns in (("exchanges", exchanges, EXCHANGES), ("receipts", receipts, RECEIPTS)):
             if missing := [column for column in columns if column not in frame]:
                 raise ValueError(f"{name} must have the columns {', '.join(columns)}; missing: {', '.join(missing)}")
-        if self.frames is not None:
-            exchanges, receipts = self.frames
-            if unknown := set(exchanges.outcome) - set(OUTCOMES):
-                raise ValueError(f"each outcome must be one of {', '.join(OUTCOMES)}, got {sorted(unknown)}")
-            if not receipts.groupby("consumer").occurred_at.is_monotonic_increasing.all():
-                raise ValueError("receipts must be in the order in which their events occurred, for each consumer")
+        if unknown := set(exchanges.outcome) - set(OUTCOMES):
+            raise ValueError(f"each outcome must be one of {', '.join(OUTCOMES)}, got {sorted(unknown)}")
+        if not receipts.groupby("consumer").occurred_at.is_monotonic_increasing.all():
+            raise ValueError("receipts must be in the order in which their events occurred, for each consumer")
 
     def __repr__(self) -> str:
         row = self.row()
@@ -107,9 +106,8 @@ class Result:
         requests, receipts = self.counted, self.receipts
         events, held = len(receipts), receipts.latency.dropna()
         empty = int((requests.outcome == "empty").sum())
-        latency = (
-            {"mean": held.mean()} | {name: held.quantile(q) for name, q in QUANTILES.items()} | {"max": held.max()}
-        )
+        quantiles = {name: held.quantile(q) for name, q in QUANTILES.items()}
+        latency = {"mean": held.mean(), **quantiles, "max": held.max()}
         freshness, staleness = self._currency()
         return {
             "approach": self.approach.name,
@@ -166,9 +164,8 @@ class Result:
         """Freshness, the share of time in which no event is missing, and the mean staleness in seconds."""
         duration, shares, staleness = self.scenario.duration, [], []
         for _, receipts in self.receipts.groupby("consumer", sort=False):
-            current, stale = _currency(
-                receipts.occurred_at.tolist(), receipts.received_at.fillna(float("inf")).tolist(), duration
-            )
+            received = receipts.received_at.fillna(float("inf"))
+            current, stale = _currency(receipts.occurred_at.tolist(), received.tolist(), duration)
             shares.append(current / duration)
             staleness.append(stale / duration)
         if not shares:
@@ -178,12 +175,8 @@ class Result:
     def _connection_seconds(self, requests: "pd.DataFrame") -> float:
         closed = requests.answered_at.clip(upper=self.scenario.duration)
         closed = closed.fillna(self.scenario.duration)  # a stream is held to the end
-        held = (
-            requests.assign(closed=closed)
-            .groupby("connection")
-            .agg(opened=("sent_at", "min"), closed=("closed", "max"))
-        )
-        return round(float((held.closed - held.opened).sum()), 6)
+        opened, closed = requests.groupby("connection").sent_at.min(), closed.groupby(requests.connection).max()
+        return round(float((closed - opened).sum()), 6)
 
 
 def _currency(occurred: list[float], received: list[float], duration: float) -> tuple[float, float]:

@@ -114,10 +114,9 @@ class _Table:
             self.fail(f"several columns hold instants: {_list(fitting)}; name one with --time-column NAME")
         best = max(self.columns, key=lambda name: shares[name])
         if shares[best] == 0:
-            self.fail(
-                f"no column holds instants (ISO 8601 or Unix times); the columns are {_list(self.columns)}; "
-                f"row {self.rows[0][0]} is {self.rows[0][1]}; write instants as 2026-01-31T12:00:00Z"
-            )
+            (row, cells), names = self.rows[0], _list(self.columns)
+            found = f"the columns are {names}; row {row} is {cells}; write instants as 2026-01-31T12:00:00Z"
+            self.fail(f"no column holds instants (ISO 8601 or Unix times); {found}")
         if _unit_of([best]):
             self.fail(f"row 1 must be a header that names the columns, got {best!r}")
         return best

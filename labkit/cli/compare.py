@@ -41,11 +41,9 @@ PLOT = Path("out", "labkit-compare.png")
 @click.option("--lens", default="virtual", metavar="|".join(LENSES), show_default=True,
               help="Simulated time, or loopback sockets and the machine's own clock.")  # fmt: skip
 @click.option("--speed", type=float, default=1.0, metavar="X", help="Real lens: divide every time by X.")
-@click.option(
-    "--approach", "chosen", multiple=True, metavar="NAME[:key=value,…]",
-    help="Repeatable; `all` is every approach."
-    " [default: polling every 10, 60 and 300 s, and webhook; see labkit approaches]",
-)  # fmt: skip
+@click.option("--approach", "chosen", multiple=True, metavar="NAME[:key=value,…]",
+              help="Repeatable; `all` is every approach."
+              " [default: polling every 10, 60 and 300 s, and webhook; see labkit approaches]")  # fmt: skip
 @click.option(
     "--fault", "faults", multiple=True, metavar="NAME[:key=value,…]",
     help=f"What breaks, such as outage:start=3600,duration=1200; repeatable: {', '.join(FAULTS)}.",
@@ -57,9 +55,8 @@ PLOT = Path("out", "labkit-compare.png")
 @click.option("--wide", is_flag=True, help="Show all columns, however wide the terminal is.")
 @click.option("--json", "json_path", metavar="PATH|-", help="Write scenario and results as JSON; - is standard output.")
 @click.option("--csv", "csv_folder", metavar="DIR", help="Write the table, and every exchange and receipt, as CSV.")
-@click.option(
-    "--plot", "plot_path", metavar="PATH", help=f"Where the figure goes: .png, .svg or .pdf. [default: {PLOT}]"
-)
+@click.option("--plot", "plot_path", metavar="PATH",
+              help=f"Where the figure goes: .png, .svg or .pdf. [default: {PLOT}]")  # fmt: skip
 def compare_command(what: str, delay: float | None, seed: int, lens: str, speed: float, chosen: tuple[str, ...],
                     faults: tuple[str, ...], rate_limit: str, poll_interval: float, retries: str | None,
                     retention: float | None, wide: bool, json_path: str | None,
@@ -194,8 +191,7 @@ def _compared(
 
 def _document(comparison: Comparison, lens: str) -> dict[str, Any]:
     scenario = comparison.scenario.record() | {"lens": lens}
-    machines = [{"machine": asdict(result.machine)} if result.machine else {} for result in comparison]
-    rows = [row | machine for row, machine in zip(comparison.rows(), machines, strict=True)]
+    rows = [each.row() | ({"machine": asdict(each.machine)} if each.machine else {}) for each in comparison]
     return {"scenario": scenario, "results": rows, "seed": comparison.scenario.seed}
 
 

@@ -82,8 +82,6 @@ def print_machines(comparison: Comparison, console: "Console") -> None:
     for result in comparison:
         if machine := result.machine:
             offset = f"{machine.clock_offset * 1e6:+.0f} ± {machine.clock_offset_error * 1e6:.0f} µs"
-            lag = (
-                f"{machine.emit_lag_mean * 1e3:.1f} ms after they happened, {machine.emit_lag_max * 1e3:.1f} ms at most"
-            )
-            line = f"{result.label}: the source's clock was {offset} off; events were stored {lag}"
-            console.print(line, soft_wrap=True)
+            mean, most = (f"{lag * 1e3:.1f} ms" for lag in (machine.emit_lag_mean, machine.emit_lag_max))
+            line = f"the source's clock was {offset} off; events were stored {mean} after they happened, {most} at most"
+            console.print(f"{result.label}: {line}", soft_wrap=True)

@@ -3,9 +3,8 @@
 import re
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
 
-from labkit.course.copies import Notebook, blank_copy, packaged, write_copies
+from labkit.course.copies import Cell, Notebook, Paths, blank_copy, packaged, with_cells, write_copies
 
 SOLUTION = re.compile(r"^([ \t]*)### BEGIN SOLUTION\n(?:.*\n)*?[ \t]*### END SOLUTION[ \t]*$", re.MULTILINE)
 HIDDEN = re.compile(r"^[ \t]*### BEGIN HIDDEN TESTS\n(?:.*\n)*?[ \t]*### END HIDDEN TESTS[ \t]*(?:\n|\Z)", re.MULTILINE)
@@ -17,7 +16,7 @@ def exercises() -> dict[str, Notebook]:
     return packaged("exercises", "notebooks/exercises")
 
 
-def write_assignment(directory: Path, only: Collection[str] = (), force: bool = False) -> tuple[list[Path], list[Path]]:
+def write_assignment(directory: Path, only: Collection[str] = (), force: bool = False) -> Paths:
     """Write the students' copies of the exercises, or only of those whose file names start with one of `only`.
 
     Returns the paths that were written, and those that existed and are kept; `force` overwrites them. Raises
@@ -27,11 +26,8 @@ def write_assignment(directory: Path, only: Collection[str] = (), force: bool = 
     for start in only:
         if not any(name.startswith(start) for name in chosen):
             raise ValueError(f"no exercises start with {start!r}; there are: {', '.join(exercises())}")
-    written, kept = write_copies(directory, {name: student_copy(each) for name, each in chosen.items()}, force)
-    if not written:
-        names = ", ".join(map(str, kept))
-        raise FileExistsError(f"these exist and may contain answers (--force overwrites them): {names}")
-    return written, kept
+    copies = {name: student_copy(each) for name, each in chosen.items()}
+    return write_copies(directory, copies, "--force overwrites them", force)
 
 
 def student_copy(notebook: Notebook) -> Notebook:
@@ -39,7 +35,7 @@ def student_copy(notebook: Notebook) -> Notebook:
 
     The cells keep their ids and nbgrader's metadata, so that the original can grade what comes back.
     """
-    return blank_copy(notebook | {"cells": [_student_cell(cell) for cell in notebook["cells"]]})
+    return blank_copy(with_cells(notebook, "code", _student_cell))
 
 
 def without_solution(source: str) -> str:
@@ -62,9 +58,7 @@ def without_hidden_tests(source: str) -> str:
     return HIDDEN.sub("", source).rstrip("\n")
 
 
-def _student_cell(cell: dict[str, Any]) -> dict[str, Any]:
-    if cell["cell_type"] != "code":
-        return cell
+def _student_cell(cell: Cell) -> Cell:
     source = without_hidden_tests(without_solution("".join(cell["source"]))).splitlines(keepends=True)
     metadata = cell["metadata"]
     if "nbgrader" in metadata:

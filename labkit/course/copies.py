@@ -1,12 +1,13 @@
 """Students' copies of notebooks: without outputs, and never in place of a copy that a student has worked in."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 Notebook = dict[str, Any]
+Cell = dict[str, Any]
 LAST_RUN = {"execution", "widgets"}
 """Metadata of the last run: the times of a cell, the state of a notebook's sliders."""
 
@@ -23,13 +24,24 @@ def packaged(package: str, folder: str) -> dict[str, Notebook]:
 
 def blank_copy(notebook: Notebook) -> Notebook:
     """A notebook as it is before it runs: no outputs, no execution counts. The cells keep their ids and tags."""
-    return _without_last_run(notebook) | {"cells": [_blank_cell(cell) for cell in notebook["cells"]]}
+    blank: Cell = {"execution_count": None, "outputs": []}
+    return with_cells(_without_last_run(notebook), "code", lambda cell: _without_last_run(cell) | blank)
 
 
-def write_copies(directory: Path, copies: Mapping[str, Notebook], force: bool = False) -> tuple[list[Path], list[Path]]:
-    """Write notebooks, by path below `directory`. Returns the paths written, and those that existed and are kept.
+def with_cells(notebook: Notebook, kind: str, change: Callable[[Cell], Cell]) -> Notebook:
+    """A notebook whose cells of a kind, "code" or "markdown", are changed."""
+    cells = [change(cell) if cell["cell_type"] == kind else cell for cell in notebook["cells"]]
+    return notebook | {"cells": cells}
 
-    `force` overwrites them.
+
+Paths = tuple[list[Path], list[Path]]
+"""The paths that were written, and those that existed and are kept."""
+
+
+def write_copies(directory: Path, copies: Mapping[str, Notebook], remedy: str, force: bool = False) -> Paths:
+    """Write notebooks, by path below `directory`. `force` overwrites those that exist.
+
+    Raises FileExistsError, with the remedy, if all existed.
     """
     paths = {directory / name: notebook for name, notebook in copies.items()}
     kept = [path for path in paths if path.exists() and not force]
@@ -37,13 +49,9 @@ def write_copies(directory: Path, copies: Mapping[str, Notebook], force: bool = 
     for path in written:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(paths[path], indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    if not written:
+        raise FileExistsError(f"these exist and may contain answers ({remedy}): {', '.join(map(str, kept))}")
     return written, kept
-
-
-def _blank_cell(cell: dict[str, Any]) -> dict[str, Any]:
-    if cell["cell_type"] != "code":
-        return cell
-    return _without_last_run(cell) | {"execution_count": None, "outputs": []}
 
 
 def _without_last_run(part: dict[str, Any]) -> dict[str, Any]:

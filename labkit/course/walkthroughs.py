@@ -5,7 +5,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from labkit.course.assignment import exercises, student_copy
-from labkit.course.copies import Notebook, blank_copy, packaged, write_copies
+from labkit.course.copies import Cell, Notebook, Paths, blank_copy, packaged, with_cells, write_copies
 
 LINK = re.compile(r"\[([^\]\n]+)\]\((?!https?:)([^)#\n]+)[^)\n]*\)")
 
@@ -15,7 +15,7 @@ def walkthroughs() -> dict[str, Notebook]:
     return packaged("notebooks", "notebooks")
 
 
-def write_walkthroughs(directory: Path) -> tuple[list[Path], list[Path]]:
+def write_walkthroughs(directory: Path) -> Paths:
     """Write blank copies of the walkthroughs, the contents page, and the students' copies of the exercises.
 
     Returns the paths that were written, and those that existed and are kept. Raises FileExistsError if all existed.
@@ -23,11 +23,7 @@ def write_walkthroughs(directory: Path) -> tuple[list[Path], list[Path]]:
     copies = {f"exercises/{name}": student_copy(notebook) for name, notebook in exercises().items()}
     found = walkthroughs()
     copies |= {name: _linked(blank_copy(notebook), {*copies, *found}) for name, notebook in found.items()}
-    written, kept = write_copies(directory, copies)
-    if not written:
-        names = ", ".join(map(str, kept))
-        raise FileExistsError(f"these exist and may contain answers (rename one, and it is written anew): {names}")
-    return written, kept
+    return write_copies(directory, copies, "rename one, and it is written anew")
 
 
 def without_dead_links(text: str, there: Collection[str]) -> str:
@@ -40,10 +36,7 @@ def without_dead_links(text: str, there: Collection[str]) -> str:
 
 
 def _linked(notebook: Notebook, there: Collection[str]) -> Notebook:
-    texts = [
-        cell | {"source": without_dead_links("".join(cell["source"]), there).splitlines(keepends=True)}
-        if cell["cell_type"] == "markdown"
-        else cell
-        for cell in notebook["cells"]
-    ]
-    return notebook | {"cells": texts}
+    def linked(cell: Cell) -> Cell:
+        return cell | {"source": without_dead_links("".join(cell["source"]), there).splitlines(keepends=True)}
+
+    return with_cells(notebook, "markdown", linked)

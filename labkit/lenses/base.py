@@ -42,7 +42,6 @@ def check_approach(lens: Lens, scenario: Scenario, approach: Approach) -> None:
             )
     requests = scenario.duration / approach.idle_interval
     if requests > MOST_REQUESTS:
-        raise ValueError(
-            f"{approach.label} would send {requests:,.0f} requests in {scenario.duration:g} s, and the limit is"
-            f" {MOST_REQUESTS:,}: use a longer interval, or a shorter duration"
-        )
+        sent = f"{requests:,.0f} requests in {scenario.duration:g} s"
+        remedy = "use a longer interval, or a shorter duration"
+        raise ValueError(f"{approach.label} would send {sent}, and the limit is {MOST_REQUESTS:,}: {remedy}")

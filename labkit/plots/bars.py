@@ -19,6 +19,8 @@ OUTCOMES = {
     "failed": (("error", "throttled"), "failed", "{number} failed"),
     "done": (("done",), "action done", "{number} actions done"),
 }
+FACES = {"found": "#555555", "empty": "white", "failed": "black", "done": "#BBBBBB"}
+"""The colours of the key. A bar of requests that found something has its approach's own."""
 
 
 def request_bars(results: Results) -> Figure:
@@ -35,11 +37,10 @@ def request_bars(results: Results) -> Figure:
     ends = [0] * len(several)
     for name, (outcomes, *_) in OUTCOMES.items():
         counts = [int(result.counted.outcome.isin(outcomes).sum()) for result in several]
-        face = {"found": colours, "empty": "white", "failed": "black", "done": "#BBBBBB"}[name]
-        bars[name] = axes.barh(places, counts, 0.62, left=ends, color=face, edgecolor=colours, linewidth=1.8)
-        if name == "done":
-            for bar in bars[name]:
-                bar.set_hatch("//")
+        face, hatch = colours if name == "found" else FACES[name], "//" if name == "done" else ""
+        bars[name] = axes.barh(
+            places, counts, 0.62, left=ends, color=face, hatch=hatch, edgecolor=colours, linewidth=1.8
+        )
         ends = [end + count for end, count in zip(ends, counts, strict=True)]
     style_axes(axes, several[0].scenario.title(), "requests", "")
     axes.grid(False, axis="y")
@@ -54,10 +55,9 @@ def request_bars(results: Results) -> Figure:
         said = ", ".join(gettext(OUTCOMES[name][2], number=f"{counts[name]:,}") for name in shown)
         return f"{sum(counts.values()):,} ({said})" if len(shown) > 1 else said
 
-    faces = {"found": "#555555", "empty": "white", "failed": "black", "done": "#BBBBBB"}
     square = {"marker": "s", "markersize": 15, "markeredgecolor": "#555555"}
     there = [name for name in OUTCOMES if any(bar.get_width() for bar in bars[name])]
-    key(drawing, [mark(OUTCOMES[name][1], markerfacecolor=faces[name], **square) for name in there])
+    key(drawing, [mark(OUTCOMES[name][1], markerfacecolor=FACES[name], **square) for name in there])
 
     drawing.draw_without_rendering()
     room = axes.get_window_extent().width

@@ -99,9 +99,7 @@ def _look(name: str) -> Style:
 
 def _said(lines: "dict[str, Line2D]", bottom: float) -> str:
     """The first strategy's figures, and each one's latency over that of a fixed interval with as many polls."""
-    points = {
-        name: [(cost, late if late > bottom else 0.0) for cost, late in drawn(line)] for name, line in lines.items()
-    }
+    points = {name: [(x, y if y > bottom else 0.0) for x, y in drawn(line)] for name, line in lines.items()}
     times = {name: listed(short(cost * late / 1800) for cost, late in pairs) for name, pairs in points.items()}
     first, *others = times
     costs, lates = (listed(map(short, values)) for values in zip(*points[first], strict=True))

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import pairwise
 from textwrap import fill
 from typing import TYPE_CHECKING
@@ -28,17 +27,10 @@ PANELS = {
     "requests": ("Requests per event", "requests per event (log scale)", "requests per event: {spans}"),
     "bytes": ("Bytes per event", "bytes per event (log scale)", "bytes per event: {spans}"),
 }
+Point = tuple[float, float, float]
+"""A load, the cost of an event at it, and that cost's standard error."""
 BLOCKS = 20
 """Parts of a run between which a standard error is estimated."""
-
-
-@dataclass
-class _Series:
-    """The results of one approach: (load, {panel: (cost, standard error)}) of each, by load."""
-
-    approach: Approach
-    delay: float
-    points: list[tuple[float, dict[str, tuple[float, float]]]] = field(default_factory=list)
 
 
 def crossover(results: Results, show: Iterable[str] | None = None) -> Figure:
@@ -54,12 +46,11 @@ def crossover(results: Results, show: Iterable[str] | None = None) -> Figure:
     if not polling:
         raise ValueError(f"a crossover needs a result of polling, got {several[0].label!r} and {len(several) - 1} more")
     interval = polling[0].interval
-    every = _series(several, interval)
-    steps = {result.approach for result in chosen(several, show)}
+    delays = {result.approach: result.scenario.delay for result in chosen(several, show)}
     drawing = canvas(15, 6.6)
-    units = [unit for unit in PANELS if any(unit in costs for each in every for _, costs in each.points)]
-    panels = zip(drawing.subplots(1, len(units), squeeze=False)[0], units, strict=True)
-    lines = {unit: _panel(axes, unit, every, steps, interval) for axes, unit in panels}
+    measured = {unit: points for unit in PANELS if (points := _measured(several, unit, interval))}
+    panels = zip(drawing.subplots(1, len(measured), squeeze=False)[0], measured.items(), strict=True)
+    lines = {unit: _panel(axes, unit, points, delays, interval) for axes, (unit, points) in panels}
     entries = [
         mark("measured", marker="o", markersize=9),
         mark("theory", linestyle="-", linewidth=2),
@@ -79,16 +70,16 @@ def crossover(results: Results, show: Iterable[str] | None = None) -> Figure:
     return Figure(drawing, sentence, CAPTION)
 
 
-def _series(results: Sequence[Result], interval: float) -> list[_Series]:
-    found: dict[Approach, _Series] = {}
+def _measured(results: Sequence[Result], unit: str, interval: float) -> dict[Approach, list[Point]]:
+    """Each approach's points, by load; without results that have no event, or no bytes since the lens counts none."""
+    found: dict[Approach, list[Point]] = {}
     for result in results:
-        events, scenario = result.row()["events"], result.scenario
-        if events:
-            one = found.setdefault(result.approach, _Series(result.approach, scenario.delay))
-            one.points.append((_rate(result) * interval, _costs(result)))
-    for one in found.values():
-        one.points.sort(key=lambda point: point[0])
-    return list(found.values())
+        row = result.row()
+        if row["events"] and (unit == "requests" or row["bytes_in"] is not None):
+            sent = row["requests"] if unit == "requests" else row["bytes_out"] + row["bytes_in"]
+            cost = sent / row["events"]
+            found.setdefault(result.approach, []).append((_rate(result) * interval, cost, _error(result, unit, cost)))
+    return {approach: sorted(points, key=lambda point: point[0]) for approach, points in found.items()}
 
 
 def _rate(result: Result) -> float:
@@ -98,15 +89,6 @@ def _rate(result: Result) -> float:
     if isinstance(given, float) and not result.approach.types:
         return given / 3600
     return float(result.row()["events"] / scenario.consumers / scenario.duration)
-
-
-def _costs(result: Result) -> dict[str, tuple[float, float]]:
-    """Requests and bytes per event, each with its standard error; without bytes if the lens does not count them."""
-    row = result.row()
-    costs = {"requests": row["requests_per_event"]}
-    if row["bytes_in"] is not None:
-        costs["bytes"] = (row["bytes_out"] + row["bytes_in"]) / row["events"]
-    return {unit: (cost, _error(result, unit, cost)) for unit, cost in costs.items()}
 
 
 def _error(result: Result, unit: str, ratio: float) -> float:
@@ -127,26 +109,23 @@ def _error(result: Result, unit: str, ratio: float) -> float:
 
 
 def _panel(
-    axes: "Axes", unit: str, every: Sequence[_Series], steps: set[Approach], interval: float
+    axes: "Axes", unit: str, measured: Mapping[Approach, list[Point]], delays: Mapping[Approach, float], interval: float
 ) -> "dict[Approach, Line2D]":
-    """One panel; returns the line of measured points of each approach that is shown."""
+    """One panel; returns the line of measured points of each approach that is shown, which are those with a delay."""
     import numpy as np
 
     title, name, _ = PANELS[unit]
-    measured = {one.approach: [(x, *costs[unit]) for x, costs in one.points if unit in costs] for one in every}
     shown = [point for points in measured.values() for point in points if point[1] > 0]
     logarithmic(axes, 1.7, x=[x for x, *_ in shown], y=[cost for _, cost, _ in shown])
     style_axes(axes, gettext(title), "load λT, events per interval (log scale)", name)
     lines: dict[Approach, Line2D] = {}
-    for one in every:
-        if one.approach not in steps or not measured[one.approach]:
-            continue
-        look = one.approach.style
-        x, y, error = np.array(measured[one.approach]).T
+    for approach in [each for each in measured if each in delays]:
+        look = approach.style
+        x, y, error = np.array(measured[approach]).T
         bars = axes.errorbar(x, y, error, color=look.colour, marker=look.marker, markeredgewidth=0.6, capsize=4)
-        lines[one.approach] = bars.lines[0]
+        lines[approach] = bars.lines[0]
         loads = np.geomspace(*axes.get_xlim(), 40).tolist()
-        laws = [theory_of(one.approach, load / interval, one.delay) for load in loads] if unit == "requests" else []
+        laws = [theory_of(approach, load / interval, delays[approach]) for load in loads] if unit == "requests" else []
         curve = [law.requests_per_event if law else math.nan for law in laws]
         known = any(cost > 0 for cost in curve)
         bars.lines[0].set(markersize=8, markeredgecolor="black", linestyle="none" if known else ":")
@@ -154,7 +133,7 @@ def _panel(
             axes.plot(loads, curve, color=look.colour, linewidth=2, zorder=1)
     low, high = axes.get_xlim()
     for place, at in enumerate(crossings(*_pair(lines))):
-        rule(axes, at)
+        axes.axvline(at, color="black", linestyle="--", linewidth=1.5, zorder=1)
         text = axes.text(at, 0.98 - 0.07 * place, phrase(" cross at λT = {load} ", load=at), fontsize=SIZE, va="top")
         text.set(transform=axes.get_xaxis_transform(), ha="left" if at < low**0.4 * high**0.6 else "right")
     _gutter(axes, lines)
@@ -182,11 +161,6 @@ def crossings(*lines: "Line2D") -> list[float]:
             share = before / (before - after)
             found.append(math.exp(math.log(left) + share * math.log(right / left)))
     return sorted(found)
-
-
-def rule(axes: "Axes", at: float) -> None:
-    """A vertical rule where polling and the webhook cost the same."""
-    axes.axvline(at, color="black", linestyle="--", linewidth=1.5, zorder=1)
 
 
 def _gutter(axes: "Axes", lines: "Mapping[Approach, Line2D]") -> None:

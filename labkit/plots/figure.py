@@ -127,15 +127,9 @@ def drawn(line: "Line2D") -> list[tuple[float, float]]:
     return [(x, y) for x, y in np.asarray(line.get_xydata(), dtype=float).tolist()]
 
 
-def require(frame: "pd.DataFrame", what: str, columns: Sequence[str]) -> None:
-    """Raise ValueError if the frame lacks one of these columns."""
-    missing = [name for name in columns if name not in frame.columns]
-    if missing:
-        raise ValueError(f"{what} must have the columns {', '.join(columns)}; missing: {', '.join(missing)}")
-
-
 def require_rows(frame: "pd.DataFrame", what: str, columns: Sequence[str]) -> None:
     """Raise ValueError if the frame has no row, or lacks one of these columns."""
-    require(frame, what, columns)
+    if missing := [name for name in columns if name not in frame.columns]:
+        raise ValueError(f"{what} must have the columns {', '.join(columns)}; missing: {', '.join(missing)}")
     if frame.empty:
         raise ValueError(f"{what} must have at least one row, got none")

@@ -22,6 +22,7 @@ PRICE = (
 )
 INTERVALS = tuple(range(10, 3601, 10))
 """The intervals of a curve, in seconds."""
+LOOK = style("polling")
 
 
 def interact(picture: Callable[..., Figure], **knobs: Sequence[float]) -> Figure | None:
@@ -69,14 +70,8 @@ def price(interval: float = 60.0, mean_gap: float = 354.0, delay: float = 0.02) 
     right.set_ylim(-0.05, 1.05)
     right.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     style_axes(right, gettext("Polls that are empty"), "interval, s (log scale)", "polls that are empty")
-    curves = [
-        _curve(left, "polling", costs, waits),
-        _curve(right, "polling", INTERVALS, [law.empty_share for law in laws]),
-    ]
-    dots = [
-        _dot(left, "polling", 3600 / here.period, here.mean_latency),
-        _dot(right, "polling", interval, here.empty_share),
-    ]
+    curves = _curve(left, costs, waits), _curve(right, INTERVALS, [law.empty_share for law in laws])
+    dots = _dot(left, 3600 / here.period, here.mean_latency), _dot(right, interval, here.empty_share)
 
     def said(text: str) -> str:
         (cost, late), (every, empty) = map(_at, dots)
@@ -90,13 +85,12 @@ def price(interval: float = 60.0, mean_gap: float = 354.0, delay: float = 0.02) 
     return Figure(drawing, lambda: said(sentence), PRICE)
 
 
-def _curve(axes: "Axes", name: str, x: Sequence[float], y: Sequence[float]) -> "Line2D":
-    return axes.plot(x, y, color=style(name).colour, linewidth=2, zorder=2)[0]
+def _curve(axes: "Axes", x: Sequence[float], y: Sequence[float]) -> "Line2D":
+    return axes.plot(x, y, color=LOOK.colour, linewidth=2, zorder=2)[0]
 
 
-def _dot(axes: "Axes", name: str, x: float, y: float) -> "Line2D":
-    look = style(name)
-    (dot,) = axes.plot([x], [y], marker=look.marker, color=look.colour, markeredgecolor="black", linestyle="none")
+def _dot(axes: "Axes", x: float, y: float) -> "Line2D":
+    (dot,) = axes.plot([x], [y], marker=LOOK.marker, color=LOOK.colour, markeredgecolor="black", linestyle="none")
     dot.set(markersize=14, zorder=4)
     return dot
 

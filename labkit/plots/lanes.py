@@ -1,12 +1,11 @@
 """Picture 5: swim lanes, who called whom in a few minutes, and how long each event waited."""
 
-import math
 from collections.abc import Mapping, Sequence
 from math import isnan
 from textwrap import fill
 from typing import TYPE_CHECKING
 
-import labkit.approaches as approaches
+from labkit.approaches import Polling, Webhook
 from labkit.catalogue import gettext
 from labkit.plots.chosen import Results, as_results
 from labkit.plots.figure import SIZE, Figure, canvas, key, mark, style_axes
@@ -24,6 +23,8 @@ CAPTION = (
     " arrow down is a webhook. A bar is the time that an event waited, from its occurrence until it was received."
     " Where the network is faster than the eye, an answer stands a little to the right."
 )
+Shaft = tuple[float, float, float, float]
+"""A line from (start, low) to (end, high), in seconds and heights: start, end, low, high."""
 BAND = 1.95
 """The height of one approach's lane: 1 for the arrows, the rest for the bars and the space to the next lane."""
 LEVELS = (-0.22, -0.62)
@@ -53,16 +54,14 @@ def timeline(
     poll found something; `deliveries` maps a label to (sent, received).
     """
     polls, deliveries = polls or {}, deliveries or {}
-    tracks = [track_by_hand(label, approaches.Polling.style, occurred, polls=rows) for label, rows in polls.items()]
-    tracks += [
-        track_by_hand(label, approaches.Webhook.style, occurred, deliveries=rows) for label, rows in deliveries.items()
-    ]
+    tracks = [track_by_hand(label, Polling.style, occurred, polls=rows) for label, rows in polls.items()]
+    tracks += [track_by_hand(label, Webhook.style, occurred, (), rows) for label, rows in deliveries.items()]
     if not tracks:
         raise ValueError("a timeline needs polls or deliveries, got neither")
     ends = [call.answered for track in tracks for call in track.calls]
     ends += [each.ended for track in tracks for each in track.deliveries]
     last = max([*occurred, *ends, 0.0])
-    return _lanes(occurred, tracks, Window(0.0, math.floor(last) + 1.0, gettext("the start")))
+    return _lanes(occurred, tracks, Window(0.0, int(last) + 1.0, gettext("the start")))
 
 
 def _lanes(occurred: Sequence[float], tracks: Sequence[Track], shown: Window) -> Figure:
@@ -129,7 +128,7 @@ class _Lane:
     def _answer(self, calls: Sequence[Call]) -> None:
         """The line back of each answer, and a held request along the source's line until then."""
         y, end = self.y, self.shown.end
-        held, brought, empty = list[tuple[float, float, float, float]](), list[float](), list[float]()
+        held, brought, empty = list[Shaft](), list[float](), list[float]()
         for call in calls:
             if call.outcome == "failed":
                 continue
@@ -184,10 +183,7 @@ class _Lane:
         ticks.set(linewidth=_thin(1.6, len(at)), zorder=3)
         return lines
 
-    def _shafts(
-        self, rows: Sequence[tuple[float, float, float, float]], width: float, dashes: str, exact: bool = False
-    ) -> "LineCollection":
-        """Lines from (start, low) to (end, high), in seconds and heights."""
+    def _shafts(self, rows: Sequence[Shaft], width: float, dashes: str, exact: bool = False) -> "LineCollection":
         from matplotlib.collections import LineCollection
 
         at, points = self.shown.at, width if exact else _thin(width, self.arrows)
@@ -212,8 +208,6 @@ class _Lane:
         """How many marks with these names are drawn."""
         import numpy as np
 
-        if names == ("held",):
-            return int(self.held)
         return sum(len(np.asarray(self.marks[name].get_offsets())) for name in names)
 
     def said(self) -> str:
@@ -226,11 +220,8 @@ class _Lane:
                 text = "{times} ({hits:,} found something, {empty:,} empty)"
             said.append(gettext(text, times=times, hits=hits, empty=empty, failed=failed))
         elif self.held:
-            one, many = (
-                "received {number} message over a held request",
-                "received {number} messages over a held request",
-            )
-            said.append(counted(self.count("answers"), one, many))
+            one = "received {number} message over a held request"
+            said.append(counted(self.count("answers"), one, "received {number} messages over a held request"))
         received, refused = self.count("webhooks"), self.count("failed webhooks")
         if received + refused:
             text = counted(received, "received {number} webhook", "received {number} webhooks")
@@ -269,19 +260,19 @@ def _thin(points: float, lines: int) -> float:
 
 def _entries(lanes: Sequence[_Lane]) -> "list[Line2D]":
     """The key's entries: each kind of mark that at least one lane has."""
+
+    def drawn(*names: str) -> bool:
+        return any(lane.count(*names) for lane in lanes)
+
+    waited = any(lane.waits.get_segments() for lane in lanes)
+    failed = drawn("poll failed", "fetch failed", "action failed", "failed webhooks")
     entries = [
-        (["poll hit"], mark("poll: found something", marker="^", markersize=11)),
-        (["poll empty"], mark("poll: empty", marker="^", markerfacecolor="white", markersize=11)),
-        (["held"], mark("request held open", linestyle="-", linewidth=3)),
-        (["webhooks"], mark("webhook", marker="v", markersize=11)),
-        (
-            ["poll failed", "fetch failed", "action failed", "failed webhooks"],
-            mark("failed", color="black", marker="X", markersize=11),
-        ),
+        (drawn("poll hit"), mark("poll: found something", marker="^", markersize=11)),
+        (drawn("poll empty"), mark("poll: empty", marker="^", markerfacecolor="white", markersize=11)),
+        (any(lane.held for lane in lanes), mark("request held open", linestyle="-", linewidth=3)),
+        (drawn("webhooks"), mark("webhook", marker="v", markersize=11)),
+        (failed, mark("failed", color="black", marker="X", markersize=11)),
+        (any(lane.retried.get_segments() for lane in lanes), mark("retry", linestyle="--", linewidth=2)),
+        (waited, mark("an event's wait", linestyle="-", linewidth=8, alpha=0.55)),
     ]
-    shown = [entry for names, entry in entries if any(lane.count(*names) for lane in lanes)]
-    if any(lane.retried.get_segments() for lane in lanes):
-        shown.append(mark("retry", linestyle="--", linewidth=2))
-    if any(lane.waits.get_segments() for lane in lanes):
-        shown.append(mark("an event's wait", linestyle="-", linewidth=8, alpha=0.55))
-    return shown
+    return [entry for there, entry in entries if there]

@@ -43,9 +43,8 @@ def latencies(results: Results) -> Figure:
     entries = [line.entry() for line in ordered]
     drawing.legend(handles=entries, loc="outside right upper", fontsize=SIZE, frameon=False, title_fontsize=SIZE,
                    title=gettext("median latency"), alignment="left", handlelength=3)  # fmt: skip
-    median, p95 = (mark(text, marker="o", markersize=10, markerfacecolor=face)
-                   for text, face in (("median", "#555555"), ("95th percentile", "white")))  # fmt: skip
-    key(drawing, [median, p95])
+    median = mark("median", marker="o", markersize=10)
+    key(drawing, [median, mark("95th percentile", marker="o", markersize=10, markerfacecolor="white")])
 
     def sentence() -> str:
         said = "; ".join(line.said() for line in lines)

@@ -3,13 +3,13 @@
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from labkit.approaches import Style
 from labkit.catalogue import gettext
 from labkit.plots.chosen import Results, as_results
 from labkit.plots.figure import SIZE, Figure, canvas, drawn, key, mark, style_axes
 from labkit.plots.track import first_consumer, title_of
 from labkit.plots.window import Window, window
 from labkit.plots.words import short
+from labkit.result import Result
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,9 +47,8 @@ def staircases(results: Results, start: float | None = None, end: float | None =
     panels[0].set(xlim=(0, right), ylim=(0, 1.05 * max(1, *map(len, frames))))
     lines: list[tuple[str, Line2D, Line2D]] = []
     for number, (axes, result, frame) in enumerate(zip(panels, several, frames, strict=False)):
-        title = title_of(result)
         style_axes(axes, "", "", "events, cumulative" if number % columns == 0 else "")
-        lines.append((title, *_panel(axes, title, result.approach.style, frame, shown, right)))
+        lines.append((title_of(result), *_panel(axes, result, frame, shown, right)))
         lowest = number + columns >= count
         axes.set_xlabel(shown.axis if lowest else "", fontsize=SIZE, parse_math=False)
         axes.tick_params(labelbottom=lowest)
@@ -67,15 +66,13 @@ def staircases(results: Results, start: float | None = None, end: float | None =
     return Figure(drawing, sentence, CAPTION)
 
 
-def _panel(
-    axes: "Axes", title: str, look: Style, frame: "pd.DataFrame", shown: Window, right: float
-) -> "tuple[Line2D, Line2D]":
+def _panel(axes: "Axes", result: Result, frame: "pd.DataFrame", shown: Window, right: float) -> "tuple[Line2D, Line2D]":
     """Draw both staircases and the gap between them; returns the lines of what occurred and what was received."""
     import numpy as np
 
-    occurred, received = (
-        _steps(shown.at(frame[column].dropna().to_numpy(float)), right) for column in ("occurred_at", "received_at")
-    )
+    look = result.approach.style
+    instants = (frame[column].dropna().to_numpy(float) for column in ("occurred_at", "received_at"))
+    occurred, received = (_steps(shown.at(each), right) for each in instants)
     grid = np.union1d(occurred[0], received[0])
     upper, lower = (y[np.searchsorted(x, grid, side="right") - 1] for x, y in (occurred, received))
     gap = axes.fill_between(grid, upper, lower, step="post", facecolor=f"{look.colour}55", edgecolor=look.colour)
@@ -84,7 +81,7 @@ def _panel(
     (real,) = axes.plot(*occurred, drawstyle="steps-post", color="black", linewidth=1.6, label="occurred")
     area = "area so far = {area} s" if received[1][-1] < occurred[1][-1] else "area = total latency = {area} s"
     said = gettext(area, area=short(_area(real, told, shown.unit), 4))
-    axes.set_title(f"{title}\n{said}", fontsize=SIZE + 2, loc="left", parse_math=False)
+    axes.set_title(f"{title_of(result)}\n{said}", fontsize=SIZE + 2, loc="left", parse_math=False)
     return real, told
 
 

@@ -51,7 +51,6 @@ class Track:
 def track_of(result: Result, window: Window) -> Track:
     """The track of a result's first consumer."""
     receipts, exchanges = first_consumer(result)
-    title = title_of(result)
     start, end = window.start, window.end
     brought = receipts[receipts.received_at >= start]
     arrived = {number: tuple(sorted(set(rows.received_at))) for number, rows in brought.groupby("exchange")}
@@ -73,7 +72,7 @@ def track_of(result: Result, window: Window) -> Track:
             calls.append(Call(str(kind), sent, answered, found, arrived.get(number, ())))
     touching = receipts[(receipts.occurred_at < end) & ~(receipts.received_at < start)]
     waits = list(zip(touching.occurred_at.tolist(), touching.received_at.tolist(), strict=True))
-    return Track(title, result.approach.style, calls, deliveries, waits)
+    return Track(title_of(result), result.approach.style, calls, deliveries, waits)
 
 
 def first_consumer(result: Result) -> "tuple[pd.DataFrame, pd.DataFrame]":

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import log
+from statistics import linear_regression
 from typing import TYPE_CHECKING, Any
 
 from labkit.approaches import Polling, Style
@@ -13,7 +15,6 @@ from labkit.plots.labels import along, around, place
 from labkit.plots.words import listed, phrase
 from labkit.policies import RateLimit
 from labkit.result import Result
-from labkit.scenario import Scenario
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -116,26 +117,18 @@ def frontier(
 def _row(result: Result, verdict: str) -> _Row | None:
     """A result's point, with what was lost beside its title; None if it cannot be drawn."""
     figures, scenario, approach = result.row(), result.scenario, result.approach
-    mean, p95, events, lost = (
-        *(figures["latency"][name] for name in ("mean", "p95")),
-        figures["events"],
-        figures["lost"],
-    )
+    mean, p95 = figures["latency"]["mean"], figures["latency"]["p95"]
+    events, lost = figures["events"], figures["lost"]
     if mean is None or not figures["requests"]:
         return None
     losses = gettext(" (lost {lost} of {events})", lost=lost, events=events) if lost else ""
     cost = figures["requests"] * 3600 / scenario.duration
     ideal = 0.0, 0.0
-    if not verdict and _undisturbed(scenario):
+    if not verdict and not scenario.faults and scenario.rate_limit == RateLimit():  # what a closed form describes
         law = theory_of(approach, events / scenario.consumers / scenario.duration, scenario.delay)
         if law is not None:
             ideal = law.requests(scenario.duration) * scenario.consumers * 3600 / scenario.duration, law.mean_latency
     return _Row(approach.title + losses, approach.style, approach.name, (cost, mean), p95, ideal, verdict)
-
-
-def _undisturbed(scenario: Scenario) -> bool:
-    """Whether a closed form describes the scenario: nothing breaks, and the source limits nobody."""
-    return not scenario.faults and scenario.rate_limit == RateLimit()
 
 
 def _why_not(result: Result) -> str:
@@ -188,13 +181,10 @@ class _Point:
 
 def _slope(points: list[tuple[float, float]]) -> float | None:
     """The least-squares slope through points on a log-log plot; None where they have none."""
-    import numpy as np
-
-    x, y = np.array(points).reshape(-1, 2).T
-    if len(set(x.tolist())) < 2 or not (y > 0).all():
+    if len({cost for cost, _ in points}) < 2 or min(late for _, late in points) <= 0:
         return None
-    x, y = np.log(x) - np.log(x).mean(), np.log(y) - np.log(y).mean()
-    return float((x * y).sum() / (x * x).sum())
+    costs, lates = zip(*points, strict=True)
+    return linear_regression(list(map(log, costs)), list(map(log, lates))).slope
 
 
 def _polling_line(axes: "Axes", results: Sequence[Result]) -> "Line2D | None":

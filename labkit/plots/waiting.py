@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from textwrap import fill
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from labkit.approaches import Polling
 from labkit.catalogue import gettext
@@ -41,29 +41,25 @@ def phase(results: Results) -> Figure:
     (interval,) = every
     drawing = canvas(11, 5.6)
     axes = drawing.add_subplot()
-    style_axes(axes, "", "", "wait, seconds")
-    moment = gettext("moment of the {interval} s at which an event occurs, seconds", interval=short(interval, 9))
-    axes.set_xlabel(moment, fontsize=SIZE)
+    moment = "moment of the {interval} s at which an event occurs, seconds"
+    style_axes(axes, "", moment, "wait, seconds", interval=short(interval, 9))
     axes.set(xlim=(-0.01 * interval, interval), ylim=(-0.03 * interval, 1.08 * interval))
     entries, dots = [], []
     shades = ["#D55E00", "#000000", "#0072B2", "#777777"]
     for place, result in enumerate(several):
         colour, dashes = shades[place % len(shades)], DASHES[place % len(DASHES)]
+        look: dict[str, Any] = {"color": colour, "linestyle": dashes, "linewidth": 1.5}
         polls = result.exchanges.sent_at[result.exchanges.kind == "poll"].to_numpy(float)
         at = float(polls[0]) % interval
         steady = bool(np.allclose((polls - polls[0] + interval / 2) % interval, interval / 2, atol=interval / 100))
         if steady:
-            axes.plot(
-                [0, at, at, interval], [at, 0, interval, at], color=colour, linestyle=dashes, linewidth=1.5, zorder=1
-            )
+            axes.plot([0, at, at, interval], [at, 0, interval, at], zorder=1, **look)
         moments = result.receipts.occurred_at.to_numpy(float) % interval
         (line,) = axes.plot(moments, result.receipts.latency, marker=MARKERS[place % len(MARKERS)], zorder=3)
         line.set(color=colour, markersize=9, linestyle="none", alpha=0.5, markeredgecolor="black")
         name = phrase("polls at second {at}", at=at) if steady else result.approach.title
         dots.append((name, line))
-        entries.append(
-            mark(name, marker=line.get_marker(), markersize=9, color=colour, linestyle=dashes, linewidth=1.5)
-        )
+        entries.append(mark(name, marker=line.get_marker(), markersize=9, **look))
     key(drawing, entries, columns=min(4, len(entries)))
 
     def sentence() -> str:

@@ -59,9 +59,8 @@ class Jittered(IntervalTheory):
         """The mean over x - y to x + y, uniform; by its power series where y is small."""
         x, y = self.rate * self.period, self.rate * self.jitter * self.interval
         if y < 1:
-            return math.fsum(
-                y ** (2 * k) / math.factorial(2 * k + 1) * exp_tail(x, max(0, order - 2 * k)) for k in range(10)
-            )
+            even = range(0, 20, 2)
+            return math.fsum(y**k / math.factorial(k + 1) * exp_tail(x, max(0, order - k)) for k in even)
         return (exp_tail(x - y, order + 1) - exp_tail(x + y, order + 1)) / (2 * y)
 
     def quantile(self, q: float) -> float:
