@@ -9,6 +9,8 @@ PAGE, LARGEST_PAGE = 100, 1000
 """Events in an answer: by default, and at most. A poll of a quiet source fits in the first; catching up needs more."""
 LARGEST_BATCH, LONGEST_BATCH_WAIT = 1000, 86_400.0
 """Events of a batched delivery, as many as a page holds; seconds for which the first of them may wait, a day."""
+LONGEST_LEASE = 2_592_000.0
+"""Seconds after which a subscription with a `ttl` expires at the latest, 30 days: about what Microsoft Graph allows."""
 LONGEST_WAIT = 60
 """Seconds for which a long poll may be held. By RFC 6202, 5.5, 30 s are safe, and up to 120 s have worked."""
 HEARTBEAT = 15.0
@@ -20,6 +22,8 @@ VERIFY, TEST, BATCH = "endpoint.verify", "endpoint.test", "batch"
 """The types of the messages that ask for a challenge back, try an endpoint out, or hold several events."""
 RESERVED = (VERIFY, TEST, BATCH)
 """Types that no event may have: a receiver would acknowledge such an event without its effect."""
+AVAILABLE = "events.available"
+"""The type of a doorbell's notice, which has no data: there are events to be read from the list."""
 DISABLED, ENABLED = "endpoint.disabled", "endpoint.enabled"
 NOTICES = (DISABLED, ENABLED)
 """The types of the source's own events about its endpoints. They go to clients that name the type, and only to them."""

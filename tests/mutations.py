@@ -489,6 +489,13 @@ MUTATIONS = (
         "tests/test_each_fault.py::test_a_delay_holds_in_its_window_and_on_a_stream_for_what_is_sent_in_it",
     ),
     Mutation(
+        "sender: a batch's retries are sent before they are due",
+        "labkit/source/outbox.py",
+        '_FRESH = "attempts = earlier"',
+        '_FRESH = "TRUE"',
+        "tests/test_faults.py::test_the_retries_of_a_full_batch_keep_the_waits",
+    ),
+    Mutation(
         "sender: a rest is not kept",
         "labkit/source/outbox.py",
         "WHERE rests_until <= ?",

@@ -175,6 +175,40 @@ def batched(occurred, horizon, delay, age, count):
     return sample_path(occurred, received, sent, [False] * len(sent), horizon)
 
 
+def doorbell(occurred, horizon, delay):
+    """A notice at once, or when the one before has been answered; each is answered after a sync from the cursor."""
+    occurred = list(occurred)
+    received, sent, empty, told, seen, free = [], [], [], 0, 0, 0.0
+    while told < len(occurred):
+        at = max(occurred[told], free)
+        told, now = bisect_right(occurred, at), bisect_right(occurred, at + 2 * delay)
+        received += [at + 3 * delay] * (now - seen)
+        sent += [at, at + delay]
+        empty += [True, now == seen]
+        seen, free = now, at + 4 * delay
+    return sample_path(occurred, received, sent, empty, horizon)
+
+
+def leased(occurred, horizon, delay, ttl, before, forgets, granted=0.0, sweep=0.0):
+    """Deliveries until the lease ends that was renewed last; then nothing, or sweeps, which go on all the time."""
+    occurred = np.asarray(occurred)
+    ends, sent = granted + ttl, []
+    while ends - before < horizon and not forgets():
+        sent.append(max(0.0, ends - before))
+        ends = sent[-1] + delay + ttl
+    told = occurred < ends
+    received = np.where(told, occurred + delay, math.nan)
+    sent, empty = [*sent, *occurred[told]], [False] * (len(sent) + told.sum())
+    if sweep:
+        period = sweep + 2 * delay
+        first_after = np.maximum(0, np.ceil((occurred[~told] - sweep - delay) / period))
+        received[~told] = sweep + first_after * period + 2 * delay
+        made = max(0, math.ceil((horizon - sweep) / period))
+        sent += [sweep + number * period for number in range(made)]
+        empty += [number not in first_after for number in range(made)]
+    return sample_path(occurred, received, sent, empty, horizon)
+
+
 def relay(occurred, horizon, delay, interval):
     polled = polling(np.asarray(occurred) + delay, horizon, delay, lambda found: interval)
     sent, empty = np.append(polled.sent, occurred), np.append(polled.empty, [True] * len(occurred))

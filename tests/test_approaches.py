@@ -12,6 +12,7 @@ from labkit import (
     APPROACHES,
     Approach,
     FakeStream,
+    Leased,
     LongPolling,
     OnDemand,
     Polling,
@@ -41,9 +42,15 @@ DEFAULTS = {
     "hybrid": {"reconcile_interval": 3600},
     "on_demand": {"interval": 600, "ttl": 0, "seed": 0, "act": False},
     "relay": {"interval": 10},
+    "doorbell": {"reconcile_interval": 3600},
+    "leased": {
+        "ttl": 3600, "renew_before": 600, "retry_wait": 60, "forgotten": 0, "reconcile_interval": 0, "seed": 0,
+    },
 }  # fmt: skip
-IDLE = {"aimd": 3600, "halve_double": 3600, "long_polling": 25, "hybrid": 3600, "polling": 60, "on_demand": 600,
-        "fake_stream": math.inf}  # fmt: skip
+IDLE = {
+    "aimd": 3600, "halve_double": 3600, "long_polling": 25, "hybrid": 3600, "doorbell": 3600, "polling": 60,
+    "on_demand": 600, "leased": 3000, "fake_stream": math.inf,
+}  # fmt: skip
 
 
 def test_every_approach_has_these_defaults():
@@ -65,6 +72,7 @@ def test_the_pause_between_two_requests_while_nothing_happens_is_that_of_the_par
     for name, approach in APPROACHES.items():
         assert approach().idle_interval == IDLE.get(name, DEFAULTS.get(name, {}).get("interval", float("inf"))), name
     assert LongPolling(wait=20, pause=5).idle_interval == 25
+    assert Leased(ttl=700, renew_before=100, reconcile_interval=600).idle_interval == 300
 
 
 def test_a_fake_stream_sends_one_request_however_often_its_source_looks():

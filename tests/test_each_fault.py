@@ -18,12 +18,14 @@ from labkit import (
     ConditionalFeed,
     Delay,
     Disorder,
+    Doorbell,
     DrippingAnswer,
     Handshake,
     Hybrid,
     IncompleteAnswer,
     JunkAnswer,
     LateCommit,
+    Leased,
     LongPolling,
     LostRequest,
     Outage,
@@ -169,6 +171,23 @@ def test_junk_for_a_fetch_is_a_failed_delivery():
     assert result.row()["lost"] == 0
 
 
+@pytest.mark.parametrize("fault", [JunkAnswer, lambda **when: Status(status=410, **when)])
+def test_junk_for_a_sync_is_a_failed_notice_and_moves_no_cursor(fault):
+    """A 410 that names no cursor is junk too. The second notice's sync fails, and its retry brings the event."""
+    result = run(Doorbell(), fault(kinds=("fetch",), start=15, duration=10))
+    assert ends(result) == {200: 4, 503: 1}
+    assert received(result) == [10.06, 25.14, 30.06, 40.06]
+
+
+def test_junk_for_a_renewal_is_a_failed_one():
+    """Renewed 40 s after the first lease starts, and again every 10 s until an answer can be read."""
+    junk = JunkAnswer(kinds=("action",), duration=55)
+    result = run(Leased(ttl=60, renew_before=20, retry_wait=10), junk)
+    actions = result.exchanges[result.exchanges.kind == "action"]
+    assert actions.error.tolist()[:3] == ["DecodingError", "DecodingError", ""]
+    assert result.row()["lost"] == 0
+
+
 def test_a_run_that_gets_junk_to_the_end_is_cut_off_and_nothing_is_called_lost():
     with pytest.raises(RuntimeError, match="not settled .* give junk_answer a duration"):
         run(Polling(interval=600), JunkAnswer())
@@ -234,6 +253,8 @@ def test_a_receiver_whose_clock_is_ahead_refuses_signatures_and_catches_up():
 
 def test_a_relays_clock_can_be_wrong_too_and_polls_read_no_clock():
     assert ends(run(Relay(interval=5), ClockSkew(start=15, duration=20)))[401] == 3
+    for approach in (Doorbell(), Leased()):
+        assert ends(run(approach, ClockSkew(start=15, duration=20)))[401] > 0
     assert ends(run(Polling(interval=5), ClockSkew()), "poll")[401] == 0
 
 

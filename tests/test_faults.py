@@ -363,6 +363,21 @@ def test_a_batch_counts_as_one_and_has_an_id_of_its_own():
     assert hit[hit.status == 503].sent_at.tolist() == [20]
 
 
+def test_the_retries_of_a_full_batch_keep_the_waits():
+    """Each failure takes a round trip, 0.04 s; the next attempt is 5 s and then 30 s after it."""
+    result = run(Batched(count=2, max_wait=60), Status(kinds=("delivery",)), instants=(10, 20))
+    assert sent(result, "delivery") == [(20, 503), (25.04, 503), (55.08, 503)]
+
+
+def test_a_retry_that_waits_fills_up_no_batch():
+    """The batch of 20 s comes again at 50.04 s; the event of 30 s waits for its own 60 s, or a companion."""
+    down = Status(kinds=("delivery",), duration=25)
+    alone = run(Batched(count=2, max_wait=60), down, instants=(10, 20, 30), duration=200, waits=(30,))
+    assert sent(alone, "delivery") == [(20, 503), (50.04, 200), (90, 200)]
+    both = run(Batched(count=2, max_wait=60), down, instants=(10, 20, 30, 40), duration=200, waits=(30,))
+    assert sent(both, "delivery") == [(20, 503), (40, 200), (50.04, 200)]
+
+
 def test_a_probability_hits_its_share_anew_for_each_attempt():
     """400 first attempts at 0.3: 120, give or take 4.3 standard errors; some are hit twice."""
     rows = hits(Status(p=0.3))

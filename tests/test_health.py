@@ -179,3 +179,51 @@ def test_without_such_a_rule_no_failure_is_recorded() -> None:
         it.emit()
         it.clock.run()
         assert it.source.db.read("SELECT failures FROM subscriptions WHERE id = ?", (shop.id,)) == [(0,)]
+
+
+def test_a_lease_that_is_switched_off_is_not_renewed_but_verified_and_then_has_a_new_one() -> None:
+    with world((), off=SwitchOff(failures=1)) as it:
+        shop = it.endpoint("shop", fails_until(20, it), ttl=100)
+        emit_each(it, [10])
+        it.clock.run(until=50)
+        shown = it.http.get(f"/subscriptions/{shop.id}").json()
+        assert (shown["status"], shown["reason"]) == ("disabled", "1 attempts in a row failed")
+        refused = it.http.post(f"/subscriptions/{shop.id}/renew")
+        assert (refused.status_code, refused.json()["detail"]) == (
+            410, f"subscription {shop.id} is disabled: verify it first",
+        )  # fmt: skip
+        it.verify(shop.id)
+        shown = it.http.get(f"/subscriptions/{shop.id}").json()
+        assert "reason" not in shown
+        it.clock.run(until=149)
+        assert it.status(shop) == "active"
+        it.clock.run(until=151)
+        assert it.status(shop) == "expired"
+        it.verify(shop.id)
+        assert [(type, at) for type, at, _ in notices(it)] == [("endpoint.disabled", 10), ("endpoint.enabled", 50)]
+
+
+def test_an_endpoint_whose_lease_has_ended_does_not_come_back_by_itself() -> None:
+    """Off from 10 to 70; the lease of 100 s is alive then, and that of 50 s is not."""
+    for ttl, status, announced in ((100, "active", 2), (50, "disabled", 1)):
+        with world((), off=SwitchOff(failures=1, back_after=60)) as it:
+            shop = it.endpoint("shop", lambda *_: Response(status=500), ttl=ttl)
+            emit_each(it, [10])
+            it.clock.run(until=80)
+            assert it.status(shop) == status
+            assert len(notices(it)) == announced
+            it.verify(shop.id)
+
+
+def test_a_doorbell_that_does_not_answer_rests_and_then_one_notice_stands_for_all() -> None:
+    with world((600,), rest=600) as it:
+        it.network.host("shop", _verifies)
+        made = it.http.post("/subscriptions", json={"url": "http://shop/hook", "payload": "doorbell"}).json()
+        it.verify(made["id"])
+        del it.network.hosts["shop"]
+        emit_each(it, [10, 20, 609])
+        it.network.host("shop", _verifies)
+        it.clock.run(until=700)
+        rows = zip(it.ledger.kind, it.ledger.sent_at, strict=True)
+        assert [round(at, 6) for kind, at in rows if kind == "delivery"] == [10, 610]
+        assert it.counts() == (0, 3, 0)

@@ -10,8 +10,10 @@ from world import World, world
 
 from labkit import (
     Arrivals,
+    Doorbell,
     Event,
     Hybrid,
+    Leased,
     LongPolling,
     OnDemand,
     Outage,
@@ -172,12 +174,27 @@ def test_an_outage_shorter_than_the_retention_loses_nothing(approach):
     assert (result.row()["lost"], by_410(result)) == (0, [])
 
 
-def test_a_reconciliation_rarer_than_the_retention_is_told_that_it_cannot_see_everything():
+@pytest.mark.parametrize(
+    "approach", [Hybrid(reconcile_interval=3600), Leased(ttl=9000, reconcile_interval=3600)], ids=lambda each: each.name
+)
+def test_a_reconciliation_rarer_than_the_retention_is_told_that_it_cannot_see_everything(approach):
     """The webhook lost the events of the outage, and the poll after an hour sees 600 s: it is told."""
-    result, _ = outage_of(600, Hybrid(reconcile_interval=3600))
+    result, _ = outage_of(600, approach)
     sweeps = result.exchanges[(result.exchanges.kind == "poll") & (result.exchanges.method == "GET")]
     assert sweeps.status.tolist()[:2] == [410, 200]
     assert result.row()["lost"] > 50
+
+
+def test_the_sync_of_a_doorbell_goes_on_at_the_oldest_cursor():
+    """The first notice after the outage is answered 200: its sync brings the 600 s that are kept."""
+    result, occurred = outage_of(600, Doorbell(reconcile_interval=0))
+    (told,) = by_410(result)
+    after = next(at for at in occurred if at >= START + LENGTH)
+    notices = result.exchanges[(result.exchanges.kind == "delivery") & (result.exchanges.sent_at >= START + LENGTH)]
+    assert notices.status.iloc[0] == 200
+    assert notices.sent_at.iloc[0] <= told - DELAY <= after
+    missing = result.receipts[result.receipts.received_at.isna()].occurred_at.tolist()
+    assert missing == [at for at in occurred if START <= at <= told + DELAY - 600]
 
 
 @pytest.mark.slow

@@ -157,6 +157,9 @@ def test_both_lenses_agree_on_what_was_received(name):
     assert ours.receipts.event_id.tolist() == theirs.receipts.event_id.tolist()
     assert ours.row()["setup_requests"] == theirs.row()["setup_requests"]
     deliveries = [(result.exchanges.kind == "delivery").sum() for result in (ours, theirs)]
+    if name == "doorbell":  # the machine's notices take a while, so that some of them stand for several events
+        assert 1 <= deliveries[0] <= deliveries[1] == ours.row()["events"]
+        return
     assert abs(deliveries[0] - deliveries[1]) <= (
         2 if name == "batched" else 0
     )  # when a batch closes is a matter of ms
@@ -198,6 +201,8 @@ def test_a_delivery_that_comes_twice_has_one_effect(name):
         assert sorted(id for _, id in effects) == sorted(result.receipts.event_id)
         if name == "batched":  # what is tried again may go with what is new, in a batch that is lost in its turn
             assert row["duplicates"] >= row["events"]
+        elif name == "doorbell":  # it has moved its cursor: the notice comes twice, and no event does
+            assert row["duplicates"] == 0
         else:
             assert row["duplicates"] == row["events"]
 

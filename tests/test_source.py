@@ -61,6 +61,10 @@ class World(SimpleNamespace):
         assert answer.status_code == 201, answer.text
         return answer.json()
 
+    def subscribe_again(self, name: str, **members: Any) -> tuple[int, str, str]:
+        answer = self.http.post("/subscriptions", json={"url": f"http://{name}/hook", **members})
+        return answer.status_code, answer.json()["id"], answer.json()["status"]
+
     def verify(self, id: str) -> httpx.Response:
         return self.http.post(f"/subscriptions/{id}/verify")
 
@@ -679,6 +683,73 @@ def test_a_subscription_that_was_never_made_is_not_found(world: World, id: str) 
         problem(world.raw.open(f"/subscriptions/{id}{path}", method=method), 404, "there is no subscription ")
 
 
+def leased(world: World, ttl: float = 60.0) -> Any:
+    """A verified subscription with a lease, made at once: nothing takes time in this world."""
+    world.network.delay = 0.0
+    world.endpoint("shop")
+    created = world.subscribe("shop", ttl=ttl)
+    assert world.verify(created["id"]).status_code == 200
+    return created
+
+
+def test_a_subscription_with_a_ttl_expires_unless_it_is_renewed(world: World) -> None:
+    created = leased(world)
+    path = f"/subscriptions/{created['id']}"
+    assert (created["ttl"], created["expires_at"]) == (60, "2018-01-31T01:50:59.650Z")
+    world.clock.sleep(59.5)
+    renewed = world.http.post(f"{path}/renew")
+    assert (renewed.status_code, renewed.json()["expires_at"]) == (200, "2018-01-31T01:51:59.150Z")
+    world.clock.sleep(59.999999)
+    assert world.http.get(path).json()["status"] == "active"
+    world.clock.sleep(0.000001)  # half-open: at its end it has expired
+    assert world.http.get(path).json()["status"] == "expired"
+
+
+def test_what_occurs_after_a_lease_is_not_delivered_and_what_occurred_before_still_is(world: World) -> None:
+    bodies, down = world.endpoint("shop", lambda: Response(status=503) if down else echo()), []
+
+    def echo() -> Response:
+        return Response(json.dumps({"challenge": json.loads(bodies[-1])["data"].get("challenge")}))
+
+    created = world.subscribe("shop", ttl=60)
+    world.verify(created["id"])
+    down.append(True)
+    world.clock.sleep(59)
+    world.source.emit("a", {}, "evt_before")
+    world.clock.sleep(1)
+    world.source.emit("a", {}, "evt_after")
+    down.clear()
+    world.clock.sleep(10)
+    assert [json.loads(body).get("id") for body in bodies] == [None, "evt_before", "evt_before"]
+    redelivered = world.http.post(f"/subscriptions/{created['id']}/redeliver", json={"since": ""})
+    problem(redelivered, 422, f"subscription {created['id']} is expired: verify it first")
+
+
+def test_what_cannot_be_renewed_is_refused_with_the_reason(world: World) -> None:
+    created = leased(world)
+    path = f"/subscriptions/{created['id']}"
+    plain, pending = world.subscribe("shop", types=["a"])["id"], world.subscribe("shop", types=["b"], ttl=60)["id"]
+    world.clock.sleep(60)
+    before = world.state()
+    problem(
+        world.http.post(f"{path}/renew"), 410, created["id"], "is expired since 2018-01-31T01:50:59.650Z: verify it"
+    )
+    problem(world.http.post(f"/subscriptions/{plain}/renew"), 422, f"{plain} has no ttl: it does not expire")
+    problem(world.http.post(f"/subscriptions/{pending}/renew"), 422, f"{pending} is pending: verify it first")
+    problem(world.http.post("/subscriptions/sub_0/renew"), 404, "there is no subscription 'sub_0'")
+    assert world.state() == before
+    world.http.delete(path)
+    problem(world.http.post(f"{path}/renew"), 404, f"there is no subscription '{created['id']}'")
+
+
+def test_an_expired_subscription_that_is_verified_again_has_a_new_lease(world: World) -> None:
+    created = leased(world)
+    world.clock.sleep(100)
+    assert world.subscribe_again("shop", ttl=60) == (200, created["id"], "expired")
+    answer = world.verify(created["id"]).json()
+    assert (answer["status"], answer["expires_at"]) == ("active", "2018-01-31T01:52:39.650Z")
+
+
 @pytest.mark.parametrize(
     ("members", "said"),
     [
@@ -692,6 +763,15 @@ def test_a_subscription_that_was_never_made_is_not_found(world: World, id: str) 
         ({**SUBSCRIPTION, "types": ["a", "b c"]}, "`$.types[1]`, got 'b c'"),
         ({**SUBSCRIPTION, "types": ["a"] * 101}, "`$.types`, got ['a', "),
         ({**SUBSCRIPTION, "status": "active"}, "`status`"),
+        ({**SUBSCRIPTION, "ttl": 0}, "`float` > 0.0 - at `$.ttl`, got 0"),
+        ({**SUBSCRIPTION, "ttl": -60}, "`float` > 0.0 - at `$.ttl`, got -60"),
+        ({**SUBSCRIPTION, "ttl": 2_592_000.5}, "`float` <= 2592000.0 - at `$.ttl`, got 2592000.5"),
+        ({**SUBSCRIPTION, "ttl": "60"}, "`$.ttl`, got '60'"),
+        ({**SUBSCRIPTION, "payload": "bell"}, "`$.payload`, got 'bell'"),
+        (
+            {**SUBSCRIPTION, "payload": "doorbell", "batch": {"count": 2, "seconds": 1}},
+            "a doorbell takes no batch: one notice stands for all new events",
+        ),
         ({**SUBSCRIPTION, "x" * 5000: 1}, "`xxx"),
         (None, "null"),
         ([SUBSCRIPTION], "array"),

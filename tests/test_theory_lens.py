@@ -15,10 +15,12 @@ from labkit import (
     Aimd,
     Batched,
     ConditionalFeed,
+    Doorbell,
     FakeStream,
     Feed,
     HalveDouble,
     Hybrid,
+    Leased,
     LongPolling,
     OnDemand,
     Polling,
@@ -84,6 +86,17 @@ def swept(retries):
     return lived
 
 
+def leasing(forgotten=0.0, sweep=0.0):
+    def lived(occurred, horizon, delay, seed):
+        """The lease is granted in set-up, which takes six delays; the last verification is done after three."""
+        chance = random.Random(f"{seed}/consumer-1")
+        granted = -0.5 - 12 * delay + 3 * delay
+        forgets = lambda: chance.random() < forgotten  # noqa: E731
+        return sample_paths.leased(occurred, horizon, delay, 300, 40, forgets, granted, sweep)
+
+    return lived
+
+
 RATE, DELAY = 0.1, 1.5
 RETRIES = tuple(sum(2 * DELAY + wait for wait in WAITS[:made]) for made in (1, 2))
 PLAIN = ("mean_latency", "requests_per_event", "empty_share", "freshness", "staleness")
@@ -117,6 +130,25 @@ CASES = {
         ("mean_latency", *PLAIN[2:]),
     ),
     "thin": (lambda seed: Thin(), fetched, theory.Thin(RATE, DELAY), PLAIN),
+    "leased": (lambda seed: Leased(ttl=300, renew_before=40), leasing(), theory.Leased(RATE, DELAY, 300, 40), PLAIN),
+    "leased and forgotten": (
+        lambda seed: Leased(ttl=300, renew_before=40, forgotten=0.1, seed=seed),
+        leasing(0.1),
+        theory.Leased(RATE, DELAY, 300, 40, 0.1),
+        PLAIN[:1],
+    ),
+    "leased and reconciled": (
+        lambda seed: Leased(ttl=300, renew_before=40, reconcile_interval=60),
+        leasing(sweep=60.0),
+        theory.Leased(RATE, DELAY, 300, 40, 0, 60),
+        PLAIN,
+    ),
+    "doorbell": (
+        lambda seed: Doorbell(reconcile_interval=0),
+        lambda occurred, horizon, delay, seed: sample_paths.doorbell(occurred, horizon, delay),
+        theory.Doorbell(RATE, DELAY),
+        PLAIN[:4],
+    ),
     "batched": (
         lambda seed: Batched(count=3, max_wait=20),
         lambda occurred, horizon, delay, seed: sample_paths.batched(occurred, horizon, delay, 20, 3),

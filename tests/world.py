@@ -43,8 +43,13 @@ class World:
         self.url = self.network.host("source", self.source.app)
         self.http = self.network.client("me", "setup", self.url)
 
-    def endpoint(self, name: str, answer: Answer = lambda event, nth: Response(), types: tuple[str, ...] = ()) -> Any:
-        """An active endpoint; `answer` is told the event's id and which attempt of it this is. `got`: (at, id)."""
+    def endpoint(
+        self, name: str, answer: Answer = lambda event, nth: Response(), types: tuple[str, ...] = (), **options: Any
+    ) -> Any:
+        """An active endpoint; `options` go into its subscription.
+
+        `answer` is told the event's id and which attempt of it this is. `got`: (at, id).
+        """
         app, got, times = Flask(name), [], Counter[str]()
 
         @app.post("/hook")
@@ -57,7 +62,9 @@ class World:
             return answer(message["id"], times[message["id"]])
 
         self.network.host(name, app)
-        made = self.http.post("/subscriptions", json={"url": f"http://{name}/hook", "types": list(types)}).json()
+        made = self.http.post(
+            "/subscriptions", json={"url": f"http://{name}/hook", "types": list(types), **options}
+        ).json()
         self.verify(made["id"])
         return SimpleNamespace(name=name, got=got, id=made["id"])
 

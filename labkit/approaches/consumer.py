@@ -26,7 +26,7 @@ class Consumer:
     clock: Clock
     network: Network
     ledger: Ledger
-    found: dict[str, str] = field(default_factory=dict)
+    found: dict[str, Any] = field(default_factory=dict)
     """What `subscribe` prepared and `run` needs, such as a URL."""
     not_before: float = 0.0
     """The instant before which the source accepts no request."""

@@ -32,26 +32,32 @@ def take(consumer: Consumer, answer: httpx.Response) -> str:
 
 
 def oldest(answer: httpx.Response) -> str:
-    """The cursor from which on all events are kept, which a 410 names."""
-    cursor: str = answer.json()["oldest"]
+    """The cursor from which on all events are kept, which a 410 names. Raises httpx.DecodingError for a junk answer."""
+    cursor: str = document(answer)["oldest"]
     return cursor
+
+
+def page_after(
+    client: httpx.Client, cursor: str, path: str, known: Mapping[str, str] | None = None
+) -> tuple[httpx.Response, dict[str, Any]]:
+    """GET the page after a cursor; raises httpx.HTTPError if that fails, or for a 304.
+
+    If the cursor has expired (410), it is at once the page after the oldest one. What was dropped before it is lost.
+    """
+    answer = client.get(f"{path}&after={cursor}", headers=known)
+    while answer.status_code == 410:
+        answer = client.get(f"{path}&after={oldest(answer)}", headers=known)
+    return answer, document(answer.raise_for_status())
 
 
 def pages(
     client: httpx.Client, cursor: str, path: str = "/events?limit=100", known: Mapping[str, str] | None = None
 ) -> Iterator[tuple[httpx.Response, dict[str, Any]]]:
-    """Poll once, and follow the pages. A failure or a 304 ends it without a page, so the cursor stays.
-
-    If the cursor has expired (410), polling goes on at once at the oldest one. What was dropped before it is lost.
-    """
+    """Poll once, and follow the pages. A failure or a 304 ends it without a page, so the cursor stays."""
     more = True
     while more:
         try:
-            answer = client.get(f"{path}&after={cursor}", headers=known)
-            if answer.status_code == 410:
-                cursor = oldest(answer)
-                continue
-            page = document(answer.raise_for_status())
+            answer, page = page_after(client, cursor, path, known)
         except httpx.HTTPError:
             return
         cursor, more = page["next"], page["has_more"]

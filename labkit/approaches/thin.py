@@ -1,5 +1,7 @@
 """Thin: the webhook says only that something happened, and the receiver fetches the event."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -35,15 +37,22 @@ class Thin(Approach):
         client = consumer.client("fetch")
 
         def fetch(event: Event) -> list[Event]:
-            """GET the event; it arrives with the answer. During a pause that the source requested, answer 503."""
-            if consumer.backoff() > 0:
-                raise UnavailableError("the source requested a pause", consumer.backoff())
-            try:
+            """GET the event; it arrives with the answer."""
+            with or_503(consumer):
                 answer = client.get(f"/events/{event['id']}").raise_for_status()
                 fetched: Event = document(answer)
-            except httpx.HTTPError as error:
-                raise UnavailableError(f"the event could not be fetched: {error}", consumer.backoff()) from None
             consumer.receive(fetched, answer)
             return [fetched]
 
         subscribe_receiver(consumer, Receiver([], Inbox(), fetch=fetch), payload="thin")
+
+
+@contextmanager
+def or_503(consumer: Consumer) -> Iterator[None]:
+    """Answer a message 503 if what it stands for cannot be read, or during a pause that the source requested."""
+    if consumer.backoff() > 0:
+        raise UnavailableError("the source requested a pause", consumer.backoff())
+    try:
+        yield
+    except httpx.HTTPError as error:
+        raise UnavailableError(f"the source could not be read: {error}", consumer.backoff()) from None

@@ -40,31 +40,32 @@ class Webhook(Approach):
 
 def subscribe_receiver(
     consumer: Consumer, receiver: Receiver | None = None, types: tuple[str, ...] = (), **options: object
-) -> None:
+) -> dict[str, Any]:
     """Host a receiver under the consumer's name, and register its URL; the exchanges are set-up.
 
-    The default receiver records each arrival in the ledger.
+    Returns the subscription. The default receiver records each arrival in the ledger.
     """
     receiver = receiver or Receiver([], Inbox(), on_arrival=lambda event: consumer.receive(event, flask.request))
     url = consumer.host(receiver_app(receiver, consumer.network.party_clock()))
-    register(consumer.client("setup"), f"{url}/hook", receiver.secrets, types, **options)
+    return register(consumer.client("setup"), f"{url}/hook", receiver.secrets, types, **options)
 
 
 def register(
     client: httpx.Client, url: str, secrets: list[str], types: tuple[str, ...] = (), **options: object
-) -> None:
+) -> dict[str, Any]:
     """Subscribe a URL, add the secret that the source generated to `secrets`, and have the URL verified.
 
     The receiver needs that secret before the challenge arrives. `options` go into the subscription: `payload="thin"`,
-    `batch={…}`. Raises RuntimeError with the source's message if it refuses.
+    `batch={…}`. Returns the subscription. Raises RuntimeError with the source's message if it refuses.
     """
     wanted = {"types": list(types), **options} if types else options
-    subscription = _accepted(client.post("/subscriptions", json={"url": url, **wanted}))
+    subscription = accepted(client.post("/subscriptions", json={"url": url, **wanted}))
     secrets.append(subscription["secret"])
-    _accepted(client.post(f"/subscriptions/{subscription['id']}/verify"))
+    return accepted(client.post(f"/subscriptions/{subscription['id']}/verify"))
 
 
-def _accepted(answer: httpx.Response) -> dict[str, Any]:
+def accepted(answer: httpx.Response) -> dict[str, Any]:
+    """The document of an answer. Raises RuntimeError with the source's message if it is an error."""
     content: dict[str, Any] = document(answer)
     if answer.is_error:
         raise RuntimeError(f"the source refused: {content['detail']}")

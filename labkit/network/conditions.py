@@ -119,6 +119,5 @@ def event_of(kind: Kind, request: httpx.Request) -> str:
     """The id of the event that an exchange is about: a delivery's `webhook-id`, or the one in the path; else ""."""
     if kind == "delivery":
         return str(request.headers.get("webhook-id", ""))
-    if kind in ("fetch", "action"):
-        return request.url.path.split("/")[2]
-    return ""
+    _, first, *rest = request.url.path.split("/")
+    return rest[0] if kind in ("fetch", "action") and first == "events" and rest else ""

@@ -65,10 +65,11 @@ def create_app(source: Publisher) -> Flask:
         with refuse(422):
             check_endpoint(asked.url, request.host_url)
             batch = (asked.batch.count, asked.batch.seconds) if asked.batch else (1, 0.0)
-            subscription, new = source.subscribe(asked.url, asked.types, asked.secret, asked.payload, batch)
+            ttl = asked.ttl or 0.0
+            subscription, new = source.subscribe(asked.url, asked.types, asked.secret, asked.payload, batch, ttl)
         if not new:
-            return json_answer(_shown(subscription))
-        return json_answer({**_shown(subscription), "secret": subscription.secret}, 201)
+            return json_answer(shown(subscription))
+        return json_answer({**shown(subscription), "secret": subscription.secret}, 201)
 
     @app.post("/subscriptions/<id>/verify")
     def verify(id: str) -> Response:
@@ -83,15 +84,27 @@ def create_app(source: Publisher) -> Flask:
         if not isinstance(answered, dict) or answered.get("challenge") != challenge:
             abort(422, f'{subscription.url} must answer {{"challenge": "…"}} with the value it was sent')
         source.verified(subscription)
-        return json_answer(_shown(_subscription(id)))
+        return json_answer(shown(_subscription(id)))
+
+    @app.post("/subscriptions/<id>/renew")
+    def renew(id: str) -> Response:
+        now = source.clock.unix_nanoseconds()
+        subscription = _subscription(id)
+        if not subscription.ttl:
+            abort(422, f"subscription {id} has no ttl: it does not expire")
+        if (status := subscription.status_at(now)) != "active":
+            ended = f" since {timestamp(subscription.expires_at / NANO)}" if status == "expired" else ""
+            abort(422 if status == "pending" else 410, f"subscription {id} is {status}{ended}: verify it first")
+        store.renew(subscription, now)
+        return json_answer(shown(_subscription(id)))
 
     @app.get("/subscriptions")
     def list_subscriptions() -> Response:
-        return json_answer({"subscriptions": [_shown(each) for each in store.subscriptions()]})
+        return json_answer({"subscriptions": [shown(each) for each in store.subscriptions()]})
 
     @app.get("/subscriptions/<id>")
     def one_subscription(id: str) -> Response:
-        return json_answer(_shown(_subscription(id)))
+        return json_answer(shown(_subscription(id)))
 
     @app.delete("/subscriptions/<id>")
     def unsubscribe(id: str) -> Response:
@@ -117,8 +130,8 @@ def create_app(source: Publisher) -> Flask:
         subscription, asked = _subscription(id), body(Redeliver)
         with refuse(422):
             after = store.place(asked.since)
-        if subscription.status != "active":
-            abort(422, f"subscription {id} is {subscription.status}: verify it first")
+        if (status := subscription.status_at(source.clock.unix_nanoseconds())) != "active":
+            abort(422, f"subscription {id} is {status}: verify it first")
         return json_answer({"redelivered": source.redeliver(subscription, after)}, 202)
 
     @app.get("/healthz")
@@ -127,6 +140,9 @@ def create_app(source: Publisher) -> Flask:
 
     def _subscription(id: str) -> Subscription:
         return store.subscription(id) or abort(404, f"there is no subscription {id[:80]!r}")
+
+    def shown(subscription: Subscription) -> dict[str, object]:
+        return _shown(subscription, source.clock.unix_nanoseconds())
 
     return app
 
@@ -141,16 +157,21 @@ class EventSource(Publisher):
     """The WSGI app, with the routes of `docs/http.md`."""
 
 
-def _shown(subscription: Subscription) -> dict[str, object]:
+def _shown(subscription: Subscription, now: int) -> dict[str, object]:
     batch = {"count": subscription.batch_count, "seconds": subscription.batch_seconds}
     return {
         "id": subscription.id,
         "url": subscription.url,
         "types": list(subscription.types),
-        "status": subscription.status,
+        "status": subscription.status_at(now),
         **({"reason": subscription.reason} if subscription.reason else {}),
-        **({"payload": "thin"} if subscription.payload == "thin" else {}),
+        **({"payload": subscription.payload} if subscription.payload != "full" else {}),
         **({"batch": batch} if subscription.batch_count > 1 else {}),
+        **(
+            {"ttl": subscription.ttl, "expires_at": timestamp(subscription.expires_at / NANO)}
+            if subscription.ttl
+            else {}
+        ),
     }
 
 

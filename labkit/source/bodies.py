@@ -10,7 +10,7 @@ from flask import abort, request
 from labkit.checks import number, whole
 from labkit.event import TYPE, from_json
 from labkit.source.answers import refuse
-from labkit.wire import LARGEST_BATCH, LARGEST_BODY, LONGEST_BATCH_WAIT
+from labkit.wire import LARGEST_BATCH, LARGEST_BODY, LONGEST_BATCH_WAIT, LONGEST_LEASE
 
 MOST_TYPES = 100
 LONGEST_KEY = 255
@@ -54,8 +54,13 @@ class Subscribe(msgspec.Struct, forbid_unknown_fields=True):
     url: Annotated[str, msgspec.Meta(max_length=2048)]
     types: Types = []
     secret: str = ""
-    payload: Literal["full", "thin"] = "full"
+    payload: Literal["full", "thin", "doorbell"] = "full"
     batch: Batch | None = None
+    ttl: Annotated[float, msgspec.Meta(gt=0, le=LONGEST_LEASE)] | None = None
+
+    def __post_init__(self) -> None:
+        if self.payload == "doorbell" and self.batch:
+            raise ValueError("a doorbell takes no batch: one notice stands for all new events")
 
 
 Body = TypeVar("Body", bound=msgspec.Struct)

@@ -15,7 +15,7 @@ from labkit.policies import RetryProfile
 from labkit.source.deliver import Attempt, deliver
 from labkit.source.health import Health
 from labkit.source.outbox import Delivery, Outbox
-from labkit.wire import BATCH, retry_after
+from labkit.wire import AVAILABLE, BATCH, retry_after
 
 DB_RETRY_SECONDS = 1.0
 """Seconds to wait before the outbox is used again, when its file was locked or the disk full."""
@@ -81,7 +81,8 @@ class Dispatcher:
         if self._stopped and not attempt.status:
             return
         crash_point("before the mark")
-        outcome, due_at = self._next_attempt(group[0], attempt)
+        newest = min(group, key=lambda each: each.step)  # no event has fewer attempts than its schedule
+        outcome, due_at = self._next_attempt(newest, attempt)
         for each in group:
             self._retry_while_locked(self.outbox.finish, each, sent_at, attempt.status, attempt.error, outcome, due_at)
         if attempt.verdict == "gone":
@@ -120,9 +121,13 @@ class Dispatcher:
 
 
 def message(group: tuple[Delivery, ...], unix: float) -> tuple[str, bytes]:
-    """The id and body of one request: an event, or a batch of events under an id of its own."""
-    if group[0].subscription.batch_count == 1:
+    """The id and body of one request: an event; under an id of its own, a batch of events, or a notice without data."""
+    subscription, digest = group[0].subscription, sha256("/".join(each.event_id for each in group).encode()).hexdigest()
+    if subscription.payload == "doorbell":
+        id = f"bell_{digest[:24]}"
+        return id, to_json({"id": id, "type": AVAILABLE, "timestamp": timestamp(unix), "data": {}})
+    if subscription.batch_count == 1:
         return group[0].event_id, group[0].body
-    id = "bat_" + sha256("/".join(delivery.event_id for delivery in group).encode()).hexdigest()[:24]
+    id = f"bat_{digest[:24]}"
     head = to_json({"type": BATCH, "timestamp": timestamp(unix), "data": {"events": []}})
     return id, head.removesuffix(b"]}}") + b",".join(delivery.body for delivery in group) + b"]}}"

@@ -6,7 +6,7 @@ from hashlib import sha256
 from labkit.clock import NANO, nanoseconds
 from labkit.event import timestamp, to_json
 from labkit.policies import RetryProfile
-from labkit.source.store import HEALTHY, Store
+from labkit.source.store import HEALTHY, NEVER, Store
 from labkit.sqlite import Database
 from labkit.wire import DISABLED, ENABLED
 
@@ -77,23 +77,30 @@ class Health:
         self._notice(sql, DISABLED, subscription, now, {"reason": reason, "since": cursor, **back})
 
     def switch_on(self, now: int) -> bool:
-        """Switch on the endpoints that come back by now, by themselves; True if there were any."""
+        """Switch on the endpoints that come back by now, by themselves; True if there were any.
+
+        One whose lease has ended in the meantime stays off until it is verified again.
+        """
         with self._db.transaction() as sql:
-            due = "status = 'disabled' AND back_at BETWEEN 1 AND ?"
+            due = "status = 'disabled' AND back_at BETWEEN 1 AND :now AND expires_at > :now"
             rows = sql.execute(
-                f"UPDATE subscriptions SET status = 'active', reason = '', back_at = 0 WHERE {due} RETURNING id", (now,)
+                f"UPDATE subscriptions SET status = 'active', reason = '', back_at = 0 WHERE {due} RETURNING id",
+                {"now": now},
             ).fetchall()
             for (id,) in rows:
                 self._notice(sql, ENABLED, id, now, {})
         return bool(rows)
 
-    def verified(self, subscription: str, now: int) -> None:
-        """Make a subscription active, whose endpoint has proved that it wants it, however it stood before."""
+    def verified(self, subscription: str, now: int, expires_at: int = NEVER) -> None:
+        """Make a subscription active until the end of its lease, however it stood before.
+
+        Its endpoint has proved that it wants it.
+        """
         with self._db.transaction() as sql:
-            active = f"UPDATE subscriptions SET status = 'active', {HEALTHY} WHERE id = ?"
+            active = f"UPDATE subscriptions SET status = 'active', expires_at = ?, {HEALTHY} WHERE id = ?"
             disabled = "SELECT 1 FROM subscriptions WHERE id = ? AND status = 'disabled'"
             was_off = sql.execute(disabled, (subscription,)).fetchone()
-            sql.execute(active, (subscription,))
+            sql.execute(active, (expires_at, subscription))
             if was_off:
                 self._notice(sql, ENABLED, subscription, now, {})
 

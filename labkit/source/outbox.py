@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from labkit.event import to_json
-from labkit.source.store import COLUMNS, Subscription, from_row
+from labkit.source.store import COLUMNS, NEVER, Subscription, from_row
 from labkit.sqlite import Database
 
 _PENDING = "status = 'pending'"
 _WAITING = f"{_PENDING} AND leased_until = 0"
+_FRESH = "attempts = earlier"
 _IN_FLIGHT = f"SELECT count(*) FROM deliveries WHERE subscription = ? AND {_PENDING} AND leased_until > 0"
-_EVER = 2**63 - 1
 BATCH_BYTES = 200_000
 """Bytes of the events of a batch that has more than one: a receiver takes a body of 262,144."""
 
@@ -58,7 +58,9 @@ class Outbox:
         """Claim what is due, for `lease` nanoseconds: up to `in_flight` deliveries per endpoint, the longest due first.
 
         An endpoint that rests gets nothing. Each item goes into one request: one delivery, or up to `batch_count` of a
-        subscription with batches, as soon as the first of them is due or that many are waiting.
+        subscription with batches, as soon as the first of them is due or that many are waiting for their first attempt.
+        A batch has no retry that is not due. A doorbell's notice stands for all that are waiting, and no other is sent
+        while it is in flight.
         """
         due: list[tuple[Delivery, ...]] = []
         with self._db.transaction() as sql:
@@ -68,20 +70,28 @@ class Outbox:
                 f"SELECT {COLUMNS} FROM subscriptions AS s WHERE rests_until <= ?"
                 f" AND (EXISTS (SELECT 1 FROM deliveries WHERE subscription = s.id AND {_WAITING} AND due_at <= ?)"
                 " OR CASE WHEN batch_count > 1 THEN batch_count <="
-                f" (SELECT count(*) FROM deliveries WHERE subscription = s.id AND {_WAITING}) END) ORDER BY rowid",
+                f" (SELECT count(*) FROM deliveries WHERE subscription = s.id AND {_WAITING} AND {_FRESH}) END)"
+                " ORDER BY rowid",
                 (now, now),
             ).fetchall()
             for subscription in map(from_row, subscriptions):
-                due_by = now if subscription.batch_count == 1 else _EVER
+                rings = subscription.payload == "doorbell"
+                ready = "due_at <= :now"
+                if rings:
+                    ready = "TRUE"
+                elif subscription.batch_count > 1:
+                    ready = f"({ready} OR {_FRESH})"
                 in_flight_now = sql.execute(_IN_FLIGHT, (subscription.id,)).fetchone()[0]
+                room = (0 if in_flight_now else NEVER) if rings else max(0, in_flight - in_flight_now)
                 rows = sql.execute(
                     "SELECT seq, e.id, e.json, attempts + 1, attempts + 1 - earlier, due_at"
                     " FROM deliveries JOIN events AS e USING (seq)"
-                    f" WHERE subscription = ? AND {_WAITING} AND due_at <= ? ORDER BY due_at, seq LIMIT ?",
-                    (subscription.id, due_by, max(0, in_flight - in_flight_now)),
+                    f" WHERE subscription = :id AND {_WAITING} AND {ready} ORDER BY due_at, seq LIMIT :room",
+                    {"id": subscription.id, "now": now, "room": room},
                 )
                 waiting = [Delivery(subscription, *row) for row in rows]
-                groups = batches(waiting, subscription.batch_count)
+                one_notice = rings and waiting
+                groups = [(tuple(waiting), True)] if one_notice else batches(waiting, subscription.batch_count)
                 due += [group for group, full in groups if full or group[0].due_at <= now]
             sql.executemany(
                 "UPDATE deliveries SET leased_until = ? WHERE subscription = ? AND seq = ?",
@@ -135,7 +145,7 @@ class Outbox:
             if not sql.execute(active, (subscription.id,)).fetchone():  # it has ended in the meantime
                 return 0
             rows = sql.execute("SELECT seq, type FROM events WHERE seq > ?", (after,)).fetchall()
-            wanted = [seq for seq, type in rows if subscription.wants(type)]
+            wanted = [seq for seq, type in rows if subscription.wants(type, now)]
             sql.executemany(
                 "INSERT INTO deliveries (subscription, seq, due_at) VALUES (?, ?, ?) ON CONFLICT DO UPDATE"
                 " SET status = 'pending', due_at = excluded.due_at, earlier = attempts, leased_until = 0"

@@ -15,7 +15,7 @@ from labkit.source.deliver import Attempt, deliver
 from labkit.source.dispatcher import Dispatcher
 from labkit.source.health import Health
 from labkit.source.outbox import Outbox
-from labkit.source.store import Store, Subscription, open_database
+from labkit.source.store import NEVER, Store, Subscription, open_database
 from labkit.sqlite import Database
 from labkit.wire import NOTICES, RESERVED, TEST, VERIFY
 
@@ -106,20 +106,29 @@ class Publisher:
         return count
 
     def subscribe(
-        self, url: str, types: list[str], secret: str = "", payload: str = "full", batch: tuple[int, float] = (1, 0.0)
+        self,
+        url: str,
+        types: list[str],
+        secret: str = "",
+        payload: str = "full",
+        batch: tuple[int, float] = (1, 0.0),
+        ttl: float = 0.0,
     ) -> tuple[Subscription, bool]:
         """Store a pending subscription, with the subscriber's secret or a new one; True if it is new.
 
-        Raises SignatureError, a ValueError, if the subscriber's secret cannot sign.
+        With a `ttl` it expires after so many seconds, unless it is renewed. Raises SignatureError, a ValueError, if the
+        subscriber's secret cannot sign.
         """
         if secret:
             signature.key(secret)
         id = f"sub_{self.rng.randbytes(12).hex()}"
-        return self.store.subscribe(id, url, types, secret or signature.new_secret(self.rng), payload, batch)
+        lease = ttl, self.clock.unix_nanoseconds() + nanoseconds(ttl) if ttl else NEVER
+        return self.store.subscribe(id, url, types, secret or signature.new_secret(self.rng), payload, batch, lease)
 
     def verified(self, subscription: Subscription) -> None:
-        """Make a subscription active; one that had been switched off is on again."""
-        self.health.verified(subscription.id, self.clock.unix_nanoseconds())
+        """Make a subscription active; one that had been switched off is on again, and a lease starts again."""
+        now = self.clock.unix_nanoseconds()
+        self.health.verified(subscription.id, now, subscription.lease_end(now))
         self._announce()
 
     def challenge(self, subscription: Subscription) -> tuple[str, Attempt]:

@@ -18,9 +18,11 @@ CREATE TABLE IF NOT EXISTS subscriptions (
     types  TEXT NOT NULL,                    -- a sorted JSON list; [] is all types
     status TEXT NOT NULL CHECK (status IN ('pending', 'active', 'disabled', 'gone')),
     secret TEXT NOT NULL,
-    payload TEXT NOT NULL DEFAULT 'full' CHECK (payload IN ('full', 'thin')),
+    payload TEXT NOT NULL DEFAULT 'full' CHECK (payload IN ('full', 'thin', 'doorbell')),
     batch_count   INTEGER NOT NULL DEFAULT 1,   -- so many events in one delivery at the most,
     batch_seconds REAL    NOT NULL DEFAULT 0,   -- which the first of them waits for so long
+    ttl        REAL    NOT NULL DEFAULT 0,      -- seconds of its lease; 0: it never expires
+    expires_at INTEGER NOT NULL DEFAULT 9223372036854775807,  -- Unix time in nanoseconds; at first that of SQLite's end
     reason        TEXT    NOT NULL DEFAULT '',  -- why it is disabled
     failures      INTEGER NOT NULL DEFAULT 0,   -- failed attempts in a row,
     failing_since INTEGER NOT NULL DEFAULT 0,   -- the first of them, Unix time in nanoseconds

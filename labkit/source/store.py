@@ -18,8 +18,10 @@ from labkit.wire import NOTICES
 
 HEALTHY = "reason = '', failures = 0, failing_since = 0, rests_until = 0, back_at = 0"
 """What an UPDATE sets of a subscription whose endpoint has answered as it should."""
-COLUMNS = "id, url, types, status, secret, payload, batch_count, batch_seconds, reason"
+COLUMNS = "id, url, types, status, secret, payload, batch_count, batch_seconds, ttl, expires_at, reason"
 _NO_NOTICES = f"AND type NOT IN {NOTICES}"
+NEVER = 2**63 - 1
+"""An instant on file that does not come, in Unix nanoseconds."""
 
 
 def open_database(path: str = ":memory:", synchronous: Synchronous = "FULL", busy: float = BUSY_SECONDS) -> Database:
@@ -40,7 +42,8 @@ class ExpiredError(Exception):
 class Subscription:
     """One endpoint and what it wants. `types` is empty for all types; `secret` stays out of the repr.
 
-    With the payload "thin" it is sent an event's id and type, and fetches the rest.
+    With the payload "thin" it is sent an event's id and type, and fetches the rest; with "doorbell" it is sent a notice
+    for any number of events, and reads the list.
     """
 
     id: str
@@ -51,12 +54,26 @@ class Subscription:
     payload: str = "full"
     batch_count: int = 1
     batch_seconds: float = 0.0
+    ttl: float = 0.0
+    expires_at: int = NEVER
     reason: str = ""
     """Why it is disabled."""
 
-    def wants(self, type: str) -> bool:
+    def status_at(self, now: int) -> str:
+        """Its status at an instant: an active one is expired from the end of its lease on.
+
+        >>> Subscription("sub_1", "http://shop/hook", (), "active", "whsec_", ttl=60, expires_at=60).status_at(60)
+        'expired'
+        """
+        return "expired" if self.status == "active" and now >= self.expires_at else self.status
+
+    def wants(self, type: str, now: int) -> bool:
         """Whether it is sent events of a type. Notices go to subscriptions that name their type."""
-        return self.status == "active" and (type in self.types if self.types else type not in NOTICES)
+        return self.status_at(now) == "active" and (type in self.types if self.types else type not in NOTICES)
+
+    def lease_end(self, now: int) -> int:
+        """The end of a lease that is granted now."""
+        return now + nanoseconds(self.ttl) if self.ttl else NEVER
 
 
 class Store:
@@ -101,7 +118,7 @@ class Store:
             new = sql.execute("INSERT INTO events (id, type, json, stored_at) VALUES (?, ?, ?, ?)", values)
         except sqlite3.IntegrityError:
             raise ValueError(f"there is an event {id!r} already; ids must be unique") from None
-        wanting = [each for each in self.subscriptions() if each.wants(type)]
+        wanting = [each for each in self.subscriptions() if each.wants(type, now)]
         sql.executemany(
             "INSERT INTO deliveries (subscription, seq, due_at) VALUES (?, ?, ?)",
             [(each.id, new.lastrowid, now + nanoseconds(each.batch_seconds)) for each in wanting],
@@ -185,14 +202,21 @@ class Store:
     # subscriptions
 
     def subscribe(
-        self, id: str, url: str, types: list[str], secret: str, payload: str, batch: tuple[int, float]
+        self,
+        id: str,
+        url: str,
+        types: list[str],
+        secret: str,
+        payload: str,
+        batch: tuple[int, float],
+        lease: tuple[float, int] = (0.0, NEVER),
     ) -> tuple[Subscription, bool]:
         """Store a pending subscription; the same URL and types give the existing one. True if it is new."""
         listed = to_json(sorted(set(types))).decode()
         with self._db.transaction() as sql:
             new = sql.execute(
-                f"INSERT OR IGNORE INTO subscriptions ({COLUMNS}) VALUES (?, ?, ?, 'pending', ?, ?, ?, ?, '')",
-                (id, url, listed, secret, payload, *batch),
+                f"INSERT OR IGNORE INTO subscriptions ({COLUMNS}) VALUES (?, ?, ?, 'pending', ?, ?, ?, ?, ?, ?, '')",
+                (id, url, listed, secret, payload, *batch, *lease),
             ).rowcount
             rows = sql.execute(f"SELECT {COLUMNS} FROM subscriptions WHERE url = ? AND types = ?", (url, listed))
             return from_row(rows.fetchone()), new == 1
@@ -203,6 +227,14 @@ class Store:
 
     def subscriptions(self) -> list[Subscription]:
         return [from_row(row) for row in self._db.read(f"SELECT {COLUMNS} FROM subscriptions ORDER BY rowid")]
+
+    def renew(self, subscription: Subscription, now: int) -> None:
+        """Start an active subscription's lease again; nothing if it has expired."""
+        with self._db.transaction() as sql:
+            sql.execute(
+                "UPDATE subscriptions SET expires_at = ? WHERE id = ? AND status = 'active' AND expires_at > ?",
+                (subscription.lease_end(now), subscription.id, now),
+            )
 
     def unsubscribe(self, id: str) -> None:
         """Delete a subscription and its deliveries."""

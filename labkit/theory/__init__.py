@@ -13,9 +13,11 @@ have the names of a `Result`'s columns, so that theory can be drawn over measure
 from labkit.theory.adaptive import Aimd, HalveDouble, aimd_fluid_interval, aimd_rough_interval
 from labkit.theory.batched import Batched
 from labkit.theory.closed_form import ClosedForm
+from labkit.theory.doorbell import Doorbell
 from labkit.theory.feed import Feed
 from labkit.theory.hybrid import Hybrid
 from labkit.theory.jitter import Jittered, unequal_empty_share, unequal_wait
+from labkit.theory.leased import Leased
 from labkit.theory.long_polling import LongPolling
 from labkit.theory.on_demand import OnDemand, on_demand_crossover
 from labkit.theory.polling import Polling, best_interval, crossover_interval, pages
@@ -25,8 +27,8 @@ from labkit.theory.thin import Thin
 from labkit.theory.webhook import Webhook, attempts_per_event
 
 __all__ = [
-    "Aimd", "Batched", "ClosedForm", "FakeStream", "Feed", "HalveDouble", "Hybrid", "Jittered", "LongPolling",
-    "OnDemand", "Polling", "Relay", "Stream", "Thin", "Webhook", "aimd_fluid_interval", "aimd_rough_interval",
-    "attempts_per_event", "best_interval", "crossover_interval", "on_demand_crossover", "pages",
-    "unequal_empty_share", "unequal_wait",
+    "Aimd", "Batched", "ClosedForm", "Doorbell", "FakeStream", "Feed", "HalveDouble", "Hybrid", "Jittered",
+    "Leased", "LongPolling", "OnDemand", "Polling", "Relay", "Stream", "Thin", "Webhook", "aimd_fluid_interval",
+    "aimd_rough_interval", "attempts_per_event", "best_interval", "crossover_interval", "on_demand_crossover",
+    "pages", "unequal_empty_share", "unequal_wait",
 ]  # fmt: skip

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from labkit.checks import number, share
 
-POSITIVE = ("rate", "interval", "reconcile_interval", "wait", "shortest", "add", "tau")
-NOT_NEGATIVE = ("delay", "max_wait", "pause", "ttl", "duration", "phase")
-SHARES = ("jitter", "loss")
+POSITIVE = ("rate", "interval", "wait", "shortest", "add", "tau")
+NOT_NEGATIVE = ("delay", "max_wait", "pause", "ttl", "duration", "phase", "reconcile_interval")
+SHARES = ("jitter", "loss", "forgotten")
 
 
 def check(**values: object) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-from labkit.checks import share
+from labkit.checks import number, share
 from labkit.theory.closed_form import ClosedForm
 
 
@@ -27,6 +27,7 @@ class Hybrid(ClosedForm):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        number("reconcile_interval", self.reconcile_interval, "seconds", above=0)
         if any(later <= earlier for earlier, later in pairwise((0.0, *self.retries))):
             raise ValueError(f"retries must be seconds after the event, > 0 and increasing, got {self.retries}")
 
