@@ -75,6 +75,8 @@ class _Printer(Consumer):
             events = self.events.pop(exchange, [])
             at = timestamp(round(self.clock.epoch + self.ledger.sent_at[exchange], 3))
             status, error = self.ledger.status[exchange] or None, self.ledger.error[exchange] or None
+            if exchange == 0 and error == "DecodingError":  # of a source that has answered before, it is a failed poll
+                raise ValueError("the first answer is no JSON")
             after = round(pause, 3) if exchange == made - 1 else 0.0
             poll = {"poll": exchange + 1, "at": at, "status": status, "error": error}
             for line in (poll | {"events": len(events), "pause": after}, *events):
