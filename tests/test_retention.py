@@ -199,8 +199,9 @@ def test_the_sync_of_a_doorbell_goes_on_at_the_oldest_cursor():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("approach", [Polling(interval=60), WebSocket()], ids=lambda each: each.name)
-def test_in_the_real_lens_it_is_the_same(approach):
-    """At speed 1,000; the outage is from 1 s to 3 s, and 0.6 s are kept."""
+def test_in_the_real_lens_it_is_the_same(approach, monkeypatch):
+    """At speed 1,000; the outage is from 1 s to 3 s, and 0.6 s are kept. A stream that is quiet for 2 s is settled."""
+    monkeypatch.setattr("labkit.lenses.lifecycle.HEARTBEAT", 1.0)
     if isinstance(approach, WebSocket):  # its pause of a second cannot be divided
         events = tuple(Event(f"evt_{n}", "tick.happened", n / 10, {}) for n in range(40))
         scenario = Scenario(Arrivals("made", events, 4, EPOCH, {}), 0.0, retention=0.6,
