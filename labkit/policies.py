@@ -2,7 +2,7 @@
 
 import random
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal
 
 from labkit.checks import number, share, whole
@@ -77,15 +77,15 @@ class RetryProfile:
 
     waits: tuple[float, ...] = (5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
     jitter: float = 0.0
-    timeout: float = 30.0
+    timeout: float = field(default=30.0, metadata={"unit": "s"})
     in_flight: int = 100
-    longest_retry_after: float = 86_400.0
+    longest_retry_after: float = field(default=86_400.0, metadata={"unit": "s"})
     """`Retry-After` of a 429 or 503 is honoured up to so many seconds; 0: it is ignored."""
     success: tuple[str, ...] = ("2xx",)
     gives_up: tuple[str, ...] = ("422",)
     ends: tuple[str, ...] = ("410",)
     retried: tuple[str, ...] = ()
-    rest: float = 0.0
+    rest: float = field(default=0.0, metadata={"unit": "s"})
     """After an attempt without an answer, nothing is sent to the endpoint for so many seconds."""
     off: SwitchOff = SwitchOff()
     name: str = field(default="", compare=False)
@@ -139,18 +139,6 @@ class RetryProfile:
                 if written in getattr(self, name):
                     return verdict
         return "failed"
-
-    def divided(self, speed: float) -> "RetryProfile":
-        """The same profile with every time divided by `speed`."""
-        times = ("failing_for", "window", "back_after", "longest_back")
-        return replace(
-            self,
-            waits=tuple(wait / speed for wait in self.waits),
-            timeout=self.timeout / speed,
-            longest_retry_after=self.longest_retry_after / speed,
-            rest=self.rest / speed,
-            off=replace(self.off, **{name: getattr(self.off, name) / speed for name in times}),
-        )
 
     def assumptions(self) -> str:
         """What of it is assumed: each field that its source does not publish, with its value.

@@ -316,8 +316,8 @@ MUTATIONS = (
     Mutation(
         "speed leaves the source's timeout as it is",
         "labkit/policies.py",
-        "timeout=self.timeout / speed",
-        "timeout=self.timeout",
+        'timeout: float = field(default=30.0, metadata={"unit": "s"})',
+        "timeout: float = 30.0",
         "tests/test_faults.py::test_speed_divides_a_faults_window_and_the_sources_timeouts",
     ),
     Mutation(
@@ -414,15 +414,15 @@ MUTATIONS = (
     Mutation(
         "no deadline ends a drip",
         "labkit/network/sent.py",
-        "ends = (self.meter.until, None if timeout is None else now + timeout)",
-        "ends = (None, None if timeout is None else now + timeout)",
+        "ends = (self.meter.until, None if timeout is None else since + timeout)",
+        "ends = (None, None if timeout is None else since + timeout)",
         "tests/test_each_fault.py::test_a_drip_is_ended_by_the_deadline_of_a_delivery",
     ),
     Mutation(
         "a read timeout ends a drip",
         "labkit/network/sent.py",
-        "None if timeout is None else now + timeout)",
-        "None if timeout is None else self.sent_at + timeout)",
+        'end = self._times_out_at("read", self.network.clock.now())',
+        'end = self._times_out_at("read", self.sent_at)',
         "tests/test_each_fault.py::test_a_drip_is_as_slow_as_it_has_bytes_and_a_read_timeout_does_not_end_it",
     ),
     Mutation(

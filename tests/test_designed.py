@@ -2,23 +2,18 @@
 
 import json
 import sqlite3
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cache
 
 import pytest
+from test_faults import check_equal, happening, in_both_lenses
 
-from labkit import Doorbell, Event, Leased, Outage, Polling, RateLimit, Scenario, Status, poisson
-from labkit.lenses import RealLens, VirtualLens
+from labkit import Doorbell, Leased, Outage, Polling, RateLimit, Scenario, Status, poisson
+from labkit.lenses import VirtualLens
 from labkit.policies import RetryProfile
 from labkit.receiver import Inbox, Receiver
 
 ONCE = RetryProfile(waits=())
-
-
-def happening(instants, duration):
-    events = tuple(Event(f"evt_{number}", "door.opened", at, {}) for number, at in enumerate(instants, start=1))
-    return replace(poisson(1, duration), events=events, duration=float(duration))
 
 
 def run(scenario, approach):
@@ -240,20 +235,12 @@ def both():
         retries=RetryProfile(waits=(0.45, 0.8, 1.8), timeout=1.0),
     )
     jobs = {name: (replace(scenario, faults=(fault,)), approach) for name, (approach, fault) in BROKEN.items()}
-    with ThreadPoolExecutor(3) as pool:
-        real = {name: pool.submit(RealLens().run, *job) for name, job in jobs.items()}
-        return {name: (real[name].result(), VirtualLens().run(*job)) for name, job in jobs.items()}
+    return in_both_lenses(jobs, at_a_time=3)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_fault_gives_the_same_receipts_and_exchanges_on_both_clocks(name):
     ours, theirs = both()[name]
-    assert ours.receipts.copies.tolist() == theirs.receipts.copies.tolist()
-    late = (ours.receipts.received_at - theirs.receipts.received_at).dropna()
-    assert ((late > -0.01) & (late < 0.3)).all()
-    kinds = ["kind", "outcome", "status", "error"]
-    assert ours.counted[kinds].value_counts().to_dict() == theirs.counted[kinds].value_counts().to_dict()
-    for column in ("lost", "duplicates", "recovered", "error_requests"):
-        assert ours.row()[column] == theirs.row()[column]
+    check_equal(ours, theirs)
     assert theirs.row()["error_requests"] > 0

@@ -3,12 +3,10 @@
 import math
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import ClassVar
 
-import httpx
 import pytest
 
 import labkit
@@ -45,7 +43,6 @@ from labkit import (
     poisson,
 )
 from labkit.arrivals import EPOCH
-from labkit.faults import Fault
 from labkit.lenses.scaling import scaled
 
 DELAY, DAY = 0.02, 86_400.0
@@ -195,33 +192,11 @@ def test_a_poll_whose_answer_is_lost_moves_no_cursor():
     assert len(result.exchanges[result.exchanges.error == "ReadError"]) == 1
 
 
-# a fault of one's own, which waits ---------------------------------------------------------------
-
-
-@dataclass(frozen=True, kw_only=True)
-class Late(Fault):
-    """An answer that comes `seconds` late; the request was served at once."""
-
-    name: ClassVar[str] = "late"
-    fails: ClassVar[bool] = False
-    seconds: float = field(default=3.0, metadata={"unit": "s"})
-
-    @property
-    def holds(self):
-        return self.seconds
-
-    def carry(self, exchange, onward):
-        answer = onward()
-        try:
-            exchange.wait(self.seconds)
-        except httpx.HTTPError:
-            exchange.discard(answer)
-            raise
-        return answer
+# a fault that waits ------------------------------------------------------------------------------
 
 
 def test_a_fault_can_keep_a_sender_waiting():
-    result = run(Polling(interval=100, initial_delay=15), Late(kinds=("poll",), duration=20))
+    result = run(Polling(interval=100, initial_delay=15), SlowAnswer(seconds=3, kinds=("poll",), duration=20))
     assert sent(result, "poll")[0] == (15, 200)
     assert received(result)[0] == 18.04  # and the event of 16 s was not in it
     assert received(result)[1] > 100
@@ -237,13 +212,13 @@ def test_a_client_that_would_wait_forever_is_told_to_set_a_timeout(fault):
 
     with pytest.raises(RuntimeError, match="a client without a timeout would wait forever, since the .*: give it"):
         run(Patient(), fault)
-    assert sent(run(Patient(), Late(kinds=("poll",))), "poll")[:2] == [(10, 200), (13.04, 200)]
+    assert sent(run(Patient(), SlowAnswer(seconds=3, kinds=("poll",))), "poll")[:2] == [(10, 200), (13.04, 200)]
 
 
 def test_a_wait_that_is_longer_than_the_senders_timeout_ends_there():
     """The source waits for 3 s in all, the round trip included: an answer 2.96 s late comes at that very instant."""
     for seconds, copies, ended in ((2.95, 1, 200), (2.96, 2, "ReadTimeout"), (40, 2, "ReadTimeout")):
-        result = run(Webhook(), Late(seconds=seconds, attempts=(1,), events=("evt_2",)), timeout=3.0)
+        result = run(Webhook(), SlowAnswer(seconds=seconds, attempts=(1,), events=("evt_2",)), timeout=3.0)
         assert sent(result, "delivery")[1] == (20, ended)
         assert result.receipts.copies.tolist() == [1, copies, 1, 1]
         rows = result.exchanges[result.exchanges.error == "ReadTimeout"]
@@ -252,7 +227,7 @@ def test_a_wait_that_is_longer_than_the_senders_timeout_ends_there():
 
 @pytest.mark.parametrize("order", [1, -1])
 @pytest.mark.parametrize(
-    ("slow", "start"), [(Late(seconds=10), 25.0), (LostAnswer(), 25.0), (Status(), 20.01)], ids=["late", "lost", "503"]
+    ("slow", "start"), [(SlowAnswer(), 25.0), (LostAnswer(), 25.0), (Status(), 20.01)], ids=["late", "lost", "503"]
 )
 def test_an_outage_cuts_what_a_fault_makes_wait_when_it_begins(slow, start, order):
     slow = replace(slow, attempts=(1,), events=("evt_2",))
@@ -262,12 +237,14 @@ def test_an_outage_cuts_what_a_fault_makes_wait_when_it_begins(slow, start, orde
 
 
 def test_speed_takes_a_fault_that_waits_and_never_fails_and_refuses_one_longer_than_a_clients_timeout():
-    world = Scenario(poisson(60, 3600), delay=0.0, faults=(Late(seconds=3),))
+    world = Scenario(poisson(60, 3600), delay=0.0, faults=(SlowAnswer(seconds=3),))
     RealLens(speed=60).check(world, Stream())
-    with pytest.raises(ValueError, match="late: a client waits 30 s for an answer"):
-        RealLens(speed=60).check(replace(world, faults=(Late(seconds=30),)), Polling())
-    with pytest.raises(ValueError, match="late: set-up would wait up to 3 s, and the real lens allows 1 s"):
-        RealLens().check(replace(world, arrivals=poisson(60, 60), faults=(Late(start=-90),)), Webhook())
+    with pytest.raises(ValueError, match="slow_answer: a client waits 30 s for an answer"):
+        RealLens(speed=60).check(replace(world, faults=(SlowAnswer(seconds=30),)), Polling())
+    with pytest.raises(ValueError, match="slow_answer: set-up would wait up to 3 s, and the real lens allows 1 s"):
+        RealLens().check(
+            replace(world, arrivals=poisson(60, 60), faults=(SlowAnswer(seconds=3, start=-90),)), Webhook()
+        )
 
 
 # a status of somebody else's --------------------------------------------------------------------
@@ -485,9 +462,14 @@ WORLD = Scenario(happening(INSTANTS, 2.6), delay=0.0, retries=RetryProfile(waits
 def both():
     """Each approach under each fault, in both lenses; the real runs are four at a time."""
     jobs = {(a, f): (replace(WORLD, faults=(BREAKS[f],)), APPROACHES[a]) for a in APPROACHES for f in BREAKS}
-    with ThreadPoolExecutor(4) as pool:
-        real = {case: pool.submit(RealLens().run, *job) for case, job in jobs.items()}
-        return {case: (real[case].result(), VirtualLens().run(*job)) for case, job in jobs.items()}
+    return in_both_lenses(jobs, at_a_time=4)
+
+
+def in_both_lenses(jobs, at_a_time):
+    """The results of each named (scenario, approach) in the real lens and in the virtual one."""
+    with ThreadPoolExecutor(at_a_time) as pool:
+        real = {name: pool.submit(RealLens().run, *job) for name, job in jobs.items()}
+        return {name: (real[name].result(), VirtualLens().run(*job)) for name, job in jobs.items()}
 
 
 @cache
@@ -545,10 +527,9 @@ CASES = {
 @cache
 def each_case():
     """Each case in both lenses; the real runs are seven at a time."""
-    jobs = {case: (replace(WORLD, faults=(fault,)), approach) for case, (approach, fault) in CASES.items()}
-    with ThreadPoolExecutor(7) as pool:
-        real = {case: pool.submit(RealLens().run, *job) for case, job in jobs.items()}
-        return {case: (real[case].result(), VirtualLens().run(*job)) for case, job in jobs.items()}
+    return in_both_lenses(
+        {case: (replace(WORLD, faults=(fault,)), approach) for case, (approach, fault) in CASES.items()}, at_a_time=7
+    )
 
 
 @pytest.mark.slow

@@ -22,11 +22,13 @@ from labkit import (
     Status,
     VirtualLens,
     Webhook,
+    poisson,
     profile,
 )
 from labkit.arrivals import EPOCH
 from labkit.cli import cli
 from labkit.cli.retries import facts
+from labkit.lenses.scaling import scaled
 from labkit.policies import SwitchOff
 from labkit.retries import PUBLISHABLE, profiles
 
@@ -133,7 +135,8 @@ def test_a_profile_that_is_none_is_refused(wrong, said):
 def test_a_divided_profile_has_every_time_divided_and_every_number_kept():
     given = RetryProfile((60, 120), 0.1, 30, rest=600, off=SwitchOff(4, 432_000, 0.05, 3600, 7, 60, 86_400, 40))
     off = SwitchOff(4, 7200, 0.05, 60, 7, 1, 1440, 40)
-    assert given.divided(60) == RetryProfile((1, 2), 0.1, 0.5, longest_retry_after=1440, rest=10, off=off)
+    scenario, _ = scaled(Scenario(poisson(60, 3600), delay=0.0, retries=given), Webhook(), 60)
+    assert scenario.retries == RetryProfile((1, 2), 0.1, 0.5, longest_retry_after=1440, rest=10, off=off)
 
 
 # the attempts -----------------------------------------------------------------------------------

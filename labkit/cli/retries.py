@@ -2,6 +2,7 @@
 
 import re
 import textwrap
+from itertools import groupby
 
 import click
 
@@ -88,12 +89,8 @@ def _waits(waits: tuple[float, ...]) -> str:
     >>> _waits((60, 3600, 3600, 3600)), _waits(())
     ('1 min, 3 × 1 h', 'none')
     """
-    shown: list[str] = []
-    for place, wait in enumerate(waits):
-        if place and wait == waits[place - 1]:
-            continue
-        times = next((n for n, other in enumerate(waits[place:]) if other != wait), len(waits) - place)
-        shown.append(f"{times} × {_span(wait)}" if times > 1 else _span(wait))
+    runs = [(wait, len(list(same))) for wait, same in groupby(waits)]
+    shown = [f"{times} × {_span(wait)}" if times > 1 else _span(wait) for wait, times in runs]
     return ", ".join(shown) or "none"
 
 

@@ -11,7 +11,23 @@ from labkit.ledger import Kind
 
 
 @dataclass(frozen=True, kw_only=True)
-class SlowAnswer(Fault):
+class _Late(Fault):
+    """A sender waits for `seconds`, or for each byte."""
+
+    unit: ClassVar[str] = "seconds"
+    seconds: float = field(default=10.0, metadata={"unit": "s"})
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        number("seconds", self.seconds, self.unit, above=0)
+
+    @property
+    def holds(self) -> float:
+        return self.seconds
+
+
+@dataclass(frozen=True, kw_only=True)
+class SlowAnswer(_Late):
     """A request is served at once, and its answer comes `seconds` later: a handler that acts first and then works on.
 
     In the table: a poll's events are that much later. A delivery's latency stays, since it has arrived; its answer
@@ -21,15 +37,6 @@ class SlowAnswer(Fault):
 
     name: ClassVar[str] = "slow_answer"
     fails: ClassVar[bool] = False
-    seconds: float = field(default=10.0, metadata={"unit": "s"})
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        number("seconds", self.seconds, "seconds", above=0)
-
-    @property
-    def holds(self) -> float:
-        return self.seconds
 
     def carry(self, exchange: Exchange, onward: Onward) -> httpx.Response:
         answer = onward()
@@ -42,7 +49,7 @@ class SlowAnswer(Fault):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DrippingAnswer(Fault):
+class DrippingAnswer(_Late):
     """A request is served, and its answer comes one byte every `seconds`, head and body.
 
     A client's timeout is for each read and never ends it; the source's timeout is for the whole delivery and does
@@ -51,22 +58,15 @@ class DrippingAnswer(Fault):
     """
 
     name: ClassVar[str] = "dripping_answer"
+    unit: ClassVar[str] = "seconds per byte"
     seconds: float = field(default=0.5, metadata={"unit": "s"})
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        number("seconds", self.seconds, "seconds per byte", above=0)
-
-    @property
-    def holds(self) -> float:
-        return self.seconds
 
     def carry(self, exchange: Exchange, onward: Onward) -> httpx.Response:
         return exchange.drip(onward(), self.seconds)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Disorder(Fault):
+class Disorder(_Late):
     """A delivery is held back for `seconds` on its way, so that later ones overtake it.
 
     In the table: a higher latency, and nothing else; `receipts` show that the order of arrival is not the order of
@@ -76,15 +76,6 @@ class Disorder(Fault):
 
     name: ClassVar[str] = "disorder"
     kinds: tuple[Kind, ...] = ("delivery",)
-    seconds: float = field(default=10.0, metadata={"unit": "s"})
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        number("seconds", self.seconds, "seconds", above=0)
-
-    @property
-    def holds(self) -> float:
-        return self.seconds
 
     def carry(self, exchange: Exchange, onward: Onward) -> httpx.Response:
         exchange.wait(self.seconds)

@@ -49,8 +49,12 @@ class RealLens:
 
     def check(self, scenario: Scenario, approach: Approach) -> None:
         """Refuse what takes too long, and what a loopback network or `speed` cannot show."""
+        self._checked(scenario, approach)
+
+    def _checked(self, scenario: Scenario, approach: Approach) -> tuple[Scenario, Approach]:
+        """The scenario and the approach as they run: their times are divided by `speed`."""
         check_approach(self, scenario, approach)
-        scenario, _ = scaled(scenario, approach, self.speed)
+        scenario, approach = scaled(scenario, approach, self.speed)
         if scenario.duration > LONGEST:
             speed = math.ceil(scenario.duration * self.speed / LONGEST)
             remedy = f"use speed {speed} or more (--speed {speed}), or a shorter duration"
@@ -76,10 +80,10 @@ class RealLens:
             limit = f"a retry may be due {late:,.0f} s after the horizon, and a real run waits {LONGEST_DRAIN:g} s"
             remedy = f"use speed {speed} or more (--speed {speed}), or the virtual lens"
             raise ValueError(f"after the faults, {limit}: {remedy}")
+        return scenario, approach
 
     def run(self, scenario: Scenario, approach: Approach) -> Result:
-        self.check(scenario, approach)
-        scenario, approach = scaled(scenario, approach, self.speed)
+        scenario, approach = self._checked(scenario, approach)
         ledger, own_cpu = Ledger(), sum(os.times()[:2])
         with (
             TemporaryDirectory(prefix="labkit-", ignore_cleanup_errors=True) as folder,

@@ -9,10 +9,10 @@ from labkit.approaches import Approach
 from labkit.checks import number
 from labkit.faults import Fault
 from labkit.network import TIMEOUT
-from labkit.policies import RateLimit
+from labkit.policies import RateLimit, RetryProfile, SwitchOff
 from labkit.scenario import Scenario
 
-Record = TypeVar("Record", Approach, Fault, RateLimit)
+Record = TypeVar("Record", Approach, Fault, RateLimit, RetryProfile, SwitchOff)
 
 
 def scaled(scenario: Scenario, approach: Approach, speed: float) -> tuple[Scenario, Approach]:
@@ -39,10 +39,11 @@ def scaled(scenario: Scenario, approach: Approach, speed: float) -> tuple[Scenar
     last = math.nextafter(duration, 0)  # the horizon is half-open, and rounding must not reach it
     events = tuple(replace(each, occurred_at=min(last, round(each.occurred_at / speed, 9))) for each in arrivals.events)
     params = {**arrivals.params, "speed": speed}
+    retries, waits = scenario.retries, tuple(wait / speed for wait in scenario.retries.waits)
     scenario = replace(
         scenario,
         arrivals=replace(arrivals, events=events, duration=duration, params=params, rule=None),
-        retries=scenario.retries.divided(speed),
+        retries=replace(_divided(retries, speed), waits=waits, off=_divided(retries.off, speed)),
         retention=scenario.retention and scenario.retention / speed,
         rate_limit=_divided(scenario.rate_limit, speed),
         faults=tuple(_divided(fault, speed) for fault in scenario.faults),

@@ -66,9 +66,7 @@ class Conditions:
     def hits(self, number: int, exchange: SentExchange) -> bool:
         """Whether a fault selects an exchange, and is drawn: by what it is about, not by its number in the ledger."""
         fault = self.faults[number]
-        if fault.p == 1 or not fault.selects(exchange):
-            return fault.selects(exchange)
-        return self._chance(number, exchange).random() < fault.p
+        return fault.selects(exchange) and (fault.p == 1 or self._chance(number, exchange).random() < fault.p)
 
     def clock_ahead(self, at: float) -> float:
         """Seconds that the consumers' clocks are ahead of the source's."""
@@ -115,9 +113,11 @@ class PartyClock:
         return self._clock.now()
 
 
-def event_of(kind: Kind, request: httpx.Request) -> str:
+def event_of(kind: Kind, headers: httpx.Headers, path: str) -> str:
     """The id of the event that an exchange is about: a delivery's `webhook-id`, or the one in the path; else ""."""
     if kind == "delivery":
-        return str(request.headers.get("webhook-id", ""))
-    _, first, *rest = request.url.path.split("/")
-    return rest[0] if kind in ("fetch", "action") and first == "events" and rest else ""
+        return str(headers.get("webhook-id", ""))
+    if kind not in ("fetch", "action"):
+        return ""
+    _, first, *rest = path.split("/")
+    return rest[0] if first == "events" and rest else ""

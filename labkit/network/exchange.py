@@ -119,7 +119,7 @@ class Transport(httpx.BaseTransport):
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         network, carrier, path = self.network, self.carrier, request.url.path
         host, sent_at = network.name_of(request.url), network.clock.now()
-        event = event_of(self.kind, request)
+        event = event_of(self.kind, request.headers, path)
         number = network.ledger.open(self.kind, self.sender, host, request.method, path, sent_at, event)
         meter = Meter(number, self.sender, host, None if self.deadline is None else sent_at + self.deadline)
         try:

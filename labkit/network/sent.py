@@ -93,7 +93,7 @@ class SentExchange:
         return self.rewrite(answer, slowly)
 
     def time_out(self, error: type[httpx.TimeoutException], reason: str) -> NoReturn:
-        end = self._times_out_at("connect" if error is httpx.ConnectTimeout else "read")
+        end = self._times_out_at("connect" if error is httpx.ConnectTimeout else "read", self.sent_at)
         if end == math.inf:
             raise RuntimeError(f"a client without a timeout would wait forever, since {reason}: give it a timeout")
         if error is not httpx.ConnectTimeout:  # there was a connection, and the request was sent
@@ -103,21 +103,19 @@ class SentExchange:
 
     def wait(self, seconds: float) -> None:
         due = self.network.clock.now() + seconds
-        if self._times_out_at("read") <= due:
+        if self._times_out_at("read", self.sent_at) <= due:
             self.time_out(httpx.ReadTimeout, f"the answer is held back for {seconds:g} s")
         self._wait_until(due)
 
-    def _times_out_at(self, phase: str) -> float:
-        """The instant at which the sender gives up; infinite if it never does."""
+    def _times_out_at(self, phase: str, since: float) -> float:
+        """The instant at which a sender gives up that has waited `since` an instant; infinite if it never does."""
         timeout = self.request.extensions["timeout"][phase]
-        ends = (self.meter.until, None if timeout is None else self.sent_at + timeout)
+        ends = (self.meter.until, None if timeout is None else since + timeout)
         return min((end for end in ends if end is not None), default=math.inf)
 
     def _wait_for_byte(self, due: float) -> None:
         """Wait for the next byte of an answer whose reader has the last one."""
-        timeout, now = self.request.extensions["timeout"]["read"], self.network.clock.now()
-        ends = (self.meter.until, None if timeout is None else now + timeout)
-        end = min((end for end in ends if end is not None), default=math.inf)
+        end = self._times_out_at("read", self.network.clock.now())
         self._wait_until(min(due, end))
         if end <= due:
             raise httpx.ReadTimeout("the answer came byte by byte, and not in time", request=self.request)

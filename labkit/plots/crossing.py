@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from labkit.approaches import Approach, Polling, Webhook
 from labkit.catalogue import gettext
-from labkit.plots.chosen import Results, as_results, chosen, theory_of
+from labkit.plots.chosen import Results, as_results, chosen, rate_of, theory_of
 from labkit.plots.figure import SIZE, Figure, canvas, drawn, key, logarithmic, mark, style_axes
 from labkit.plots.labels import LEADER
 from labkit.plots.words import listed, phrase, short
@@ -37,9 +37,9 @@ def crossover(results: Results, show: Iterable[str] | None = None) -> Figure:
     """Requests and bytes per event over the load λT, with rules where polling and the webhook cost the same.
 
     T is the interval of the first polling result; λ is the rate at which each result's events were generated, or else
-    occurred. A line for each approach, over as many
-    scenarios as the results have. `show` names the approaches that this step shows; the axes keep the limits of all.
-    Theory is the approaches' own closed forms. Results without an event are left out.
+    occurred. There is a line for each approach, over all scenarios of its results. `show` names the approaches that
+    this step shows; the axes keep the limits of all. Theory is the approaches' own closed forms. Results without an
+    event are left out.
     """
     several = as_results(results)
     polling = [result.approach for result in several if isinstance(result.approach, Polling)]
@@ -84,11 +84,8 @@ def _measured(results: Sequence[Result], unit: str, interval: float) -> dict[App
 
 def _rate(result: Result) -> float:
     """Events per second: the generator's if the arrivals have one, so that points scatter; else those measured."""
-    scenario = result.scenario
-    given = scenario.arrivals.params.get("per_hour")
-    if isinstance(given, float) and not result.approach.types:
-        return given / 3600
-    return float(result.row()["events"] / scenario.consumers / scenario.duration)
+    given = result.scenario.arrivals.params.get("per_hour")
+    return given / 3600 if isinstance(given, float) and not result.approach.types else rate_of(result)
 
 
 def _error(result: Result, unit: str, ratio: float) -> float:

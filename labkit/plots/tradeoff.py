@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from labkit.approaches import Polling, Style
 from labkit.catalogue import gettext
 from labkit.checks import number
-from labkit.plots.chosen import Results, as_results, chosen, theory_of
+from labkit.plots.chosen import Results, as_results, chosen, rate_of, theory_of
 from labkit.plots.figure import SIZE, Figure, canvas, drawn, key, logarithmic, mark, style_axes
 from labkit.plots.labels import along, around, place
 from labkit.plots.words import listed, phrase
@@ -125,7 +125,7 @@ def _row(result: Result, verdict: str) -> _Row | None:
     cost = figures["requests"] * 3600 / scenario.duration
     ideal = 0.0, 0.0
     if not verdict and not scenario.faults and scenario.rate_limit == RateLimit():  # what a closed form describes
-        law = theory_of(approach, events / scenario.consumers / scenario.duration, scenario.delay)
+        law = theory_of(approach, rate_of(result), scenario.delay)
         if law is not None:
             ideal = law.requests(scenario.duration) * scenario.consumers * 3600 / scenario.duration, law.mean_latency
     return _Row(approach.title + losses, approach.style, approach.name, (cost, mean), p95, ideal, verdict)
@@ -191,11 +191,10 @@ def _polling_line(axes: "Axes", results: Sequence[Result]) -> "Line2D | None":
     """Polling at the fixed intervals that the axes hold, by its closed form; None if no event occurred."""
     import numpy as np
 
-    scenario, events = results[0].scenario, results[0].row()["events"]
-    if not events:
+    scenario, rate = results[0].scenario, rate_of(results[0])
+    if not rate:
         return None
     intervals = [3600 / cost - 2 * scenario.delay for cost in np.geomspace(*axes.get_xlim(), 60).tolist()]
-    rate = events / scenario.consumers / scenario.duration
     laws = [Polling(interval=T).theory(rate, scenario.delay) for T in intervals if T > 1e-3]
     points = [(3600 * scenario.consumers * rate * law.requests_per_event, law.mean_latency) for law in laws]
     (line,) = axes.plot(*zip(*points, strict=True), color=Polling.style.colour, linestyle="--", linewidth=1.8, zorder=2)
