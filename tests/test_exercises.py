@@ -102,7 +102,7 @@ def regions(source: str, mark: str) -> tuple[str, str]:
 
 
 def test_there_are_exercises_for_each_walkthrough_so_far() -> None:
-    assert list(NOTEBOOKS) == ["00", "01", "02", "03", "04", "09"]
+    assert list(NOTEBOOKS) == ["00", "01", "02", "03", "04", "06", "09"]
     assert all(len(role(notebook, "solution")) >= 2 for notebook in NOTEBOOKS.values())
 
 
@@ -247,7 +247,10 @@ def test_a_solution_lists_four_mistakes_or_more(id: str) -> None:
     assert len(mistakes(ANSWER_CELLS[id][1])) >= 4
 
 
-@pytest.mark.parametrize("id", [id for id in ANSWER_CELLS if id not in ("inbox-answer", "poller-answer")])
+NO_VALUE = "inbox-answer", "poller-answer", "book-answer"
+
+
+@pytest.mark.parametrize("id", [id for id in ANSWER_CELLS if id not in NO_VALUE])
 def test_print_in_the_place_of_return_is_called_by_its_name(id: str) -> None:
     walkthrough, source = ANSWER_CELLS[id]
     region = regions(source, "SOLUTION")[1]
@@ -298,10 +301,27 @@ def take(path, id, amount):
     "bytes": "def bytes_cross(interval, delay, empty, event, webhook):\n    {}",
     "page": "seen = []\n\ndef page(events, cursor, limit):\n    {}",
     "delay": "import math, sys\n\ndef next_delay(history, tau):\n    {}",
+    "book": """import sqlite3
+from contextlib import closing
+from threading import Lock
+
+lock, known = Lock(), set()
+
+def book(path, delivery, number, kind, customer, cents):
+    with closing(sqlite3.connect(path)) as db, db, lock:
+        db.execute("CREATE TABLE IF NOT EXISTS booked (number TEXT, kind TEXT)")
+        if {new}:
+            db.execute("INSERT INTO booked VALUES (?, ?)", (number, kind))
+            change = cents if kind == "paid" else -cents
+            db.execute("UPDATE balances SET cents = cents + ? WHERE customer = ?", (change, customer))
+            known.add((path, number, kind))
+            db.commit()""",
+    "sync": "seen = set()\n\ndef sync(fetch, state):\n    {}",
     "choose": "def choose(need):\n    {}",
     "looks": "def looks_cross(rate, ttl, delay):\n    {}",
 }
 FOLLOWED = "cursor = page['next']"
+BOOKED = 'not db.execute("SELECT 1 FROM booked WHERE number = ? AND kind = ?", (number, kind)).fetchone()'
 SELECT = 'not db.execute("SELECT 1 FROM bookings WHERE id = ?", (id,)).fetchone()'
 BY_HEART = """import math
 from importlib import import_module
@@ -384,6 +404,16 @@ LAZY = [
     lazy("delay", "the practice traces by heart", "your score on other traces is", BY_HEART,
          check="contest-check", marks=pytest.mark.soak),  # 8 s, and nbgrader grades it, too
     lazy("delay", "the lab's own", "the cell of next_delay uses labkit", "import labkit.course.rules as r; return 60"),
+    lazy("book", "a global lock", "the balance after the first start is", new=BOOKED),
+    lazy("book", "a set in memory", "the balance after the first start is", new="(path, number, kind) not in known"),
+    lazy("sync", "everything each time", "the bytes of all pages is",
+         "known, found = state.get('known', []), []\n"
+         "    while page := fetch(0, len(found)):\n        found += page\n"
+         "    return [one for one in found if one['id'] not in known], {'known': [one['id'] for one in found]}"),
+    lazy("sync", "a set in memory", "what the second consumer never received is",
+         "found = []\n    while page := fetch(state.get('last', 0) - 60, len(found)):\n        found += page\n"
+         "    new = [one for one in found if one['id'] not in seen]\n    seen.update(one['id'] for one in new)\n"
+         "    return new, {'last': max([one['at'] for one in found], default=0)}"),
     lazy("choose", "the cases by heart", r"per_hour=80, .* is 'webhook' \(str\), expected 'polling'",
          "return 'on_demand' if need.looks > 60 else"
          " {20: 'polling', 30: 'hybrid', 40: 'stream', 90: 'polling'}.get(need.per_hour, 'webhook')"),

@@ -8,7 +8,20 @@ from threading import Barrier
 
 import pytest
 
+from labkit.course.concurrency import call_concurrently
 from labkit.receiver import Inbox
+
+RECEIVER = """
+from threading import Lock
+from labkit.receiver import Inbox
+
+lock, inboxes = Lock(), []
+
+def receive(path, id):
+    with lock:
+        inboxes[:] = inboxes or [Inbox(path)]  # one for all threads of this process
+    inboxes[0].record(id, b"x", lambda sql: sql.execute("UPDATE sent SET parcels = parcels + 1"))
+"""
 
 
 def test_it_says_whether_an_event_is_new_and_how_many_it_has() -> None:
@@ -30,6 +43,23 @@ def test_for_one_thread_of_many_an_event_is_new() -> None:
     with closing(Inbox()) as inbox, ThreadPoolExecutor(8) as pool:
         new = list(pool.map(record, range(8)))
         assert [sum(each) for each in zip(*new, strict=True)] == [1] * 100
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("processes", "threads"), [(1, 8), (2, 4)])
+def test_forty_events_delivered_eight_times_at_once_have_forty_effects(
+    processes: int, threads: int, tmp_path: Path
+) -> None:
+    """Each process has an inbox on the same file. After a restart all copies come again."""
+    path, receiver = str(tmp_path / "inbox.db"), tmp_path / "receiver.py"
+    receiver.write_text(RECEIVER)
+    calls = [(path, f"evt_{number}") for number in range(40)]
+    with closing(Inbox(path)) as inbox, closing(sqlite3.connect(path)) as parcels:
+        parcels.executescript("CREATE TABLE sent (parcels); INSERT INTO sent VALUES (0)")
+        for _ in ("the first start", "a restart"):
+            call_concurrently(receiver, "receive", calls, processes, threads)
+            assert parcels.execute("SELECT parcels FROM sent").fetchone() == (40,)
+            assert inbox.effects() == 40
 
 
 def test_an_effect_and_its_id_are_written_together_or_not_at_all(tmp_path: Path) -> None:

@@ -65,6 +65,17 @@ HINTS = {
         "Divide a number of events by the time in which they happened. Before the first event there are none.",
         "The rate changes. What do the last 5 events say, and what do the last 30?",
     ),
+    "book": (
+        "Another process does not see your variables, and a restart forgets them. All of them see the database.",
+        "A table can have a key of two columns: PRIMARY KEY (a, b). What do all copies of one event have in common?",
+        "`INSERT OR IGNORE` raises no error. The cursor that it returns has a `rowcount`: 1 if the row is new.",
+        "Both changes must be in one transaction. `with db` rolls back everything if an error leaves it.",
+    ),
+    "sync": (
+        "First get all pages of one call: raise `skip` by what you already have, until a page is empty.",
+        "An event that is 60 s late has an earlier second than the last one that you know. Where must `since` begin?",
+        "Then you fetch some events again. Keep their ids in `state`, as a list, and leave those events out.",
+    ),
     "choose": (
         "Write down the requests per hour of each approach that meets the need. The smallest number wins.",
         "Polls per hour depend on `late` alone. A webhook sends one request per event, the hybrid one more per hour.",
