@@ -339,15 +339,15 @@ def test_a_slow_or_dead_endpoint_does_not_slow_another(bad: str) -> None:
 
 
 class Crowd:
-    """An answer that takes a second, and the most that were under way at once."""
+    """An answer that takes a second, or `seconds`, and the most that were under way at once."""
 
-    def __init__(self, it: World) -> None:
-        self.it, self.now, self.most = it, 0, 0
+    def __init__(self, it: World, seconds: float = 1) -> None:
+        self.it, self.seconds, self.now, self.most = it, seconds, 0, 0
 
     def __call__(self, id: str, nth: int) -> Response:
         self.now += 1
         self.most = max(self.most, self.now)
-        self.it.clock.sleep(1)
+        self.it.clock.sleep(self.seconds)
         self.now -= 1
         return Response()
 
@@ -379,15 +379,29 @@ def test_the_limit_in_flight_is_each_endpoints_own() -> None:
         assert it.clock.now() == 4.0  # 10 of 1 s each, 3 at a time
 
 
-def test_jitter_spreads_a_herd() -> None:
-    with world((60,), jitter=0.5) as it:
-        shop = it.endpoint("shop", lambda event, nth: Response(status=503 if nth == 1 else 200))
-        for _ in range(100):
-            it.emit()
+def herd(jitter: float) -> tuple[list[float], int]:
+    """When 1,000 deliveries come again that failed at 0 s, 60 s before; the most under way. Each takes 0.1 s."""
+    with world((60,), jitter=jitter, in_flight=20) as it:
+        crowd = Crowd(it, 0.1)
+        shop = it.endpoint("shop", lambda event, nth: Response(status=503) if nth == 1 else crowd(event, nth))
+        for number in range(1000):
+            it.emit(f"evt_{number}")
         it.clock.run()
-        again = sorted(at for at, _ in shop.got[100:])
-        assert len(set(again)) == 100
-        assert 30 <= again[0] < 40 and 80 < again[-1] <= 90
+        assert it.counts() == (0, 1000, 0)
+        return [at for at, _ in shop.got[1000:]], crowd.most
+
+
+def test_jitter_spreads_a_herd_of_1000_deliveries_and_without_it_they_are_all_due_at_once() -> None:
+    """Without jitter 20 at a time are under way for 5 s. With 20 % they come from 48 to 72 s, far below the limit:
+
+    42 per second, so 4.2 under way in the mean; a Poisson number of that mean is over 15 once in 50,000.
+    """
+    at_once, most = herd(jitter=0.0)
+    assert (most, at_once) == (20, pytest.approx([60 + number // 20 / 10 for number in range(1000)]))
+    spread, few = herd(jitter=0.2)
+    assert few <= 15
+    assert 48 <= spread[0] < 49 and 71 < spread[-1] <= 72
+    assert len(set(spread)) == 1000
 
 
 # --- redelivery
