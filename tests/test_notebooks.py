@@ -1,5 +1,6 @@
 """The notebooks' hygiene: what nbval would not notice, and that it notices everything else."""
 
+import ast
 import configparser
 import json
 import re
@@ -83,6 +84,8 @@ def heaviness(notebook: NotebookNode, most_words: int | None) -> list[str]:
     for cell in code:
         if len(cell.source.splitlines()) > MOST_LINES and "Flask(" not in cell.source:
             found.append(f"{cell.id}: has over {MOST_LINES} lines, and makes no Flask app")
+        if cell.id not in folded and _only_checks(cell.source):
+            found.append(f"{cell.id}: in plain view, and does nothing but assert")
     words = len(re.sub(r"(?s)```.*?```|\]\([^)]*\)", " ", prose).split())
     if most_words is not None and words >= most_words:
         found.append(f"{words} words; they must be under {most_words}")
@@ -91,9 +94,12 @@ def heaviness(notebook: NotebookNode, most_words: int | None) -> list[str]:
     return found
 
 
-def _ends_in_expression(source: str) -> bool:
-    import ast
+def _only_checks(source: str) -> bool:
+    kinds = {type(statement) for statement in ast.parse(source).body}
+    return ast.Assert in kinds and kinds <= {ast.Assert, ast.Import, ast.ImportFrom}
 
+
+def _ends_in_expression(source: str) -> bool:
     body = ast.parse(source).body
     return bool(body) and isinstance(body[-1], ast.Expr) and not isinstance(body[-1].value, ast.Call | ast.Constant)
 
@@ -116,6 +122,9 @@ def test_a_walkthrough_is_light(path: Path) -> None:
         ("app", {"source": "app = Flask('bell')" + "\n" * 12 + "app"}, None),
         ("first", {"source": "1\n" * 12, "metadata": {}}, None),
         ("first", {"source": "1\n" * 13, "metadata": {}}, "first: has over 12 lines, and makes no Flask app"),
+        ("first", {"source": "assert True", "metadata": {}}, "first: in plain view, and does nothing but assert"),
+        ("app", {"source": "import math\n\nassert math"}, "app: in plain view, and does nothing but assert"),
+        ("app", {"source": "two = 1 + 1\nassert two == 2"}, None),
         ("text", {"source": "six words are too many here"}, "6 words; they must be under 6"),
         ("text", {"source": "see [the first one](of many.ipynb) ```and a drawing```"}, None),
         ("text", {"source": "08 is to come"}, "says what is to come, as only the contents page does"),

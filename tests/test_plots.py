@@ -115,8 +115,10 @@ class TestFigure:
 class TestTitles:
     def test_are_for_people(self) -> None:
         assert Polling(interval=60).title == "poll every 60 s"
-        assert Polling(interval=900, jitter=0.2).title == "poll every 15 min, jitter=0.2"
-        assert Aimd(shortest=10, longest=600).title == "AIMD 10 s to 10 min"
+        assert Polling(interval=900, jitter=0.2).title == "poll every 900 s, jitter=0.2"
+        assert Aimd(shortest=10, longest=600).title == "AIMD 10 s to 600 s"
+        assert Polling(interval=86_399).title == "poll every 86,399 s"
+        assert Polling(interval=129_600).title == "poll every 1 day 12 h"
         assert Batched(count=10).title == "batch of 10"
         assert Batched(count=10, max_wait=30).title == "batch of 10, max_wait=30"
 
@@ -277,5 +279,5 @@ def test_a_picture_is_of_the_first_of_several_consumers_and_says_so() -> None:
     scenario = Scenario(Arrivals("one", earthquakes(duration=7200).events, 7200, 0, {}), consumers=3)
     result = VirtualLens().run(scenario, Polling(interval=600))
     figure = plots.swim_lanes(result, 0, 3600)
-    assert "poll every 10 min, 1 of 3 consumers: polled 6 times" in figure.sentence
+    assert "poll every 600 s, 1 of 3 consumers: polled 6 times" in figure.sentence
     assert "1 of 3 consumers" in plots.staircases(result, 0, 3600).sentence

@@ -9,7 +9,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.text import Text
 
 from labkit import Batched, LongPolling, Polling, RateLimit, Scenario, Stream, Thin, Webhook, WebSocket, plots
-from labkit.approaches import Approach, Hybrid
+from labkit.approaches import Approach, ConditionalFeed, Feed, Hybrid
 from labkit.arrivals import poisson
 from labkit.experiment import Comparison
 from labkit.faults import Outage
@@ -85,11 +85,25 @@ class TestFrontier:
         grey = [line for line in figure.drawing.axes[0].lines
                 if line.get_marker() == "o" and to_rgb(line.get_color()) == to_rgb(GREY)]  # fmt: skip
         assert [float(line.get_ydata()[0]) for line in grey] == [run[1].row()["latency"]["mean"]]
-        assert "poll every 10 min\ntoo late" in texts(figure)
+        assert "poll every 600 s\n– rejected: too late" in texts(figure)
         assert ", rejected: too late;" in figure.sentence
         assert "rejected" in texts(figure) and "rejected" not in texts(plots.frontier(run))
         with pytest.raises(ValueError, match="rejected must name results"):
             plots.frontier(run, rejected={"stream": "no"})
+
+    def test_a_rejected_point_hides_no_other(self) -> None:
+        """Three approaches at one place: the rejected ones are drawn below and beside it, each with its own label."""
+        rejected = {"feed": "can lose events", "conditional_feed": "can lose events"}
+        results = [steady(approach, 60, 30.0) for approach in (Polling(), Feed(), ConditionalFeed())]
+        figure = plots.frontier(results, rejected=rejected)
+        drawn = [line for line in figure.drawing.axes[0].lines
+                 if len(line.get_xdata()) == 1 and line.get_markerfacecolor() != "none"]  # fmt: skip
+        assert len({tuple(line.get_xydata()[0]) for line in drawn}) == 1
+        places = sorted(float(line.get_transform().transform(line.get_xydata())[0][0]) for line in drawn)
+        assert all(right - left > 14 for left, right in pairwise(places))
+        polling, *others = sorted(drawn, key=lambda line: line.get_marker() != Polling.style.marker)
+        assert all(other.get_zorder() < polling.get_zorder() for other in others)
+        assert figure.sentence.count("60 per hour, 30 s late") == 3
 
     def test_the_floor_is_the_networks_delay(self) -> None:
         figure = plots.frontier(steady(Webhook(), 60, 0.5, delay=0.5))
@@ -235,3 +249,10 @@ class TestCrossover:
     def test_needs_a_polling_result(self, family: list[Result]) -> None:
         with pytest.raises(ValueError, match="a crossover needs a result of polling, got 'webhook' and 0 more"):
             plots.crossover(family[1])
+
+    def test_needs_an_event(self) -> None:
+        with pytest.raises(ValueError, match="a crossover needs a result with at least one event, got none in 2"):
+            plots.crossover([made(Polling(), [], []), made(Webhook(), [], [])])
+
+    def test_its_key_says_what_the_bars_are(self, family: list[Result]) -> None:
+        assert "measured (bar: ±1 standard error)" in texts(plots.crossover(family))

@@ -107,5 +107,6 @@ def _plain(value: Any) -> str:
 
 
 def _time(seconds: float) -> str:
-    """Seconds up to ten minutes, in which intervals are compared; longer times in their two largest units."""
-    return gettext("{number} s", number=f"{seconds:,.4g}") if seconds < 600 else duration(seconds)
+    """Seconds, as on the axes, so that the labels of one picture compare: 3,600 s. From a day on, days and hours."""
+    number = f"{seconds:,.0f}" if seconds >= 1000 else f"{seconds:.4g}"
+    return gettext("{number} s", number=number) if seconds < 86_400 else duration(seconds)

@@ -29,7 +29,7 @@ def request_bars(results: Results) -> Figure:
     One week of earthquakes, polled every 60 s: 10,074 requests, of which 1,567 brought an event and 8,507 were empty.
     """
     several = as_results(results)
-    drawing = canvas(12, 1.9 + 0.62 * len(several))
+    drawing = canvas(12, 1.9 + 0.75 * len(several))
     axes = drawing.add_subplot()
     bars: dict[str, BarContainer] = {}
     places, titles = list(range(len(several))), [result.approach.title for result in several]
@@ -39,13 +39,13 @@ def request_bars(results: Results) -> Figure:
         counts = [int(result.counted.outcome.isin(outcomes).sum()) for result in several]
         face, hatch = colours if name == "found" else FACES[name], "//" if name == "done" else ""
         bars[name] = axes.barh(
-            places, counts, 0.62, left=ends, color=face, hatch=hatch, edgecolor=colours, linewidth=1.8
+            places, counts, 0.56, left=ends, color=face, hatch=hatch, edgecolor=colours, linewidth=1.8
         )
         ends = [end + count for end, count in zip(ends, counts, strict=True)]
     style_axes(axes, several[0].scenario.title(), "requests", "")
     axes.grid(False, axis="y")
     axes.set_yticks(places, titles, parse_math=False)
-    axes.set(xlim=(0, max([*ends, 1])), ylim=(len(several) - 0.45, -0.55))
+    axes.set(xlim=(0, 1.02 * max([*ends, 1])), ylim=(len(several) - 0.6, -0.8))
     axes.xaxis.set_major_formatter(lambda count, _: f"{count:,.0f}")
     axes.locator_params(axis="x", integer=True)
 
@@ -59,13 +59,8 @@ def request_bars(results: Results) -> Figure:
     there = [name for name in OUTCOMES if any(bar.get_width() for bar in bars[name])]
     key(drawing, [mark(OUTCOMES[name][1], markerfacecolor=FACES[name], **square) for name in there])
 
-    drawing.draw_without_rendering()
-    room = axes.get_window_extent().width
-    for place, end in zip(places, ends, strict=True):
-        text = axes.annotate(parts(place), (end, place), (6, 0), textcoords="offset points", va="center", fontsize=SIZE)
-        text.set_in_layout(False)
-        wide = min(0.8, (text.get_window_extent().width + 16) / room)
-        axes.set_xlim(0, max(axes.get_xlim()[1], end / (1 - wide)))
+    for place in places:
+        axes.annotate(parts(place), (0, place - 0.28), (0, 3), textcoords="offset points", fontsize=SIZE)
 
     def sentence() -> str:
         said = "; ".join(f"{title}: {parts(place)}" for place, title in zip(places, titles, strict=True))

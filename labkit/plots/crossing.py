@@ -49,10 +49,12 @@ def crossover(results: Results, show: Iterable[str] | None = None) -> Figure:
     delays = {result.approach: result.scenario.delay for result in chosen(several, show)}
     drawing = canvas(15, 6.6)
     measured = {unit: points for unit in PANELS if (points := _measured(several, unit, interval))}
+    if not measured:
+        raise ValueError(f"a crossover needs a result with at least one event, got none in {len(several)}")
     panels = zip(drawing.subplots(1, len(measured), squeeze=False)[0], measured.items(), strict=True)
     lines = {unit: _panel(axes, unit, points, delays, interval) for axes, (unit, points) in panels}
     entries = [
-        mark("measured", marker="o", markersize=9),
+        mark("measured (bar: ±1 standard error)", marker="o", markersize=9),
         mark("theory", linestyle="-", linewidth=2),
         mark("points joined", linestyle=":", linewidth=1.5),
         mark("polling and webhook cost the same", color="black", linestyle="--", linewidth=1.5),

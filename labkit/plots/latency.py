@@ -42,7 +42,7 @@ def latencies(results: Results) -> Figure:
     ordered = sorted(lines, key=lambda line: line.within().get(0.5, float("inf")))
     entries = [line.entry() for line in ordered]
     drawing.legend(handles=entries, loc="outside right upper", fontsize=SIZE, frameon=False, title_fontsize=SIZE,
-                   title=gettext("median latency"), alignment="left", handlelength=3)  # fmt: skip
+                   title=gettext("median latency"), alignment="left", handlelength=5)  # fmt: skip
     median = mark("median", marker="o", markersize=10)
     key(drawing, [median, mark("95th percentile", marker="o", markersize=10, markerfacecolor="white")])
 
@@ -82,7 +82,7 @@ class _Line:
         """Its line in the key, with the median."""
         middle = phrase("{late} s", late=self.within()[0.5]) if 0.5 in self.marks else gettext("never")
         line = mark("", color=self.look.colour, marker=self.look.marker, markersize=10)
-        line.set_label(f"{fill(self.title, 26)}: {middle}")
+        line.set_label(f"{fill(self.title, 28)}: {middle}")
         line.set(linestyle=self.line.get_linestyle(), linewidth=2.5)
         return line
 

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import log
+from math import hypot, log
 from statistics import linear_regression
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 from labkit.approaches import Polling, Style
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
 
 CAPTION = (
     "Requests per hour against mean latency, both axes logarithmic: further left is cheaper, lower is sooner. A whisker"
-    " runs from the mean to the 95th percentile. The dashed line is polling at every fixed interval, in theory."
+    " runs from the mean to the 95th percentile. The dashed line is polling at every fixed interval, in theory;"
+    " a hollow marker is what theory expects on average, from which one run differs by chance. A grey point that would"
+    " hide another one is drawn beside it."
 )
 GREY = "#8C8C8C"
 BESIDE: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "fontsize": SIZE}
@@ -80,6 +83,7 @@ def frontier(
     edge = None if limit is None else _too_late(axes, limit)
     lines = [*(point.whisker for point in marks), line, floor, edge]
     drawing.draw_without_rendering()
+    _step_aside(marks)
     names = _names(axes, marks)
     if floor is not None:
         _name_floor(axes, scenario.delay, [*((x, y) for x, y, _ in names), *(point.theory for point in marks)])
@@ -151,6 +155,8 @@ class _Point:
             self.whisker.set(markersize=12, markevery=[1], path_effects=[withStroke(linewidth=4, foreground="#555555")])
         (self.dot,) = axes.plot([cost], [mean], marker=look.marker, color=colour, linestyle="none")
         self.dot.set(markersize=11, markeredgecolor="black", markeredgewidth=0.8, zorder=4)
+        if row.verdict:
+            self.dot.set_zorder(3)
         if mean == 0:
             self.dot.set(transform=axes.get_xaxis_transform(), clip_on=False)
         self.hollow: Line2D | None = None
@@ -160,6 +166,19 @@ class _Point:
             if mean > 0:
                 ends = [cost, row.theory[0]], [mean, row.theory[1]]
                 axes.plot(*ends, color=look.colour, linewidth=1, linestyle=":", zorder=2)
+
+    def step_aside(self, pixels: float) -> None:
+        """Draw the dot and its whisker this many pixels to the right; the values stay."""
+        from matplotlib.transforms import Affine2D
+
+        for line in filter(None, (self.dot, self.whisker)):
+            line.set_transform(line.get_transform() + Affine2D().translate(pixels, 0))
+
+    @property
+    def pixels(self) -> tuple[float, float]:
+        """Where the dot is on the drawing."""
+        x, y = self.dot.get_transform().transform(self.at)
+        return float(x), float(y)
 
     @property
     def at(self) -> tuple[float, float]:
@@ -220,14 +239,26 @@ def _name_floor(axes: "Axes", delay: float, points: list[tuple[float, float]]) -
             break
 
 
+def _step_aside(marks: Sequence[_Point]) -> None:
+    """Move each rejected point that would hide another to the right, until it hides none."""
+    stay = [point.pixels for point in marks if not point.row.verdict]
+    for point in (point for point in marks if point.row.verdict):
+        x, y = point.pixels
+        steps = next(n for n in range(len(marks)) if all(hypot(x + 25 * n - a, y - b) > 14 for a, b in stay))
+        if steps:
+            point.step_aside(25 * steps)
+        stay.append(point.pixels)
+
+
 def _names(axes: "Axes", marks: Sequence[_Point]) -> list[tuple[float, float, str]]:
     """A text for each point. Points within 3 pixels of each other share a text, with one name per line."""
     names: list[tuple[float, float, str]] = []
     for point in marks:
-        (x, mean), row = point.at, point.row
-        y = mean or axes.get_ylim()[0]
+        row, mean = point.row, point.at[1]
+        x, y = axes.transData.inverted().transform(point.pixels).tolist()
         text = row.title if mean > 0 else row.title + gettext(": 0 s, below the scale")
-        text += f"\n{row.verdict}" if row.verdict else ""
+        if row.verdict:
+            text += "\n" + fill(gettext("– rejected: {verdict}", verdict=row.verdict), 27)
         for group, (at, height, texts) in enumerate(names):
             (left, low), (right, high) = axes.transData.transform([(x, y), (at, height)])
             if max(abs(left - right), abs(low - high)) < 3:
