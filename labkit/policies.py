@@ -89,6 +89,8 @@ class RetryProfile:
     """After an attempt without an answer, nothing is sent to the endpoint for so many seconds."""
     off: SwitchOff = SwitchOff()
     name: str = field(default="", compare=False)
+    title: str = field(default="", compare=False)
+    """What pictures call it, such as "Standard Webhooks"; its name if it is empty."""
     source: str = field(default="", compare=False)
     """The address of the page that publishes the profile."""
     read: str = field(default="", compare=False)

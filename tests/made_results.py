@@ -105,6 +105,7 @@ def every_picture() -> dict[str, plots.Figure]:
         "swim_lanes": plots.swim_lanes([hostile, pushed()], 0, 60),
         "timeline": plots.timeline([1.0], {HOSTILE: [(2.0, 2.1, True)]}, {"webhook": [(1.0, 1.1)]}),
         "latencies": plots.latencies([hostile, pushed()]),
+        "survival": plots.survival([hostile, pushed()]),
         "request_bars": plots.request_bars([hostile, pushed()]),
         "intervals": plots.intervals(hostile),
     }

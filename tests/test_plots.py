@@ -22,7 +22,10 @@ from labkit.plots.window import date, window
 from labkit.scenario import Scenario
 from labkit.trace import earthquakes
 
-NAMES = ["staircases", "frontier", "crossover", "swim_lanes", "timeline", "latencies", "request_bars", "intervals"]
+NAMES = [
+    "staircases", "frontier", "crossover", "swim_lanes", "timeline", "latencies", "survival", "request_bars",
+    "intervals",
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +108,7 @@ class TestFigure:
 
     def test_takes_results_alone(self) -> None:
         for picture in (plots.swim_lanes, plots.staircases, plots.frontier, plots.crossover, plots.latencies,
-                        plots.request_bars, plots.phase):  # fmt: skip
+                        plots.survival, plots.request_bars, plots.phase):  # fmt: skip
             with pytest.raises(ValueError, match="at least one approach, got none"):
                 picture([])
             with pytest.raises(TypeError, match=r"a picture takes results, such as compare\(…\)\[0\], got 'polling'"):
@@ -162,7 +165,14 @@ class TestStyles:
 
     def test_an_approach_has_its_hue_in_every_picture(self) -> None:
         hue = to_rgb(Webhook.style.colour)
-        pictures = (plots.staircases, plots.frontier, plots.latencies, plots.swim_lanes, plots.request_bars)
+        pictures = (
+            plots.staircases,
+            plots.frontier,
+            plots.latencies,
+            plots.survival,
+            plots.swim_lanes,
+            plots.request_bars,
+        )
         for picture in pictures:
             axes = picture(pushed()).drawing.axes[0]
             lines = [to_rgb(line.get_color()) for line in axes.lines]

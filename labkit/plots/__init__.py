@@ -9,11 +9,12 @@ from labkit.plots.latency import latencies
 from labkit.plots.pace import intervals
 from labkit.plots.staircase import staircases
 from labkit.plots.styles import style
+from labkit.plots.survival import survival
 from labkit.plots.tradeoff import frontier
 from labkit.plots.waiting import inspection, phase
 from labkit.plots.window import busiest
 
 __all__ = [
     "Figure", "busiest", "crossover", "frontier", "inspection", "interact", "intervals", "latencies",
-    "phase", "price", "request_bars", "staircases", "style", "swim_lanes", "timeline",
+    "phase", "price", "request_bars", "staircases", "style", "survival", "swim_lanes", "timeline",
 ]  # fmt: skip
