@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from math import nan
 from typing import ClassVar
 
@@ -95,7 +96,9 @@ def texts(figure: plots.Figure) -> list[str]:
     return [text.get_text() for text in figure.drawing.findobj(Text) if text.get_visible() and text.get_text()]
 
 
+@cache
 def every_picture() -> dict[str, plots.Figure]:
+    """One figure per picture, with a hostile label; made once in a process."""
     hostile = polled(Hostile())
     slow = steady(Hostile(interval=60), 60, 30.0)
     return {
