@@ -102,7 +102,7 @@ def compare(
     jobs = [(what, approach) for approach in approaches]
     results: dict[int, Result] = {}
     failures: dict[int, tuple[Job, BaseException]] = {}
-    for number, result in _run_all(lens, jobs, executor, frames):
+    for number, result in run_all(lens, jobs, executor, frames):
         if isinstance(result, Result):
             results[number] = result
             if done is not None:
@@ -141,7 +141,7 @@ def sweep(
     names = [{"scenario": number, "label": approach.label, "repeat": repeat} for number, approach, repeat in places]
     jobs = [(scenarios[number].repeated(repeat), approach.repeated(repeat)) for number, approach, repeat in places]
     rows: list[dict[str, Any]] = [{}] * len(jobs)
-    for number, result in _run_all(lens, jobs, executor, frames=False):
+    for number, result in run_all(lens, jobs, executor, frames=False):
         if isinstance(result, Result):
             rows[number] = {**names[number], "error": "", **flat(result.row())}
         else:
@@ -188,7 +188,7 @@ def _check(
         lens.check(scenario, approach)
 
 
-def _run_all(
+def run_all(
     lens: Lens, jobs: Sequence[Job], executor: Executor | None, frames: bool
 ) -> Iterator[tuple[int, Result | BaseException]]:
     """Each job's number with its result or its exception, as the job finishes."""

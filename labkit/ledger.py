@@ -1,6 +1,7 @@
 """What was measured: one row per exchange, one row per event and consumer. Nothing is dropped or aggregated."""
 
 from array import array
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from math import nan
 from sys import intern
@@ -48,6 +49,7 @@ class Ledger:
         self._event_row: dict[str, int] = {}
         # one entry per event that a consumer has received
         self._receipts: dict[str, dict[int, _Receipt]] = {}
+        self._effects = Counter[tuple[str, str]]()
         self.received = 0
         self.pollers: set[str] = set()
         self.open_ended: set[int] = set()
@@ -128,6 +130,11 @@ class Ledger:
                 self.new_events[exchange] += 1
             self.received += 1
             return True
+
+    def had_effect(self, consumer: str, event_id: str) -> None:
+        """Record an effect of an event at a consumer whose receiver deduplicates."""
+        with self._lock:
+            self._effects[consumer, event_id] += 1
 
     def merge(self, other: "Ledger", ports: Sequence[int], names: Mapping[str, str], offset: float) -> None:
         """Add another process's exchanges, sent from these local `ports`, and sort all by the time sent.
@@ -250,6 +257,7 @@ class Ledger:
         | latency | s | received_at - occurred_at |
         | exchange | | number of the exchange that brought it; -1: none |
         | copies | | how often it arrived, before deduplication |
+        | effects | | how often it had its effect at a receiver that deduplicates: more than once is a defect |
         """
         import numpy as np
         import pandas as pd
@@ -269,6 +277,7 @@ class Ledger:
                         "latency": received_at - occurred_at,
                         "exchange": np.array([receipt.exchange for receipt in rows], dtype=np.int64),
                         "copies": np.array([receipt.copies for receipt in rows], dtype=np.int64),
+                        "effects": [self._effects[consumer, id] for id in self.event_id],
                     }
                 )
             )

@@ -40,6 +40,8 @@ class Approach:
     """Whether a consumer receives the events in the order in which they occurred."""
     reconnect_pause: ClassVar[float] = 0.0
     """Seconds of its pause after a failure, if that is not a parameter."""
+    called: ClassVar[bool] = False
+    """Whether the source calls it, so that the source's retry profile matters."""
     overflows: ClassVar[bool] = False
     """Whether events are lost if more occur between two requests than one answer holds."""
 

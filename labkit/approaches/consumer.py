@@ -69,6 +69,10 @@ class Consumer:
         """Mark an answer that does not end by itself, such as a stream: the run does not wait for it."""
         self.ledger.open_ended.add(answer.extensions["labkit.exchange"])
 
+    def act_on(self, event: Mapping[str, Any]) -> None:
+        """Record that an event had its effect: once, however many copies arrived, or deduplication has a defect."""
+        self.ledger.had_effect(self.name, event["id"])
+
     def receive(self, event: Mapping[str, Any], carrier: httpx.Response | flask.Request) -> None:
         """Record that a copy of an event arrived, before deduplication, and in which answer or request."""
         if isinstance(carrier, httpx.Response):

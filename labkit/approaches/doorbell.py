@@ -32,6 +32,7 @@ class Doorbell(Approach):
     name: ClassVar[str] = "doorbell"
     phrase: ClassVar[str] = "doorbell"
     style: ClassVar[Style] = Style("#B2182B", (3, 1, 0), "o/")
+    called: ClassVar[bool] = True
     reconcile_interval: float = seconds(3600.0, idle=True)
 
     def theory(self, rate: float, delay: float) -> theory.ClosedForm:
@@ -41,7 +42,10 @@ class Doorbell(Approach):
         """Host a receiver that syncs, and subscribe its URL."""
         client, inbox = consumer.client("fetch"), Inbox()
         consumer.found |= {"cursor": "", "inbox": inbox}
-        subscribe_receiver(consumer, Receiver([], inbox, fetch=lambda _: sync(consumer, client)), payload="doorbell")
+        receiver = Receiver(
+            [], inbox, on_event=lambda event, sql: consumer.act_on(event), fetch=lambda _: sync(consumer, client)
+        )
+        subscribe_receiver(consumer, receiver, payload="doorbell")
 
     def run(self, consumer: Consumer) -> None:
         """Sync without a notice, again and again. A sync that fails is left to the next one."""
@@ -51,7 +55,8 @@ class Doorbell(Approach):
                 consumer.pause(self.reconcile_interval)
                 with suppress(UnavailableError):
                     for event in sync(consumer, client):
-                        consumer.found["inbox"].record(event["id"], to_json(event))
+                        if consumer.found["inbox"].record(event["id"], to_json(event)):
+                            consumer.act_on(event)
 
 
 def sync(consumer: Consumer, client: httpx.Client) -> Iterator[Event]:

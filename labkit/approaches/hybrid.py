@@ -23,6 +23,7 @@ class Hybrid(Approach):
     name: ClassVar[str] = "hybrid"
     phrase: ClassVar[str] = "webhook + poll every {reconcile_interval}"
     style: ClassVar[Style] = Style("#CC79A7", "X", "\\.")
+    called: ClassVar[bool] = True
     in_order: ClassVar[bool] = False
     reconcile_interval: float = idle_seconds(3600.0)
 

@@ -28,6 +28,7 @@ class Relay(Approach):
     name: ClassVar[str] = "relay"
     phrase: ClassVar[str] = "relay polled every {interval}"
     style: ClassVar[Style] = Style("#A6761D", (4, 1, 0), "-\\")
+    called: ClassVar[bool] = True
     in_order: ClassVar[bool] = False
     interval: float = idle_seconds(10.0)
 

@@ -27,6 +27,7 @@ class Thin(Approach):
     name: ClassVar[str] = "thin"
     phrase: ClassVar[str] = "thin webhook"
     style: ClassVar[Style] = Style("#003F66", "d", "OO")
+    called: ClassVar[bool] = True
     in_order: ClassVar[bool] = False
 
     def theory(self, rate: float, delay: float) -> theory.ClosedForm:
@@ -44,7 +45,8 @@ class Thin(Approach):
             consumer.receive(fetched, answer)
             return [fetched]
 
-        subscribe_receiver(consumer, Receiver([], Inbox(), fetch=fetch), payload="thin")
+        receiver = Receiver([], Inbox(), on_event=lambda event, sql: consumer.act_on(event), fetch=fetch)
+        subscribe_receiver(consumer, receiver, payload="thin")
 
 
 @contextmanager

@@ -22,6 +22,7 @@ class Webhook(Approach):
     name: ClassVar[str] = "webhook"
     phrase: ClassVar[str] = "webhook"
     style: ClassVar[Style] = Style("#0072B2", "v", "\\\\\\")
+    called: ClassVar[bool] = True
     in_order: ClassVar[bool] = False
     types: tuple[str, ...] = ()
     """Only events of these types; all if empty."""
@@ -45,7 +46,12 @@ def subscribe_receiver(
 
     Returns the subscription. The default receiver records each arrival in the ledger.
     """
-    receiver = receiver or Receiver([], Inbox(), on_arrival=lambda event: consumer.receive(event, flask.request))
+    receiver = receiver or Receiver(
+        [],
+        Inbox(),
+        on_arrival=lambda event: consumer.receive(event, flask.request),
+        on_event=lambda event, sql: consumer.act_on(event),
+    )
     url = consumer.host(receiver_app(receiver, consumer.network.party_clock()))
     return register(consumer.client("setup"), f"{url}/hook", receiver.secrets, types, **options)
 
