@@ -76,14 +76,15 @@ def confidence_intervals(frame: "pd.DataFrame", *figures: str, level: float = 0.
     if unknown := [figure for figure in figures if figure not in frame]:
         raise ValueError(f"figures must be columns of the sweep, which are {list(frame)}, got {', '.join(unknown)}")
     names = list(frame.columns[: frame.columns.get_loc("repeat")])
-    groups = frame.groupby(["scenario", "label"], sort=False)
-    table = frame.loc[groups.head(1).index, names].set_index(["scenario", "label"], drop=False)
-    table["runs"] = (frame.error == "").groupby([frame.scenario, frame.label], sort=False).sum()
+    by = [frame.scenario, frame.label]
+    table = frame.loc[~frame.duplicated(["scenario", "label"]), names].set_index(["scenario", "label"], drop=False)
+    table["runs"] = (frame.error == "").groupby(by).sum()
     for figure in figures:
-        runs = groups[figure].count()
+        values = frame[figure].astype(float).groupby(by)
+        runs, mean = values.count(), values.mean()
         t = runs.map(lambda runs: student_t(level, runs - 1) if runs > 1 else math.nan)
-        half = t * groups[figure].std() / runs**0.5
-        table[figure] = mean = groups[figure].mean()
+        half = t * values.std() / runs**0.5
+        table[figure] = mean
         table[f"{figure}_low"], table[f"{figure}_high"] = mean - half, mean + half
     return table.reset_index(drop=True)
 

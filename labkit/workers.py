@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 MOST_WAITING = 500
-"""The jobs that an executor holds at a time. One with a week of events is 0.3 MB, and a cluster's scheduler keeps it."""
+"""The jobs that an executor holds at a time. A week of events is 0.3 MB, and a cluster's scheduler keeps each job."""
 
 
 def finished(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from labkit.experiment import Comparison, flat
 
 if TYPE_CHECKING:
+    import pandas as pd
     from rich.console import Console
     from rich.table import Table
 
@@ -60,6 +61,31 @@ def table_of(comparison: Comparison, wide: bool) -> "Table":
         if wide or shown == "always" or (shown == "if any" and any(values)):
             table.add_column(heading, justify="right", no_wrap=True)
             cells.append(_cells(values, form))
+    for line in zip(*cells, strict=True):
+        table.add_row(*line)
+    return table
+
+
+def table_of_sweep(means: "pd.DataFrame") -> "Table":
+    """The table of a sweep, from its confidence intervals: a mean, and ± half its interval if that is not 0."""
+    from rich.table import Table
+
+    table = Table()
+    table.add_column("approach", overflow="fold")
+    cells = [means.label.tolist()]
+    for name in means.columns[1 : means.columns.get_loc("label")]:
+        table.add_column(name, justify="right", no_wrap=True)
+        cells.append([value if isinstance(value, str) else f"{value:g}" for value in means[name]])
+    table.add_column("runs", justify="right")
+    cells.append([f"{runs:,}" for runs in means.runs])
+    for key, heading, form, _ in COLUMNS:
+        if key in ("requests", "latency_mean", "latency_p95", "lost") and key in means:
+            table.add_column(heading, justify="right", no_wrap=True)
+            pairs = zip(means[key], means[f"{key}_high"] - means[key], strict=True)
+            values = [None if value != value else value for pair in pairs for value in pair]
+            shown = _cells(values, form if form == "s" else ",.1f")
+            halves = zip(shown[::2], shown[1::2], strict=True)
+            cells.append([f"{mean} ± {half}" if half.strip("0.–") else mean for mean, half in halves])
     for line in zip(*cells, strict=True):
         table.add_row(*line)
     return table
