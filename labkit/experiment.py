@@ -19,7 +19,7 @@ from labkit.result import Machine, Result
 from labkit.scenario import Scenario
 from labkit.sweep_file import SweepFile, identity
 from labkit.tidy import run_names
-from labkit.workers import finished, own_workers
+from labkit.workers import OwnWorkers, finished
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -263,7 +263,7 @@ def _workers(lens: Lens, jobs: Sequence[Job], executor: Executor | None) -> Iter
     if executor is not None or not lens.parallel or len(jobs) < 2 or _exchanges(jobs) < FEW_EXCHANGES:
         yield executor
     else:
-        with own_workers(min(os.cpu_count() or 1, len(jobs))) as workers:
+        with OwnWorkers(min(os.cpu_count() or 1, len(jobs))) as workers:
             yield workers
 
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import cache
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -89,6 +90,7 @@ def confidence_intervals(frame: "pd.DataFrame", *figures: str, level: float = 0.
     return table.reset_index(drop=True)
 
 
+@cache
 def student_t(level: float, degrees: int) -> float:
     """The t that Student's distribution with `degrees` of freedom does not exceed, either way, with chance `level`.
 

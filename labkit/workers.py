@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
-from contextlib import contextmanager
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -10,6 +9,22 @@ T = TypeVar("T")
 
 MOST_WAITING = 500
 """The jobs that an executor holds at a time. A week of events is 0.3 MB, and a cluster's scheduler keeps each job."""
+
+
+class OwnWorkers(Executor):
+    """Processes of this machine, killed at shutdown; classes defined in a notebook can be sent to them."""
+
+    def __init__(self, count: int) -> None:
+        from loky import ProcessPoolExecutor
+
+        self._pool = ProcessPoolExecutor(count, initializer=_ignore_interrupt)
+
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        future: Future[T] = self._pool.submit(fn, *args, **kwargs)
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        self._pool.shutdown(wait=True, kill_workers=True)
 
 
 def finished(
@@ -35,20 +50,9 @@ def finished(
             for future in wait(waiting, return_when=FIRST_COMPLETED).done:
                 yield waiting.pop(future), future
     finally:
-        for future in waiting:
-            future.cancel()
-
-
-@contextmanager
-def own_workers(count: int) -> Iterator[Executor]:
-    """Processes of this machine, ended afterwards; classes defined in a notebook can be sent to them."""
-    from loky import ProcessPoolExecutor
-
-    pool = ProcessPoolExecutor(count, initializer=_ignore_interrupt)
-    try:
-        yield pool
-    finally:
-        pool.shutdown(wait=True, kill_workers=True)
+        if not isinstance(executor, OwnWorkers):  # whose shutdown ends its jobs, and stumbles over cancelled ones
+            for future in waiting:
+                future.cancel()
 
 
 def _ignore_interrupt() -> None:

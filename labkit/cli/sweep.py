@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from labkit.checks import number
 from labkit.cli.named import parse_all
 from labkit.cli.output import check_target, command, print_table, terminal, write_json
 from labkit.cli.scenario import approaches_of, lens_of, scenario_of, scenario_options
@@ -18,7 +19,7 @@ from labkit.faults import FAULTS
 from labkit.lenses import Lens
 from labkit.scenario import Scenario
 from labkit.tidy import confidence_intervals
-from labkit.workers import own_workers
+from labkit.workers import OwnWorkers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,6 +65,7 @@ def sweep_command(lens: str, speed: float, chosen: tuple[str, ...], faults: tupl
 
     Rates and delays are joined by commas, the values of an approach's or a fault's parameter by `+`.
     """
+    number("--level", level, above=0, below=1)
     check_target("--out", out)
     check_target("--json", json_path)
     check_target("--csv", csv_folder, folder=True)
@@ -134,7 +136,7 @@ def _executor(workers: int | None, dask: str | None) -> Iterator[Executor | None
     if workers and dask:
         raise click.UsageError(f"--workers {workers} is for this machine: leave it out with --dask {dask}")
     if workers:
-        with own_workers(workers) as pool:
+        with OwnWorkers(workers) as pool:
             yield pool
     elif dask:
         try:

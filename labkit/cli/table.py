@@ -78,17 +78,27 @@ def table_of_sweep(means: "pd.DataFrame") -> "Table":
         cells.append([value if isinstance(value, str) else f"{value:g}" for value in means[name]])
     table.add_column("runs", justify="right")
     cells.append([f"{runs:,}" for runs in means.runs])
-    for key, heading, form, _ in COLUMNS:
+    for key, heading, *_ in COLUMNS:
         if key in ("requests", "latency_mean", "latency_p95", "lost") and key in means:
             table.add_column(heading, justify="right", no_wrap=True)
-            pairs = zip(means[key], means[f"{key}_high"] - means[key], strict=True)
-            values = [None if value != value else value for pair in pairs for value in pair]
-            shown = _cells(values, form if form == "s" else ",.1f")
-            halves = zip(shown[::2], shown[1::2], strict=True)
-            cells.append([f"{mean} ± {half}" if half.strip("0.–") else mean for mean, half in halves])
+            halves = means[f"{key}_high"] - means[key]
+            cells.append([_mean(*pair) for pair in zip(means[key], halves, strict=True)])
     for line in zip(*cells, strict=True):
         table.add_row(*line)
     return table
+
+
+def _mean(mean: float, half: float) -> str:
+    """A mean, and half its interval with two significant digits, unless that is 0; "–" for NaN.
+
+    >>> _mean(29.5642, 0.9721), _mean(14402.3, 131.0), _mean(0.02, 0.0), _mean(360.0, 0.0)
+    ('29.56 ± 0.97', '14,402 ± 131', '0.0200', '360')
+    """
+    if math.isnan(mean):
+        return "–"
+    scale, digits = (half, 1) if half > 1e-9 * abs(mean) else (mean, 2)
+    decimals = 0 if scale == round(scale) == mean else min(4, max(0, digits - math.floor(math.log10(abs(scale)))))
+    return f"{mean:,.{decimals}f}" + (f" ± {half:,.{decimals}f}" if digits == 1 else "")
 
 
 def _cells(values: Sequence[float | None], form: str) -> list[str]:
