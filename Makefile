@@ -4,7 +4,7 @@ BIN := .venv/bin
 NPM := $(if $(shell command -v npm),tests/node_modules/.stamp)
 PIP := PYTHONWARNINGS=ignore $(BIN)/pip --disable-pip-version-check install --quiet
 
-.PHONY: compare lab test quick soak browser bench mutations notebooks wheelhouse clean
+.PHONY: compare lab test quick soak browser cluster bench mutations notebooks wheelhouse clean
 
 compare: .venv/base.stamp      ## the main job: a real week of earthquakes, polled and by webhook (ARGS="…" for options)
 	$(BIN)/labkit compare $(ARGS)
@@ -32,6 +32,9 @@ soak: .venv/soak.stamp         ## the long tests: many SIGKILLs at random moment
 
 browser: .venv/browser.stamp   ## the walkthroughs in JupyterLab and a chromium; screenshots in out/screenshots
 	LABKIT_BROWSER=1 $(BIN)/pytest -q -n0 -m browser tests
+
+cluster: .venv/cluster.stamp   ## sweeps on a Dask cluster of two worker processes, one of which is killed
+	LABKIT_CLUSTER=1 $(BIN)/pytest -q -n0 -m cluster tests
 
 bench: .venv/test.stamp        ## speed and memory, as ratios against a floor in the same run
 	$(BIN)/python benchmarks/virtual.py
@@ -76,6 +79,10 @@ clean:
 
 .venv/browser.stamp: .venv/test.stamp  # it uses the system's browser: apt-get install chromium
 	$(PIP) -e ".[browser]"
+	touch $@
+
+.venv/cluster.stamp: .venv/test.stamp
+	$(PIP) -e ".[dask]"
 	touch $@
 
 tests/node_modules/.stamp: tests/package.json   # without npm the tests of its clients are skipped, and say so

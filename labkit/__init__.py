@@ -50,6 +50,7 @@ from labkit.retries import profile
 from labkit.scenario import Scenario
 from labkit.server import serve
 from labkit.source import EventSource
+from labkit.tidy import confidence_intervals
 from labkit.trace import earthquakes, from_csv
 
 __version__ = "0.1.0"
@@ -60,6 +61,6 @@ __all__ = [
     "Handshake", "Hybrid", "IncompleteAnswer", "JunkAnswer", "LateCommit", "Leased", "LongPolling", "LostAnswer",
     "LostRequest", "Nat", "OnDemand", "Outage", "Poison", "Polling", "RateLimit", "RealClock", "RealLens", "Relay",
     "Result", "RetryProfile", "RunError", "Scenario", "SlowAnswer", "Status", "Stream", "Thin", "VirtualClock",
-    "VirtualLens", "WebSocket", "Webhook", "bursty", "compare", "daily", "earthquakes", "from_csv", "poisson",
-    "profile", "serve", "sweep", "switching",
+    "VirtualLens", "WebSocket", "Webhook", "bursty", "compare", "confidence_intervals", "daily", "earthquakes",
+    "from_csv", "poisson", "profile", "serve", "sweep", "switching",
 ]  # fmt: skip

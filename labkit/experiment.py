@@ -2,18 +2,24 @@
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, as_completed
-from contextlib import ExitStack, contextmanager
+from concurrent.futures import BrokenExecutor, Executor
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from labkit.approaches import Approach
 from labkit.arrivals import Arrivals
 from labkit.checks import whole
 from labkit.lenses import LENSES, Lens
+from labkit.progress import progress
 from labkit.result import Machine, Result
 from labkit.scenario import Scenario
+from labkit.sweep_file import SweepFile, identity
+from labkit.tidy import run_names
+from labkit.workers import OwnWorkers, finished
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -125,28 +131,74 @@ def sweep(
     repeats: int = 1,
     lens: str | Lens = "virtual",
     executor: Executor | None = None,
+    out: str | Path | None = None,
+    done: Callable[[dict[str, Any]], None] | None = None,
 ) -> "pd.DataFrame":
     """Every approach in every scenario, `repeats` times: a tidy frame, ordered by scenario, approach and repeat.
 
-    The columns `scenario` (its place, from 0), `label` and `repeat` (from 0) name a run; the others are those of
-    `Comparison.table()`. Repeat r adds r to the seeds of the scenario, of its arrivals unless they were recorded, and
-    of the approach. A run that fails has its message in `error`, which is "" elsewhere, and no figures.
+    The columns `scenario` (its place, from 0), `label` and `repeat` (from 0) name a run. What differs between the
+    scenarios, and between the approaches, has a column too, such as `delay`, `per_hour` and `interval`. The others are
+    those of `Comparison.table()`. Repeat r adds r to the seeds of the scenario, of its arrivals unless they were
+    recorded, and of the approach. A run that fails has its message in `error`, which is "" elsewhere, and no figures.
+
+    Equal arguments give equal rows with any executor, such as Dask's `client.get_executor()`. Each row is appended to
+    the file `out` as its run finishes, and a sweep with the same file goes on from it: with 5 repeats in the file, 20
+    repeats run 15. `done` is called with each row, those of the file first. A terminal shows a progress bar.
+
+    Raises ValueError if `out` is the file of another sweep, and BrokenExecutor if the workers' pool broke. A run that
+    was lost with its worker is not in the file, and has the reason in `error`.
     """
     import pandas as pd
 
     lens = _lens(lens)
     whole("repeats", repeats, 1)
     _check(lens, scenarios, approaches, executor)
-    places = list(product(range(len(scenarios)), approaches, range(repeats)))
-    names = [{"scenario": number, "label": approach.label, "repeat": repeat} for number, approach, repeat in places]
-    jobs = [(scenarios[number].repeated(repeat), approach.repeated(repeat)) for number, approach, repeat in places]
-    rows: list[dict[str, Any]] = [{}] * len(jobs)
-    for number, result in run_all(lens, jobs, executor, frames=False):
-        if isinstance(result, Result):
-            rows[number] = {**names[number], "error": "", **flat(result.row())}
-        else:
-            rows[number] = {**names[number], "error": f"{type(result).__name__}: {result}"}
-    return pd.DataFrame(rows)
+    names = run_names(scenarios, approaches)
+    runs = [(*where, repeat) for where in names for repeat in range(repeats)]
+    rows: dict[tuple[int, str, int], dict[str, Any]] = {}
+
+    def add(row: dict[str, Any]) -> None:
+        rows[row["scenario"], row["label"], row["repeat"]] = row
+        if done is not None:
+            done(row)
+
+    with ExitStack() as stack:
+        file = stack.enter_context(closing(SweepFile(out, identity(lens, scenarios, approaches)))) if out else None
+        for row in file.rows if file else ():
+            if row["repeat"] < repeats:
+                add(row)
+        labelled = {approach.label: approach for approach in approaches}
+        left = [run for run in runs if run not in rows]
+        advance = stack.enter_context(progress("runs", len(runs), len(rows)))
+        jobs = [(scenarios[number], labelled[label]) for number, label, _ in left]
+        workers = stack.enter_context(_workers(lens, jobs, executor))
+        repeated = ((lens, *job, repeat) for job, (_, _, repeat) in zip(jobs, left, strict=True))
+        for number, future in finished(_repeat, repeated, workers):
+            scenario, label, repeat = left[number]
+            named = {**names[scenario, label], "repeat": repeat}
+            try:
+                row = named | future.result()
+                if file:
+                    file.append(row)
+            except BrokenExecutor:
+                raise
+            except Exception as lost:
+                row = named | _failure(lost)
+            add(row)
+            advance()
+    return pd.DataFrame([rows[run] for run in runs])
+
+
+def _repeat(lens: Lens, scenario: Scenario, approach: Approach, repeat: int) -> dict[str, Any]:
+    """A worker's part of a row: its figures, or why it failed."""
+    try:
+        return {"error": "", **flat(_run(lens, scenario.repeated(repeat), approach.repeated(repeat)).row())}
+    except Exception as error:
+        return _failure(error)
+
+
+def _failure(error: BaseException) -> dict[str, Any]:
+    return {"error": f"{type(error).__name__}: {error}"}
 
 
 def flat(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -192,24 +244,27 @@ def run_all(
     lens: Lens, jobs: Sequence[Job], executor: Executor | None, frames: bool
 ) -> Iterator[tuple[int, Result | BaseException]]:
     """Each job's number with its result or its exception, as the job finishes."""
-    if not lens.parallel or (executor is None and (len(jobs) == 1 or _exchanges(jobs) < FEW_EXCHANGES)):
-        for number, job in enumerate(jobs):
-            try:
-                yield number, _run(lens, *job)
-            except Exception as error:
-                yield number, error
-        return
-    with ExitStack() as stack:
-        workers = executor or stack.enter_context(_own_workers(len(jobs)))
-        futures = {workers.submit(_work, lens, *job, frames): number for number, job in enumerate(jobs)}
-        stack.callback(lambda: [future.cancel() for future in futures])
-        for future in as_completed(futures):
-            number, failure = futures[future], future.exception()
-            if failure:
+    with _workers(lens, jobs, executor) as workers:
+        if workers is None:
+            for number, here in finished(_run, [(lens, *job) for job in jobs], None):
+                yield number, here.exception() or here.result()
+            return
+        for number, there in finished(partial(_work, frames=frames), [(lens, *job) for job in jobs], workers):
+            if failure := there.exception():
                 yield number, failure
             else:
-                row, brought, machine = future.result()
+                row, brought, machine = there.result()
                 yield number, Result(*jobs[number], lens.name, brought, machine, row)
+
+
+@contextmanager
+def _workers(lens: Lens, jobs: Sequence[Job], executor: Executor | None) -> Iterator[Executor | None]:
+    """The given executor, or one process per core; None where the jobs had better run in this process."""
+    if executor is not None or not lens.parallel or len(jobs) < 2 or _exchanges(jobs) < FEW_EXCHANGES:
+        yield executor
+    else:
+        with OwnWorkers(min(os.cpu_count() or 1, len(jobs))) as workers:
+            yield workers
 
 
 def _run(lens: Lens, scenario: Scenario, approach: Approach) -> Result:
@@ -230,22 +285,3 @@ def _work(
 def _exchanges(jobs: Sequence[Job]) -> float:
     """About how many exchanges the jobs have."""
     return sum(each.duration / approach.idle_interval + len(each.arrivals.events) for each, approach in jobs)
-
-
-@contextmanager
-def _own_workers(jobs: int) -> Iterator[Executor]:
-    """One process per core, ended afterwards; classes defined in a notebook can be sent to it."""
-    from loky import ProcessPoolExecutor
-
-    pool = ProcessPoolExecutor(min(os.cpu_count() or 1, jobs), initializer=_ignore_interrupt)
-    try:
-        yield pool
-    finally:
-        pool.shutdown(wait=True, kill_workers=True)
-
-
-def _ignore_interrupt() -> None:
-    """Ctrl-C goes to every process of a terminal; the parent decides what happens to its workers."""
-    import signal
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)

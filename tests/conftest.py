@@ -18,6 +18,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "slow: left out of `make quick`")
     config.addinivalue_line("markers", "soak: runs when LABKIT_SOAK is set, as `make soak` does")
     config.addinivalue_line("markers", "browser: runs when LABKIT_BROWSER is set, as `make browser` does")
+    config.addinivalue_line("markers", "cluster: runs when LABKIT_CLUSTER is set, as `make cluster` does")
     if config.getoption("nbval", False):
         config.option.nbval_current_env = True
         config.option.nbval_cell_timeout = 60.0
@@ -32,16 +33,20 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 
 
 LONG = {
-    "test_arrivals", "test_between", "test_catalogue", "test_cli", "test_contest", "test_exercises", "test_experiment",
-    "test_knobs", "test_notebook_cell", "test_outbox", "test_plots", "test_process", "test_readme", "test_real_lens",
-    "test_result", "test_theory_lens", "test_virtual_lens", "test_websocket",
+    "test_arrivals", "test_between", "test_catalogue", "test_cli", "test_cli_sweep", "test_contest", "test_exercises",
+    "test_experiment", "test_knobs", "test_notebook_cell", "test_outbox", "test_plots", "test_process", "test_readme",
+    "test_real_lens", "test_result", "test_theory_lens", "test_virtual_lens", "test_websocket",
 }  # fmt: skip
 """Modules whose tests are slow as a whole: they run many approaches, kernels or processes."""
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    for mark in ("soak", "browser"):  # the long rounds, and what needs a browser, have a `make` of their own
+    for mark in (
+        "soak",
+        "browser",
+        "cluster",
+    ):  # the long rounds, and what needs a browser or Dask, have a `make` of their own
         if not os.environ.get(f"LABKIT_{mark.upper()}"):
             config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker(mark)])
             items[:] = [item for item in items if not item.get_closest_marker(mark)]

@@ -240,7 +240,7 @@ def test_the_real_lens_refuses_an_executor():
 
 
 def test_a_small_comparison_needs_no_worker(monkeypatch):
-    monkeypatch.setattr("labkit.experiment._own_workers", None)
+    monkeypatch.setattr("labkit.experiment.OwnWorkers", None)
     assert len(compare(HOUR, CHOSEN)) == 3
 
 

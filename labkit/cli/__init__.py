@@ -14,6 +14,7 @@ from labkit.cli.copies import assignment_command, walkthroughs_command
 from labkit.cli.poll import poll_command
 from labkit.cli.retries import retries_command
 from labkit.cli.serve import serve_group
+from labkit.cli.sweep import sweep_command
 
 __all__ = ["cli", "main"]
 
@@ -24,8 +25,8 @@ def cli() -> None:
     """Measure what it costs to learn that something happened, and how late you learn it."""
 
 
-for command in (compare_command, contest_command, walkthroughs_command, assignment_command, serve_group, poll_command,
-                approaches_command, retries_command, doctor_command):  # fmt: skip
+for command in (compare_command, sweep_command, contest_command, walkthroughs_command, assignment_command,
+                serve_group, poll_command, approaches_command, retries_command, doctor_command):  # fmt: skip
     cli.add_command(command)
 
 

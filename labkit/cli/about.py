@@ -14,7 +14,8 @@ from labkit.clock import resolution
 
 REQUIRED = ("flask", "werkzeug", "httpx", "greenlet", "numpy", "pandas", "matplotlib", "click", "rich", "loky",
             "msgspec")  # fmt: skip
-EXTRAS = {"jupyterlab": "lab", "ipykernel": "lab", "nbval": "test", "pytest": "test"}
+EXTRAS = {"jupyterlab": "lab", "ipykernel": "lab", "nbval": "test", "pytest": "test",
+          "distributed": "dask"}  # fmt: skip
 
 
 @click.command("approaches")

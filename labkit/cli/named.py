@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
+from itertools import product
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 import click
@@ -48,6 +49,23 @@ def parse_named(option: str, text: str, registry: Mapping[str, type[T]]) -> T:
         if key in given:
             message = f"{key} must be {_wanted(known[key])}, got {given[key]!r}"
         raise click.UsageError(f"{option} {text}: {message}") from None
+
+
+def parse_all(option: str, text: str, registry: Mapping[str, type[T]]) -> list[T]:
+    """Every object that a text names: values of one parameter that are joined by `+` are as many objects.
+
+    >>> from labkit.approaches import APPROACHES
+    >>> [each.label for each in parse_all("--approach", "polling:interval=10+60,limit=50", APPROACHES)]
+    ['polling interval=10 limit=50', 'polling interval=60 limit=50']
+    """
+    name, colon, settings = text.partition(":")
+    hints = get_type_hints(registry[name]) if name in registry else {}
+    choices: list[list[str]] = []
+    for setting in settings.split(","):
+        key, equals, value = setting.partition("=")
+        several = [value] if key not in hints or _is_tuple(hints[key]) else value.split("+")
+        choices.append([f"{key}{equals}{each}" for each in several])
+    return [parse_named(option, f"{name}{colon}{','.join(chosen)}", registry) for chosen in product(*choices)]
 
 
 def _is_tuple(kind: Any) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from labkit.experiment import Comparison, flat
 
 if TYPE_CHECKING:
+    import pandas as pd
     from rich.console import Console
     from rich.table import Table
 
@@ -63,6 +64,41 @@ def table_of(comparison: Comparison, wide: bool) -> "Table":
     for line in zip(*cells, strict=True):
         table.add_row(*line)
     return table
+
+
+def table_of_sweep(means: "pd.DataFrame") -> "Table":
+    """The table of a sweep, from its confidence intervals: a mean, and ± half its interval if that is not 0."""
+    from rich.table import Table
+
+    table = Table()
+    table.add_column("approach", overflow="fold")
+    cells = [means.label.tolist()]
+    for name in means.columns[1 : means.columns.get_loc("label")]:
+        table.add_column(name, justify="right", no_wrap=True)
+        cells.append([value if isinstance(value, str) else f"{value:g}" for value in means[name]])
+    table.add_column("runs", justify="right")
+    cells.append([f"{runs:,}" for runs in means.runs])
+    for key, heading, *_ in COLUMNS:
+        if key in ("requests", "latency_mean", "latency_p95", "lost") and key in means:
+            table.add_column(heading, justify="right", no_wrap=True)
+            halves = means[f"{key}_high"] - means[key]
+            cells.append([_mean(*pair) for pair in zip(means[key], halves, strict=True)])
+    for line in zip(*cells, strict=True):
+        table.add_row(*line)
+    return table
+
+
+def _mean(mean: float, half: float) -> str:
+    """A mean, and half its interval with two significant digits, unless that is 0; "–" for NaN.
+
+    >>> _mean(29.5642, 0.9721), _mean(14402.3, 131.0), _mean(0.02, 0.0), _mean(360.0, 0.0)
+    ('29.56 ± 0.97', '14,402 ± 131', '0.0200', '360')
+    """
+    if math.isnan(mean):
+        return "–"
+    scale, digits = (half, 1) if half > 1e-9 * abs(mean) else (mean, 2)
+    decimals = 0 if scale == round(scale) == mean else min(4, max(0, digits - math.floor(math.log10(abs(scale)))))
+    return f"{mean:,.{decimals}f}" + (f" ± {half:,.{decimals}f}" if digits == 1 else "")
 
 
 def _cells(values: Sequence[float | None], form: str) -> list[str]:

@@ -1,0 +1,95 @@
+"""A sweep's file: a line of JSON that says which sweep it is, then one per run, appended as the run finishes."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from hashlib import sha256
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from labkit.approaches import Approach
+from labkit.lenses import Lens
+from labkit.scenario import Scenario
+
+
+class SweepFile:
+    """The file at `path` for the sweep that a record describes. `rows` are those that an earlier driver wrote.
+
+    A last line without its end was cut off when that driver was killed: it is removed. Raises ValueError, and leaves
+    the file as it is, if it holds another sweep, or no sweep.
+    """
+
+    def __init__(self, path: str | Path, sweep: Mapping[str, Any]) -> None:
+        self.path = path
+        header = _line({"sweep": sweep})
+        with open(path, "ab+") as file:
+            file.seek(0)
+            written = file.read()
+            lines = written[: written.rfind(b"\n") + 1].splitlines(keepends=True)
+            if not lines and not header.startswith(written):
+                raise self._no_sweep(1, written)
+            documents = [self._document(number, line) for number, line in enumerate(lines, start=1)]
+            if documents and "sweep" not in documents[0]:
+                raise self._no_sweep(1, lines[0])
+            if documents and documents[0] != (sought := json.loads(header)):
+                differs = _difference(documents[0]["sweep"], sought["sweep"])
+                raise ValueError(f"{path} is the file of another sweep: {differs}; use another file, or delete it")
+            file.truncate(sum(map(len, lines)))
+            if not lines:
+                file.write(header)
+        self.rows = documents[1:]
+        self._file = open(path, "ab")  # noqa: SIM115  closed by `close`
+
+    def append(self, row: Mapping[str, Any]) -> None:
+        """Add a row. Once this returns it outlives the process, and not a power failure."""
+        self._file.write(_line(row))
+        self._file.flush()
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _document(self, number: int, line: bytes) -> dict[str, Any]:
+        try:
+            document = json.loads(line)
+        except ValueError:
+            raise self._no_sweep(number, line) from None
+        if not isinstance(document, dict):
+            raise self._no_sweep(number, line)
+        return document
+
+    def _no_sweep(self, number: int, line: bytes) -> ValueError:
+        got = f"line {number} is {line[:40]!r}"
+        return ValueError(f"{self.path} is not the file of a sweep: {got}; use another file, or delete the line")
+
+
+def identity(lens: Lens, scenarios: Sequence[Scenario], approaches: Sequence[Approach]) -> dict[str, Any]:
+    """What rows of the same sweep have in common, however often it is repeated."""
+    return {
+        "labkit": version("webhook-lab"),
+        "lens": {"name": lens.name, **vars(lens)},
+        "approaches": [{"name": each.name, **asdict(each)} for each in approaches],
+        "scenarios": [
+            {**each.record(), "events_sha256": sha256(repr(each.arrivals.events).encode()).hexdigest()}
+            for each in scenarios
+        ],
+    }
+
+
+def _line(document: Mapping[str, Any]) -> bytes:
+    return json.dumps(document, default=repr).encode() + b"\n"
+
+
+def _difference(there: Any, here: Any, place: str = "") -> str:
+    """The first value in which two records differ.
+
+    >>> _difference({"delays": [0.02, 0.5]}, {"delays": [0.02, 1.0]})
+    'delays[1] is 0.5 there, and 1.0 here'
+    """
+    if isinstance(there, dict) and isinstance(here, dict) and there.keys() == here.keys():
+        pairs = [(there[key], here[key], f"{place}.{key}".lstrip(".")) for key in here]
+    elif isinstance(there, list) and isinstance(here, list) and len(there) == len(here):
+        pairs = [(*both, f"{place}[{number}]") for number, both in enumerate(zip(there, here, strict=True))]
+    else:
+        return f"{place} is {json.dumps(there)[:100]} there, and {json.dumps(here)[:100]} here"
+    return next(_difference(*pair) for pair in pairs if pair[0] != pair[1])
