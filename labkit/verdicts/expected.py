@@ -32,6 +32,8 @@ CASES: dict[str, dict[str, Any]] = {
     "late_commit": {"seconds": 45.0, "every": 3},
 }
 """The instances of the faults. The name is the fault's own, and what tells its instances apart."""
+SETTINGS: dict[str, dict[str, Any]] = {"relay": {"interval": 60.0}}
+"""What an approach has in the matrix in place of its defaults: polls have 60 s, and so has the relay."""
 RECOVERS: dict[str, dict[str, str]] = {
     "polling": {"poll": "next poll"},
     "feed": {"poll": "next poll"},

@@ -1,7 +1,7 @@
 """The matrix: every approach in every case under every profile, held against what is expected."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from labkit.approaches import Approach
@@ -11,7 +11,7 @@ from labkit.lenses import VirtualLens
 from labkit.policies import RetryProfile
 from labkit.result import Result
 from labkit.scenario import Scenario
-from labkit.verdicts.expected import CASES, RECOVERS, check_known, faults_of, reason_why_not
+from labkit.verdicts.expected import CASES, RECOVERS, SETTINGS, check_known, faults_of, reason_why_not
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 Verdict = Literal["holds", "cannot", "fails", "not in this lens"]
 PROFILES = ("standard_webhooks", "svix", "brevo", "slack", "github", "gitlab")
 """The profiles of the whole matrix: a long schedule, two others, a short one, none, and one that switches off."""
-PER_HOUR, DURATION, INTERVAL = 12, 21_600.0, 60.0
-"""The scenario: events per hour, seconds, and the interval of polls and relay in seconds."""
+PER_HOUR, DURATION = 12, 21_600.0
+"""The scenario: events per hour, and seconds."""
 SLOWER = 1.0
 """An event is affected if it is so many seconds later than without the fault, or lost."""
 
@@ -51,10 +51,8 @@ class Row:
 
 
 def prepared(approach: type[Approach]) -> Approach:
-    """An approach as the matrix runs it: the polls and the relay at 60 s, all else by default."""
-    made = approach()
-    own = {"polling", "feed", "conditional_feed", "relay"}
-    return replace(made, interval=INTERVAL) if approach.name in own else made  # type: ignore[call-arg]
+    """An approach as the matrix runs it: by default, but for the table's SETTINGS."""
+    return approach(**SETTINGS.get(approach.name, {}))
 
 
 def scenario_of(case: str, retries: RetryProfile, seed: int = 0) -> Scenario:
