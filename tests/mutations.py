@@ -565,6 +565,34 @@ MUTATIONS = (
         'lock.execute("BEGIN")',
         "tests/test_store.py::test_a_second_source_on_a_file_is_refused_with_the_reason",
     ),
+    Mutation(
+        "a loss where none is expected holds",
+        "labkit/verdicts/measured.py",
+        "    elif lost and not reason:",
+        "    elif lost < 0:",
+        "tests/test_verdicts.py::test_a_loss_where_none_is_expected_fails",
+    ),
+    Mutation(
+        "no loss where one is expected is well",
+        "labkit/verdicts/measured.py",
+        "    elif reason and not lost:",
+        "    elif lost < 0:",
+        "tests/test_verdicts.py::test_no_loss_where_one_is_expected_fails",
+    ),
+    Mutation(
+        "an effect that happened twice is well",
+        "labkit/verdicts/measured.py",
+        "    if doubled:",
+        "    if doubled < 0:",
+        "tests/test_verdicts.py::test_a_receiver_without_deduplication_fails",
+    ),
+    Mutation(
+        "failed verdicts end with status 0",
+        "labkit/cli/faults.py",
+        "    if failed:\n        raise SystemExit(1)\n",
+        "",
+        "tests/test_cli_faults.py::test_a_verdict_that_is_not_the_expected_one_fails_with_status_1",
+    ),
 )
 
 

@@ -8,14 +8,14 @@ import pytest
 
 from labkit import APPROACHES, FAULTS, Polling, Webhook, profile
 from labkit.receiver import Inbox
-from labkit.verdicts import expected, matrix, prepared
+from labkit.verdicts import CASES, expected, matrix, prepared
 from labkit.verdicts.expected import CANNOT, check_known
 
 OUTAGE = ("outage:target=receiver",)
 
 
 def only(approach, name, cases=OUTAGE):
-    ((_, _, row),) = matrix([approach], {name: profile(name)}, cases=cases)
+    (row,) = matrix([approach], {name: profile(name)}, cases=cases)
     return row
 
 
@@ -96,13 +96,10 @@ def test_what_the_table_lacks_is_named_with_the_place_to_add_it():
 
 
 @pytest.mark.slow
-def test_each_way_of_recovering_has_the_expected_verdict_under_one_profile():
-    """One approach for each way, and the cases in which they differ. The whole matrix takes minutes."""
-    approaches = [prepared(APPROACHES[name]) for name in ("polling", "stream", "webhook", "thin", "hybrid", "doorbell")]
-    cases = ("outage:target=receiver", "nat", "junk_answer", "poison")
-    rows = [row for _, _, row in matrix(approaches, {"slack": profile("slack")}, cases=cases)]
-    assert {(row.case, row.approach) for row in rows if row.verdict == "cannot"} == {
-        *((case, name) for case in ("outage:target=receiver", "nat", "poison") for name in ("webhook", "thin")),
-        ("junk_answer", "thin"),
-    }
-    assert {row.verdict for row in rows} == {"holds", "cannot"}
+@pytest.mark.parametrize("approach", APPROACHES.values(), ids=APPROACHES)
+def test_under_the_retries_of_slack_every_verdict_is_the_expected_one(approach, monkeypatch):
+    """One profile of the matrix; `labkit faults` runs it with six. No workers: the tests have their own."""
+    monkeypatch.setattr("labkit.experiment.FEW_EXCHANGES", 10**9)
+    rows = list(matrix([prepared(approach)], {"slack": profile("slack")}))
+    assert [row.case for row in rows if row.verdict == "fails"] == []
+    assert {row.case for row in rows} == set(CASES)

@@ -55,13 +55,13 @@ def table_of(comparison: Comparison, wide: bool) -> "Table":
 
     table, rows = Table(), [flat(row) for row in comparison.rows()]
     table.add_column("approach", overflow="fold")
-    cells = [[result.label for result in comparison]]
+    lines = [[result.label for result in comparison]]
     for key, heading, form, shown in COLUMNS:
         values = [row[key] for row in rows]
         if wide or shown == "always" or (shown == "if any" and any(values)):
             table.add_column(heading, justify="right", no_wrap=True)
-            cells.append(_cells(values, form))
-    for line in zip(*cells, strict=True):
+            lines.append(cells(values, form))
+    for line in zip(*lines, strict=True):
         table.add_row(*line)
     return table
 
@@ -72,18 +72,18 @@ def table_of_sweep(means: "pd.DataFrame") -> "Table":
 
     table = Table()
     table.add_column("approach", overflow="fold")
-    cells = [means.label.tolist()]
+    lines = [means.label.tolist()]
     for name in means.columns[1 : means.columns.get_loc("label")]:
         table.add_column(name, justify="right", no_wrap=True)
-        cells.append([value if isinstance(value, str) else f"{value:g}" for value in means[name]])
+        lines.append([value if isinstance(value, str) else f"{value:g}" for value in means[name]])
     table.add_column("runs", justify="right")
-    cells.append([f"{runs:,}" for runs in means.runs])
+    lines.append([f"{runs:,}" for runs in means.runs])
     for key, heading, *_ in COLUMNS:
         if key in ("requests", "latency_mean", "latency_p95", "lost") and key in means:
             table.add_column(heading, justify="right", no_wrap=True)
             halves = means[f"{key}_high"] - means[key]
-            cells.append([_mean(*pair) for pair in zip(means[key], halves, strict=True)])
-    for line in zip(*cells, strict=True):
+            lines.append([_mean(*pair) for pair in zip(means[key], halves, strict=True)])
+    for line in zip(*lines, strict=True):
         table.add_row(*line)
     return table
 
@@ -101,10 +101,10 @@ def _mean(mean: float, half: float) -> str:
     return f"{mean:,.{decimals}f}" + (f" ± {half:,.{decimals}f}" if digits == 1 else "")
 
 
-def _cells(values: Sequence[float | None], form: str) -> list[str]:
+def cells(values: Sequence[float | None], form: str) -> list[str]:
     """A column's figures. Seconds have so many decimals, 1 to 4, that the smallest has two significant digits.
 
-    >>> _cells([152.385, 0.02, None], "s"), _cells([152.385, 30.699], "s")
+    >>> cells([152.385, 0.02, None], "s"), cells([152.385, 30.699], "s")
     (['152.385', '0.020', '–'], ['152.4', '30.7'])
     """
     if form == "s":

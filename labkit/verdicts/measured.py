@@ -4,9 +4,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from labkit.approaches import Approach
+from labkit.approaches import Approach, Polling, Webhook
 from labkit.arrivals import poisson
 from labkit.experiment import Job, run_all
+from labkit.faults import Outage
 from labkit.lenses import VirtualLens
 from labkit.policies import RetryProfile
 from labkit.result import Result
@@ -62,16 +63,14 @@ def scenario_of(case: str, retries: RetryProfile, seed: int = 0) -> Scenario:
 
 
 def matrix(
-    approaches: Sequence[Approach],
-    profiles: dict[str, RetryProfile],
-    seed: int = 0,
-    cases: Sequence[str] = tuple(CASES),
-) -> Iterator[tuple[int, int, Row]]:
-    """Yields how many runs are done, how many there are, and a row, as the runs end.
+    approaches: Sequence[Approach], profiles: dict[str, RetryProfile], seed: int = 0, cases: Sequence[str] | None = None
+) -> Iterator[Row]:
+    """The rows, as the runs end: one per case (all of them unless said) and approach, and per profile if it is called.
 
     Raises ValueError for an approach or a fault that the table of expected verdicts lacks, before anything runs.
     """
     check_known(tuple(approach.name for approach in approaches))
+    cases = tuple(CASES) if cases is None else cases
     places: list[tuple[str, str]] = []
     jobs: list[Job] = []
     lens = VirtualLens()
@@ -84,21 +83,19 @@ def matrix(
             for name, retries in profiles.items() if approach.called else [("", RetryProfile())]:
                 places.append((case, name))
                 jobs.append((scenario_of(case, retries, seed), approach))
-    total, done = len(jobs), 0
     for approach in approaches:
         if approach not in able:
             for case in cases:
-                yield done, total, Row(case, approach.name, "", "not in this lens",
-                                       f"it is for the {' or '.join(approach.lenses)} lens")  # fmt: skip
+                yield Row(case, approach.name, "", "not in this lens",
+                          f"it is for the {' or '.join(approach.lenses)} lens")  # fmt: skip
     baseline: dict[Approach, Result] = {}
     waiting: list[tuple[int, Result]] = []
     for number, result in run_all(lens, jobs, None, frames=True):
-        done += 1
         (case, profile), approach = places[number], jobs[number][1]
         if isinstance(result, BaseException):
             if not case:
                 raise result
-            yield done, total, Row(case, approach.name, profile, "fails", f"{type(result).__name__}: {result}")
+            yield Row(case, approach.name, profile, "fails", f"{type(result).__name__}: {result}")
         elif not case:
             baseline[approach] = result
         else:
@@ -106,7 +103,7 @@ def matrix(
         ready = [each for each in waiting if jobs[each[0]][1] in baseline]
         waiting = [each for each in waiting if jobs[each[0]][1] not in baseline]
         for each, finished in ready:
-            yield done, total, judged(*places[each], finished, baseline[jobs[each][1]])
+            yield judged(*places[each], finished, baseline[jobs[each][1]])
 
 
 def judged(case: str, profile: str, result: Result, baseline: Result) -> Row:
@@ -171,3 +168,12 @@ def _noticed(result: Result, receipts: "pd.DataFrame") -> str:
         "recovered": int(result.recovered()),
     }
     return ", ".join(f"{number} {what}" for what, number in seen.items() if number) or "nothing"
+
+
+def outage_results(profiles: dict[str, RetryProfile], seed: int = 1) -> list[Result]:
+    """About 120 events while the receiver is down for 20 minutes: polled every 60 s, and by webhook per profile."""
+    length = float(CASES["outage:target=receiver"]["duration"])
+    events, outage = poisson(360, length, seed=seed), (Outage(start=0, duration=length),)
+    runs: list[Job] = [(Scenario(events, seed=seed, faults=outage), Polling())]
+    runs += [(Scenario(events, seed=seed, retries=each, faults=outage), Webhook()) for each in profiles.values()]
+    return [VirtualLens().run(*run) for run in runs]
