@@ -8,10 +8,15 @@ from hypothesis import strategies as st
 from labkit import (
     APPROACHES,
     Arrivals,
+    Batched,
+    ConditionalFeed,
     Event,
+    Feed,
+    Hybrid,
     Outage,
     Polling,
     RateLimit,
+    Relay,
     RetryProfile,
     Scenario,
     Thin,
@@ -56,7 +61,16 @@ pollings = st.builds(
     filtered=st.sampled_from(["source", "client"]),
     conditional=st.booleans(),
 )
-pushes = st.sampled_from([Webhook(), Webhook(types=("a",)), Thin()])
+pushes = st.one_of(
+    st.sampled_from([Webhook(), Webhook(types=("a",)), Thin()]),
+    st.builds(Batched, st.sampled_from([2, 3, 100]), st.sampled_from([0.0, 0.5, 2.0])),
+    st.builds(Hybrid, st.sampled_from([0.5, 1.0, 4.0, 7.0])),
+)
+lists = st.one_of(
+    st.builds(Relay, st.sampled_from([0.5, 1.0, 4.0, 7.0])),
+    st.builds(Feed, st.sampled_from([0.5, 1.0, 4.0, 7.0]), st.sampled_from([1, 2, 10, 100])),
+    st.builds(ConditionalFeed, st.sampled_from([0.5, 1.0, 4.0, 7.0]), st.sampled_from([1, 2, 10, 100])),
+)
 
 
 def scenario_of(ms, ties, delay, duration):
@@ -87,10 +101,19 @@ def test_any_small_scenario_pushed_is_as_in_the_virtual_lens(scenario, approach)
     check_same(scenario, approach)
 
 
+@settings(max_examples=25, deadline=None)
+@given(scenario=scenarios, approach=lists)
+def test_any_small_scenario_of_a_list_is_as_in_the_virtual_lens(scenario, approach):
+    check_same(scenario, approach)
+
+
 DEFAULT = [Polling(interval=10), Polling(interval=60), Polling(interval=300), Webhook()]
 
 
-@pytest.mark.parametrize("approach", [*DEFAULT, Thin(), Polling(conditional=True)], ids=lambda each: each.label)
+EACH = [*DEFAULT, Thin(), Polling(conditional=True), Feed(), ConditionalFeed(), Relay(), Batched(), Hybrid(600)]
+
+
+@pytest.mark.parametrize("approach", EACH, ids=lambda each: each.label)
 def test_an_hour_of_earthquakes_has_the_virtual_lens_row_to_the_last_digit(approach):
     check_same(Scenario(earthquakes(duration=3600)), approach)
 
@@ -149,7 +172,7 @@ def test_polls_are_those_of_the_sample_path():
         (Webhook(), {"retention": 60.0}, "keeps all events, got a retention of 60 s"),
         (Webhook(), {"delay": 1.5, "retries": RetryProfile(timeout=3)}, "a delivery takes 3 s, .* timeout is 3 s"),
         (Thin(), {"delay": 1.0, "retries": RetryProfile(timeout=4)}, "a delivery takes 4 s, .* timeout is 4 s"),
-        (Webhook(), {"retries": RetryProfile(in_flight=1)}, "2 deliveries are in flight at once, .* allows 1"),
+        (Webhook(), {"retries": RetryProfile(in_flight=1)}, "2 deliveries are outstanding at once, .* allows 1"),
     ],
 )
 def test_what_it_cannot_compute_is_refused_with_the_remedy(approach, world, reason):

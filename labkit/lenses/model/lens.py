@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from labkit.approaches import Approach, Polling, Thin, Webhook
-from labkit.lenses.model import polling, pushed
+from labkit.approaches import Approach, Batched, ConditionalFeed, Feed, Hybrid, Polling, Relay, Thin, Webhook
+from labkit.lenses.model import combined, feed, polling, pushed
 from labkit.lenses.model.history import Given, History
 from labkit.result import Result
 from labkit.scenario import Scenario
@@ -23,6 +23,11 @@ SCHEDULES: dict[type[Approach], Schedule] = {
     Polling: Schedule(polling.schedule, polling.check),
     Webhook: Schedule(pushed.webhook, pushed.check),
     Thin: Schedule(pushed.thin, pushed.check),
+    Feed: Schedule(feed.feed, feed.check),
+    ConditionalFeed: Schedule(feed.feed, feed.check),
+    Relay: Schedule(feed.relay, pushed.check),
+    Batched: Schedule(combined.batched, combined.check_batched),
+    Hybrid: Schedule(combined.hybrid, pushed.check),
 }
 """What the lens can run. An approach of another class, a subclass too, is refused."""
 

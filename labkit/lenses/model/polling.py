@@ -95,9 +95,6 @@ class PageSizes:
     """Bytes of an ETag without the digits of its two places."""
 
 
-CURSOR = 16
-
-
 def page_sizes(path: str, limit: int, types: tuple[str, ...], filtered: str, conditional: bool) -> PageSizes:
     """Taken from five recorded polls of the same path: one that finds an event, and empty ones."""
     made = Polling(1.0, limit=limit, types=types, filtered=filtered, conditional=conditional)  # type: ignore[arg-type]
@@ -106,8 +103,8 @@ def page_sizes(path: str, limit: int, types: tuple[str, ...], filtered: str, con
     tag = hit.answer.varying["ETag"]
     return PageSizes(
         first=hit.request.fixed,
-        later=hit.request.fixed + CURSOR,
-        tagged=fresh.request.fixed + CURSOR,
+        later=hit.request.fixed + fresh.cursor,
+        tagged=fresh.request.fixed + fresh.cursor,
         answer=fresh.answer.fixed,
         unchanged=later[-1].answer.fixed,
         body=fresh.answer.body,

@@ -92,13 +92,18 @@ def ids(given: Given) -> NDArray[np.int64]:
 
 def check(given: Given) -> None:
     """Refuse answers that come too late, and deliveries that wait for others."""
-    retries, delay, sent = given.scenario.retries, given.scenario.delay, given.occurred[given.wanted]
     trips = 2 if isinstance(given.approach, Thin) else 1
-    if (takes := 2 * trips * delay) >= retries.timeout:
+    check_times(given, 2 * trips * given.delay, trips)
+
+
+def check_times(given: Given, outstanding: int, trips: int) -> None:
+    """The same, if an event is outstanding for so many nanoseconds, and a delivery takes so many round trips."""
+    retries, sent = given.scenario.retries, given.occurred[given.wanted]
+    if (takes := 2 * trips * given.scenario.delay) >= retries.timeout:
         limit = f"the source's timeout is {retries.timeout:g} s"
         raise ValueError(f"a delivery takes {takes:g} s, and {limit}: use the virtual lens")
-    started = np.searchsorted(sent, sent - 2 * trips * given.delay)  # this one, and those not yet answered
+    started = np.searchsorted(sent, sent - outstanding)  # the first that is not yet answered
     at_once = int((np.arange(1, len(sent) + 1) - started).max(initial=0))
     if at_once > retries.in_flight:
         limit = f"the source allows {retries.in_flight}"
-        raise ValueError(f"{at_once} deliveries are in flight at once, and {limit}: use the virtual lens")
+        raise ValueError(f"{at_once} deliveries are outstanding at once, and {limit}: use the virtual lens")

@@ -10,7 +10,7 @@ import httpx
 from labkit.approaches import Approach
 from labkit.arrivals import EPOCH, Arrivals
 from labkit.clock import VirtualClock
-from labkit.event import Event
+from labkit.event import Event, document, timestamp
 from labkit.ledger import Ledger
 from labkit.lenses.lifecycle import emit_all, make_source, subscribe_all
 from labkit.network.memory import MemoryCarrier, MemoryNetwork
@@ -20,6 +20,7 @@ from labkit.scenario import Scenario
 VARYING = ("webhook-id", "webhook-timestamp", "If-None-Match", "Content-Length", "ETag")
 """Headers whose values differ from exchange to exchange."""
 PROBE = Event("evt_1", "probe", 0.0, {})
+PROBE_BYTES = len(document(PROBE.id, PROBE.type, timestamp(EPOCH), PROBE.data))
 LEAD = 10.0
 
 
@@ -41,7 +42,8 @@ class Recorded:
     host: str
     path: str
     status: int
-    new_events: int
+    cursor: int
+    """Characters of the request's cursor, which are not in `request.fixed`."""
     request: Message
     answer: Message
 
@@ -90,7 +92,7 @@ def _recorded(ledger: Ledger, network: _Recorder) -> Iterator[Recorded]:
         cursor = len(request.url.params.get("after", ""))
         yield Recorded(
             ledger.kind[number], ledger.host[number], ledger.path[number], ledger.status[number],
-            ledger.new_events[number],
+            cursor,
             _message(ledger.bytes_out[number] - cursor, request.headers, len(request.read())),
             _message(ledger.bytes_in[number], answer.headers, int(answer.headers.get("Content-Length", 0))),
         )  # fmt: skip
