@@ -1,5 +1,7 @@
 """The model lens against the virtual lens, which shares no line of its arithmetic, and against the sample paths."""
 
+import json
+
 import pytest
 import sample_paths
 from hypothesis import given, settings
@@ -27,8 +29,9 @@ from labkit import (
     poisson,
 )
 from labkit.arrivals import EPOCH
+from labkit.cli import main
 from labkit.lenses import ModelLens, VirtualLens
-from labkit.lenses.model import SCHEDULES
+from labkit.lenses.model import SCHEDULES, history
 from labkit.lenses.model.history import Given
 
 DAY = 86_400.0
@@ -45,8 +48,9 @@ def happening(instants, duration, types=("tick",), width=3):
 def check_same(scenario, approach):
     """Every figure of the row, and each receipt to the nanosecond."""
     virtual = VirtualLens().run(scenario, approach)
-    history = SCHEDULES[type(approach)].history(Given(scenario, approach))
-    assert history.received_at.tolist() == pytest.approx(virtual.receipts.received_at.tolist(), abs=0, nan_ok=True)
+    found = SCHEDULES[type(approach)].history(Given(scenario, approach))
+    alone = virtual.receipts[virtual.receipts.consumer == "consumer-1"]
+    assert found.received_at.tolist() == pytest.approx(alone.received_at.tolist(), abs=0, nan_ok=True)
     assert ModelLens().run(scenario, approach).row() == virtual.row() | {"lens": "model"}
 
 
@@ -142,6 +146,24 @@ def test_long_ids_and_many_events_have_their_bytes():
         check_same(scenario, approach)
 
 
+@pytest.mark.parametrize("approach", [Polling(7), Webhook(), Hybrid(7), Relay(7)], ids=lambda each: each.label)
+def test_consumers_are_summed_with_the_lengths_of_their_names(approach):
+    scenario = Scenario(happening([0.5, 3.0, 19.99], 20), consumers=12)
+    check_same(scenario, approach)
+
+
+def test_ten_million_consumers_have_the_quantiles_of_their_latencies_written_out(monkeypatch):
+    """Counted, or as two million numbers: the same figures. The sums are ten million times those of one consumer."""
+    events = poisson(60, DAY, seed=1)
+    one, many = (ModelLens().run(Scenario(events, consumers=n), Polling(30)).row() for n in (1, 10_000_000))
+    assert many["requests"] == 10_000_000 * one["requests"] == 10_000_000 * 2877
+    assert many["bytes_in"] == 10_000_000 * one["bytes_in"]
+    thousand = Scenario(events, consumers=500)
+    written = ModelLens().run(thousand, Polling(30)).row()
+    monkeypatch.setattr(history, "MOST_COPIES", 0)
+    assert ModelLens().run(thousand, Polling(30)).row() == written
+
+
 def test_without_an_event_each_figure_is_the_virtual_lens_figure():
     for approach in (Polling(3), Polling(30, conditional=True), Webhook(), Thin()):
         check_same(Scenario(happening([], 20)), approach)
@@ -152,10 +174,10 @@ def test_polls_are_those_of_the_sample_path():
     scenario = Scenario(poisson(60, DAY, seed=3))
     occurred = [event.occurred_at for event in scenario.arrivals.events]
     path = sample_paths.polling(occurred, DAY, 0.02, lambda found: 47.0)
-    history = SCHEDULES[Polling].history(Given(scenario, Polling(47.0)))
-    assert history.received_at.tolist() == pytest.approx(path.received.tolist(), abs=1e-8)
+    found = SCHEDULES[Polling].history(Given(scenario, Polling(47.0)))
+    assert found.received_at.tolist() == pytest.approx(path.received.tolist(), abs=1e-8)
     counted = path.sent < DAY
-    assert (history.sent.requests, history.sent.empty) == (counted.sum(), path.empty[counted].sum())
+    assert (found.sent.requests, found.sent.empty) == (counted.sum(), path.empty[counted].sum())
 
 
 # what it refuses --------------------------------------------------------------------------------
@@ -199,3 +221,15 @@ def test_a_picture_that_needs_exchanges_is_refused_with_the_remedy():
     result = ModelLens().run(Scenario(happening([1.0], 60)), Webhook())
     with pytest.raises(ValueError, match="webhook has its row alone: use the virtual lens"):
         result.exchanges  # noqa: B018 - reading it is what raises
+
+
+def test_the_command_line_compares_by_the_model(tmp_path, capsys):
+    """`--approach all` is each approach that names the lens; the rows of exchanges are refused in one line."""
+    made = ["compare", "--lens", "model", "--approach", "all", "--duration", "3600", "--plot", str(tmp_path / "a.svg")]
+    main([*made, "--json", str(tmp_path / "rows.json")])
+    rows = json.loads((tmp_path / "rows.json").read_text(encoding="utf-8"))["results"]
+    assert {row["approach"] for row in rows} == {approach.name for approach in SCHEDULES}
+    assert {row["lens"] for row in rows} == {"model"}
+    with pytest.raises(SystemExit):
+        main([*made, "--csv", str(tmp_path / "csv")])
+    assert "has its row alone: use the virtual lens" in capsys.readouterr().err

@@ -75,13 +75,15 @@ def relay(given: Given) -> History:
     body = poll.answer.body + sums[pages.stop] - sums[pages.start] + pages.stop - pages.start - 1
     out = poll.request.fixed + digits(found)
     empty = pushed.whole(poll.answer)
+    requests = int(pages.empty.sum()) + int(counted.sum())
     polls = Sent(
-        requests=int(pages.empty.sum()) + int(counted.sum()),
+        requests=requests,
         empty=int(pages.empty.sum()),
         bytes_out=int((pages.empty * out).sum() + out[:-1][counted].sum()),
         bytes_in=int(pages.empty.sum()) * empty + int((poll.answer.fixed + body + digits(body))[counted].sum()),
         connections=pages.connections,
         held=pages.held,
+        named=requests,
     )
     return History(given, received, made + polls, pushed.setup_of(recorded))
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from heapq import heappop, heappush
+from itertools import count, repeat, takewhile
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,7 @@ from labkit.clock import NANO, nanoseconds
 from labkit.event import Event, document, timestamp
 from labkit.network.memory import KEEP_ALIVE
 from labkit.scenario import Scenario
-from labkit.totals import Totals, currency, latency_figures
+from labkit.totals import QUANTILES, Totals, currency, latency_figures
 
 Instants = NDArray[np.int64]
 """Whole nanoseconds after t = 0."""
@@ -70,6 +71,8 @@ class Sent:
     connections: int = 0
     held: int = 0
     """Nanoseconds for which connections were held."""
+    named: int = 0
+    """Of the requests, those whose Host is the consumer's name."""
 
     def __add__(self, other: "Sent") -> "Sent":
         return Sent(*(getattr(self, name) + getattr(other, name) for name in self.__dataclass_fields__))
@@ -86,7 +89,6 @@ class History:
     lost: NDArray[np.bool_] | None = None
     copies: int = 0
     """Copies beyond the first of each event."""
-    recovered: int = 0
     latency: NDArray[np.float64] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -98,32 +100,61 @@ class History:
         self.latency = self.received_at - occurred
 
     def totals(self) -> Totals:
-        """The sums that a row needs."""
-        duration, sent = self.given.scenario.duration, self.sent
-        held = pd.Series(self.latency).dropna()
+        """The sums that a row needs, over all consumers: each does the same at the same instants."""
+        scenario, sent, consumers = self.given.scenario, self.sent, self.given.scenario.consumers
+        held = self.latency[~np.isnan(self.latency)]
         received = np.where(np.isnan(self.received_at), np.inf, self.received_at)
         freshness, staleness = 1.0, 0.0
         if len(received):
-            current, stale = currency(self.occurred_at.tolist(), received.tolist(), duration)
-            freshness, staleness = round(current / duration, 12), round(stale / duration, 9)
+            current, stale = currency(self.occurred_at.tolist(), received.tolist(), scenario.duration)
+            freshness, staleness = (_mean(each / scenario.duration, consumers) for each in (current, stale))
         return Totals(
-            events=len(received),
-            received=len(held),
-            pending=int((~(self.received_at < duration)).sum()),
-            duplicates=self.copies,
-            recovered=self.recovered,
-            requests=sent.requests,
-            setup_requests=self.setup,
-            empty_requests=sent.empty,
+            events=consumers * len(received),
+            received=consumers * len(held),
+            pending=consumers * int((~(self.received_at < scenario.duration)).sum()),
+            duplicates=consumers * self.copies,
+            recovered=0,
+            requests=consumers * sent.requests,
+            setup_requests=consumers * self.setup,
+            empty_requests=consumers * sent.empty,
             error_requests=0,
-            bytes_out=sent.bytes_out,
-            bytes_in=sent.bytes_in,
-            latency=latency_figures(held),
-            freshness=freshness,
-            staleness=staleness,
-            connections=sent.connections,
-            connection_seconds=round(sent.held / NANO, 6),
+            bytes_out=consumers * sent.bytes_out + sent.named * _longer_names(consumers),
+            bytes_in=consumers * sent.bytes_in,
+            latency=_latency_figures(held, consumers),
+            freshness=round(freshness, 12),
+            staleness=round(staleness, 9),
+            connections=consumers * sent.connections,
+            connection_seconds=round(consumers * sent.held / NANO, 6),
         )
+
+
+MOST_COPIES = 1_000_000
+"""Up to so many latencies are written out; beyond, each counts once for every consumer."""
+
+
+def _mean(value: float, consumers: int) -> float:
+    """The mean of equal values, with the rounding of a sum."""
+    return sum(repeat(value, consumers)) / consumers
+
+
+def _longer_names(consumers: int) -> int:
+    """By how many characters the names of all consumers are longer than that of `consumer-1`."""
+    powers = takewhile(lambda power: power <= consumers, (10**exponent for exponent in count(1)))
+    return sum(consumers - power + 1 for power in powers)
+
+
+def _latency_figures(held: NDArray[np.float64], consumers: int) -> dict[str, float | None]:
+    """The figures of so many copies of the latencies: the quantiles of Result, which lie between two neighbours."""
+    if len(held) * consumers <= MOST_COPIES:
+        return latency_figures(pd.Series(np.tile(held, consumers)))
+    ordered, figures = np.sort(held), {"mean": float(held.mean())}
+    for name, q in QUANTILES.items():
+        place = (len(held) * consumers - 1) * q
+        below, share = int(place), place - int(place)
+        low, high = ordered[below // consumers], ordered[(below + 1) // consumers]
+        figures[name] = float(low + (high - low) * share)
+    figures["max"] = float(ordered[-1])
+    return {name: round(value, 9) for name, value in figures.items()}
 
 
 def concurrent(sent: Sequence[int], answered: Sequence[int], horizon: int) -> tuple[int, int]:

@@ -55,8 +55,6 @@ class ModelLens:
             raise ValueError(f"the model lens has no rate limits, got {scenario.rate_limit}: {remedy}")
         if scenario.retention is not None:
             raise ValueError(f"the model lens keeps all events, got a retention of {scenario.retention:g} s: {remedy}")
-        if scenario.consumers > 1:
-            raise ValueError(f"the model lens has one consumer, got {scenario.consumers:,}: {remedy}")
         SCHEDULES[type(approach)].check(Given(scenario, approach))
 
     def run(self, scenario: Scenario, approach: Approach) -> Result:

@@ -69,6 +69,7 @@ def delivered(
         bytes_in=int(counted.sum()) * whole(delivery.answer),
         connections=connections,
         held=held,
+        named=int(counted.sum()),
     )
 
 
