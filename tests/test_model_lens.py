@@ -233,3 +233,8 @@ def test_the_command_line_compares_by_the_model(tmp_path, capsys):
     with pytest.raises(SystemExit):
         main([*made, "--csv", str(tmp_path / "csv")])
     assert "has its row alone: use the virtual lens" in capsys.readouterr().err
+
+
+def test_a_poll_that_arrives_with_the_event_brings_it_before_the_webhook():
+    """At 7.5 s two events and the poll are at the source: the poll is a hit, and both deliveries are empty."""
+    check_same(Scenario(happening([1.0, 7.5, 7.5], 20), delay=0.5), Hybrid(7.0))
