@@ -43,7 +43,7 @@ from labkit.faults import (
     SlowAnswer,
     Status,
 )
-from labkit.lenses import RealLens, VirtualLens
+from labkit.lenses import ModelLens, RealLens, VirtualLens
 from labkit.policies import RateLimit, RetryProfile
 from labkit.result import Result
 from labkit.retries import profile
@@ -59,8 +59,8 @@ __all__ = [
     "APPROACHES", "FAULTS", "Aimd", "Approach", "Arrivals", "Batched", "ClockSkew", "Comparison", "ConditionalFeed",
     "Delay", "Disorder", "Doorbell", "DrippingAnswer", "Event", "EventSource", "FakeStream", "Feed", "HalveDouble",
     "Handshake", "Hybrid", "IncompleteAnswer", "JunkAnswer", "LateCommit", "Leased", "LongPolling", "LostAnswer",
-    "LostRequest", "Nat", "OnDemand", "Outage", "Poison", "Polling", "RateLimit", "RealClock", "RealLens", "Relay",
-    "Result", "RetryProfile", "RunError", "Scenario", "SlowAnswer", "Status", "Stream", "Thin", "VirtualClock",
+    "LostRequest", "ModelLens", "Nat", "OnDemand", "Outage", "Poison", "Polling", "RateLimit", "RealClock", "RealLens",
+    "Relay", "Result", "RetryProfile", "RunError", "Scenario", "SlowAnswer", "Status", "Stream", "Thin", "VirtualClock",
     "VirtualLens", "WebSocket", "Webhook", "bursty", "compare", "confidence_intervals", "daily", "earthquakes",
     "from_csv", "poisson", "profile", "serve", "sweep", "switching",
 ]  # fmt: skip

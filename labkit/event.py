@@ -52,6 +52,11 @@ def to_json(document: object) -> bytes:
     return json.dumps(document, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 
+def document(id: str, type: str, timestamp: str, data: object) -> bytes:
+    """An event as it stands on the wire."""
+    return to_json({"id": id, "type": type, "timestamp": timestamp, "data": data})
+
+
 def from_json(raw: bytes) -> object:
     """Read JSON strictly, by RFC 8259 and I-JSON (RFC 7493).
 

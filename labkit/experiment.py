@@ -90,10 +90,11 @@ def compare(
     """Run approaches over the same events, and compare their results.
 
     `what` is a Scenario, or arrivals, which are put in a scenario with `delay` seconds each way (default 0.02 s; 0 in
-    the real lens) and `seed` (0). `lens` is "virtual", "real", or a lens with options, such as `RealLens(speed=60)`.
-    Runs in the virtual lens go in parallel in the workers of `executor`, any `concurrent.futures.Executor`; without
-    one, on all cores. Equal arguments give equal rows with any executor. With `frames=False` workers send back rows
-    alone, which are much smaller. `done` is called with each result as it arrives.
+    the real lens) and `seed` (0). `lens` is "virtual", "real", "model", or a lens with options, such as
+    `RealLens(speed=60)`. Runs in the virtual lens go in parallel in the workers of `executor`, any
+    `concurrent.futures.Executor`; without one, on all cores. Equal arguments give equal rows with any executor. With
+    `frames=False` workers send back rows alone, which are much smaller. `done` is called with each result as it
+    arrives.
 
     Raises RunError if a run of several fails, once the others have finished; the only run raises its own exception.
     """

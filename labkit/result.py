@@ -1,21 +1,20 @@
 """What one approach did in one scenario: two frames, and the figures computed from them."""
 
-import heapq
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from labkit.approaches import Approach
 from labkit.ledger import OUTCOMES
 from labkit.scenario import Scenario
+from labkit.totals import Totals, currency, latency_figures
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
 
-QUANTILES = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
 EXCHANGES = ("consumer", "kind", "host", "outcome", "sent_at", "answered_at", "drain")
 RECEIPTS = ("event_id", "consumer", "occurred_at", "received_at", "latency", "exchange", "copies")
 
@@ -43,7 +42,8 @@ class Result:
 
     Requests and bytes count from t = 0 up to the horizon; `received` and the latencies also count what arrives in the
     drain after it, so that no latency is cut short. A lens may leave out the columns that it does not count:
-    bytes_out, bytes_in, connection. A result from a worker may have its row alone.
+    bytes_out, bytes_in, connection. A result from a worker may have its row alone, and that of a lens that only counts
+    has its totals.
     """
 
     scenario: Scenario
@@ -55,6 +55,8 @@ class Result:
     """Reported by the real lens."""
     figures: Mapping[str, Any] | None = None
     """The row, if it has been computed already."""
+    totals: Totals | None = None
+    """What the row says, from a lens that counts without a row of each exchange."""
 
     def __post_init__(self) -> None:
         if self.frames is None:
@@ -87,7 +89,8 @@ class Result:
 
     def _frames(self) -> "tuple[pd.DataFrame, pd.DataFrame]":
         if self.frames is None:
-            raise ValueError(f"{self.label} has its row alone: its exchanges and receipts come with frames=True")
+            remedy = "use the virtual lens" if self.totals else "its exchanges and receipts come with frames=True"
+            raise ValueError(f"{self.label} has its row alone: {remedy}")
         return self.frames
 
     @property
@@ -103,36 +106,29 @@ class Result:
     def _row(self) -> Mapping[str, Any]:
         if self.figures is not None:
             return self.figures
+        return (self.totals or self._totals()).row(self.approach, self.lens)
+
+    def _totals(self) -> Totals:
         requests, receipts = self.counted, self.receipts
-        events, held = len(receipts), receipts.latency.dropna()
-        empty = int((requests.outcome == "empty").sum())
-        quantiles = {name: held.quantile(q) for name, q in QUANTILES.items()}
-        latency = {"mean": held.mean(), **quantiles, "max": held.max()}
-        freshness, staleness = self._currency()
-        return {
-            "approach": self.approach.name,
-            "params": asdict(self.approach),
-            "lens": self.lens,
-            "events": events,
-            "received": len(held),
-            "pending": int((~(receipts.received_at < self.scenario.duration)).sum()),
-            "lost": events - len(held),
-            "duplicates": int((receipts.copies - 1).clip(lower=0).sum()),
-            "recovered": self.recovered(),
-            "requests": len(requests),
-            "setup_requests": int((self.exchanges.kind == "setup").sum()),
-            "empty_requests": empty,
-            "empty_share": empty / len(requests) if len(requests) else None,
-            "error_requests": int(requests.outcome.isin(["error", "throttled"]).sum()),
-            "requests_per_event": len(requests) / events if events else None,
-            "bytes_out": int(requests.bytes_out.sum()) if "bytes_out" in requests else None,
-            "bytes_in": int(requests.bytes_in.sum()) if "bytes_in" in requests else None,
-            "latency": {name: round(float(value), 9) if len(held) else None for name, value in latency.items()},
-            "freshness": freshness,
-            "staleness": {"mean": staleness},
-            "connections": int(requests.connection.nunique()) if "connection" in requests else None,
-            "connection_seconds": self._connection_seconds(requests) if "connection" in requests else None,
-        }
+        held, (freshness, staleness) = receipts.latency.dropna(), self._currency()
+        return Totals(
+            events=len(receipts),
+            received=len(held),
+            pending=int((~(receipts.received_at < self.scenario.duration)).sum()),
+            duplicates=int((receipts.copies - 1).clip(lower=0).sum()),
+            recovered=self.recovered(),
+            requests=len(requests),
+            setup_requests=int((self.exchanges.kind == "setup").sum()),
+            empty_requests=int((requests.outcome == "empty").sum()),
+            error_requests=int(requests.outcome.isin(["error", "throttled"]).sum()),
+            bytes_out=int(requests.bytes_out.sum()) if "bytes_out" in requests else None,
+            bytes_in=int(requests.bytes_in.sum()) if "bytes_in" in requests else None,
+            latency=latency_figures(held),
+            freshness=freshness,
+            staleness=staleness,
+            connections=int(requests.connection.nunique()) if "connection" in requests else None,
+            connection_seconds=self._connection_seconds(requests) if "connection" in requests else None,
+        )
 
     def recovered(self, grace: float = 60.0) -> int:
         """How many events a poll brought more than `grace` seconds late, since the webhook had lost them.
@@ -165,7 +161,7 @@ class Result:
         duration, shares, staleness = self.scenario.duration, [], []
         for _, receipts in self.receipts.groupby("consumer", sort=False):
             received = receipts.received_at.fillna(float("inf"))
-            current, stale = _currency(receipts.occurred_at.tolist(), received.tolist(), duration)
+            current, stale = currency(receipts.occurred_at.tolist(), received.tolist(), duration)
             shares.append(current / duration)
             staleness.append(stale / duration)
         if not shares:
@@ -177,34 +173,6 @@ class Result:
         closed = closed.fillna(self.scenario.duration)  # a stream is held to the end
         opened, closed = requests.groupby("connection").sent_at.min(), closed.groupby(requests.connection).max()
         return round(float((closed - opened).sum()), 6)
-
-
-def _currency(occurred: list[float], received: list[float], duration: float) -> tuple[float, float]:
-    """Seconds up to `duration` in which no event is missing, and the integral of staleness over time.
-
-    Events are in order of occurrence. Staleness is the age of the oldest missing event, 0 if none is missing.
-
-    >>> _currency([10.0, 20.0], [30.0, 40.0], 100.0)  # missing from 10 to 40; from 30 on since 20
-    (70.0, 350.0)
-    """
-    missing: list[tuple[float, float]] = []  # (occurred, received), the oldest first
-    current = stale = now = 0.0
-    upcoming = [*zip(occurred, received, strict=True), (duration, duration)]
-    for occurs, comes in upcoming:
-        occurs = min(occurs, duration)
-        while now < occurs:
-            while missing and missing[0][1] <= now:
-                heapq.heappop(missing)
-            if not missing:
-                current += occurs - now
-                now = occurs
-                break
-            since, until = missing[0]
-            until = min(until, occurs)
-            stale += ((until - since) ** 2 - (now - since) ** 2) / 2
-            now = until
-        heapq.heappush(missing, (occurs, comes))
-    return current, stale
 
 
 def _nanoseconds(instants: "pd.Series[float]") -> "NDArray[np.int64]":

@@ -20,7 +20,8 @@ from labkit import Approach, Arrivals, Event, Polling, Scenario, Webhook, bursty
 from labkit.arrivals import EPOCH
 from labkit.ledger import Ledger
 from labkit.lenses import VirtualLens
-from labkit.result import Result, _currency
+from labkit.result import Result
+from labkit.totals import currency
 
 KEYS = (
     "approach params lens events received pending lost duplicates recovered requests setup_requests empty_requests "
@@ -176,7 +177,7 @@ def test_currency_is_what_brute_force_integrates(events):
     events.sort(key=lambda event: event[0])
     occurred = [float(at) for at, _ in events]
     received = [inf if wait is None else float(at + wait) for at, wait in events]
-    found = _currency(occurred, received, 40.0)
+    found = currency(occurred, received, 40.0)
     assert found == pytest.approx(brute_force(occurred, received, 40.0, 0.25))
 
 

@@ -23,6 +23,7 @@ class Batched(Approach):
     phrase: ClassVar[str] = "batch of {count}"
     style: ClassVar[Style] = Style("#8DA0CB", "P", "/.")
     called: ClassVar[bool] = True
+    lenses: ClassVar[tuple[str, ...]] = ("virtual", "real", "model")
     in_order: ClassVar[bool] = False
     count: int = whole_number(100, 2, LARGEST_BATCH, "events")
     max_wait: float = seconds(60.0, most=LONGEST_BATCH_WAIT)

@@ -24,6 +24,7 @@ class Feed(Approach):
     name: ClassVar[str] = "feed"
     phrase: ClassVar[str] = "feed every {interval}"
     style: ClassVar[Style] = Style("#E69F00", "s", "\\\\")
+    lenses: ClassVar[tuple[str, ...]] = ("virtual", "real", "model")
     overflows: ClassVar[bool] = True
     interval: float = idle_seconds(60.0)
     last: int = whole_number(100, 1, LARGEST_PAGE, "events")

@@ -27,6 +27,7 @@ class Polling(Approach):
     name: ClassVar[str] = "polling"
     phrase: ClassVar[str] = "poll every {interval}"
     style: ClassVar[Style] = Style("#D55E00", "o", "//")
+    lenses: ClassVar[tuple[str, ...]] = ("virtual", "real", "model")
     interval: float = idle_seconds(60.0)
     fixed: Literal["delay", "rate"] = "delay"
     initial_delay: float = seconds(0.0)

@@ -28,6 +28,7 @@ class Thin(Approach):
     phrase: ClassVar[str] = "thin webhook"
     style: ClassVar[Style] = Style("#003F66", "d", "OO")
     called: ClassVar[bool] = True
+    lenses: ClassVar[tuple[str, ...]] = ("virtual", "real", "model")
     in_order: ClassVar[bool] = False
 
     def theory(self, rate: float, delay: float) -> theory.ClosedForm:

@@ -23,6 +23,7 @@ class Webhook(Approach):
     phrase: ClassVar[str] = "webhook"
     style: ClassVar[Style] = Style("#0072B2", "v", "\\\\\\")
     called: ClassVar[bool] = True
+    lenses: ClassVar[tuple[str, ...]] = ("virtual", "real", "model")
     in_order: ClassVar[bool] = False
     types: tuple[str, ...] = ()
     """Only events of these types; all if empty."""

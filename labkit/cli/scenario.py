@@ -41,7 +41,7 @@ def scenario_options(number: type[float] | click.ParamType[Any], more: str = "")
                      help="Network delay, each way. [default: 0.02; real: none]"),
         click.option("--seed", type=int, default=0, show_default=True, help="Seed of everything random."),
         click.option("--lens", default="virtual", metavar="|".join(LENSES), show_default=True,
-                     help="Simulated time, or loopback sockets and the machine's own clock."),
+                     help="Simulated time, loopback sockets and the machine's own clock, or arithmetic."),
         click.option("--speed", type=float, default=1.0, metavar="X", help="Real lens: divide every time by X."),
         click.option("--approach", "chosen", multiple=True, metavar="NAME[:key=value,…]",
                      help="Repeatable; `all` is every approach, and interval=10+60 is two."

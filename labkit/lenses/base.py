@@ -27,7 +27,7 @@ class Lens(Protocol):
         """Raise ValueError, with the remedy, for what it cannot run, or what would never end."""
 
     def run(self, scenario: Scenario, approach: Approach) -> Result:
-        """Run one approach. The Result is made of two frames, and names the lens."""
+        """Run one approach. The Result is made of two frames, or of `Totals`, and names the lens."""
 
 
 def check_approach(lens: Lens, scenario: Scenario, approach: Approach) -> None:

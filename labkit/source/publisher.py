@@ -6,7 +6,7 @@ from labkit import signature
 from labkit.checks import number
 from labkit.clock import NANO, Clock, RealClock, nanoseconds
 from labkit.crash import crash_point
-from labkit.event import ID, timestamp, to_json
+from labkit.event import ID, document, timestamp, to_json
 from labkit.ledger import Ledger
 from labkit.network import Network
 from labkit.network.sockets import SocketNetwork
@@ -82,12 +82,12 @@ class Publisher:
             raise ValueError(f"id must be 1 to 64 of A-Z, a-z, 0-9, _ and -, got {id[:80]!r}")
         if type in RESERVED + NOTICES:
             raise ValueError(f"type must not be reserved ({', '.join(RESERVED + NOTICES)}), got {type!r}")
-        document = to_json({"id": id, "type": type, "timestamp": occurred or timestamp(self.unix()), "data": data})
-        if first := self.store.add(id, type, document, self.clock.unix_nanoseconds(), key, body):
+        written = document(id, type, occurred or timestamp(self.unix()), data)
+        if first := self.store.add(id, type, written, self.clock.unix_nanoseconds(), key, body):
             return first
         crash_point("after the commit")
         self._announce()
-        return document
+        return written
 
     def _announce(self) -> None:
         """Tell the dispatcher, and the clients that wait, that an event has been stored."""

@@ -1,0 +1,191 @@
+"""What the model knows of one consumer: when each event was received, and what was sent up to the horizon."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from heapq import heappop, heappush
+from itertools import count, repeat, takewhile
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from labkit.approaches import Approach
+from labkit.arrivals import EARLIEST
+from labkit.clock import NANO, nanoseconds
+from labkit.event import Event, document, timestamp
+from labkit.network.memory import KEEP_ALIVE
+from labkit.scenario import Scenario
+from labkit.totals import QUANTILES, Totals, currency, latency_figures
+
+Instants = NDArray[np.int64]
+"""Whole nanoseconds after t = 0."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """A scenario and an approach, in whole nanoseconds."""
+
+    scenario: Scenario
+    approach: Approach
+
+    @cached_property
+    def delay(self) -> int:
+        return nanoseconds(self.scenario.delay)
+
+    @cached_property
+    def horizon(self) -> int:
+        """The first nanosecond that is not before the horizon."""
+        instant = nanoseconds(self.scenario.duration)
+        return instant + (instant / NANO < self.scenario.duration)
+
+    @property
+    def events(self) -> tuple[Event, ...]:
+        return self.scenario.arrivals.events
+
+    @cached_property
+    def occurred(self) -> Instants:
+        """When each event of the list is stored."""
+        return np.array([nanoseconds(event.occurred_at) for event in self.events], dtype=np.int64)
+
+    @cached_property
+    def documents(self) -> list[bytes]:
+        """Each event as it stands on the wire."""
+        epoch = max(self.scenario.arrivals.epoch, EARLIEST)
+        return [document(each.id, each.type, timestamp(epoch + each.occurred_at), each.data) for each in self.events]
+
+    @cached_property
+    def wanted(self) -> NDArray[np.bool_]:
+        """Which events of the list the consumer should receive."""
+        return np.array([self.approach.wants(event.type) for event in self.events], dtype=bool)
+
+
+@dataclass
+class Sent:
+    """Exchanges up to the horizon, summed."""
+
+    requests: int = 0
+    empty: int = 0
+    bytes_out: int = 0
+    bytes_in: int = 0
+    connections: int = 0
+    held: int = 0
+    """Nanoseconds for which connections were held."""
+    named: int = 0
+    """Of the requests, those whose Host is the consumer's name."""
+
+    def __add__(self, other: "Sent") -> "Sent":
+        return Sent(*(getattr(self, name) + getattr(other, name) for name in self.__dataclass_fields__))
+
+
+@dataclass
+class History:
+    """One consumer's run: the instant at which each wanted event was received, and what was sent."""
+
+    given: Given
+    received: Instants
+    sent: Sent
+    setup: int
+    lost: NDArray[np.bool_] | None = None
+    copies: int = 0
+    """Copies beyond the first of each event."""
+    latency: NDArray[np.float64] = field(init=False)
+
+    def __post_init__(self) -> None:
+        occurred = np.array([event.occurred_at for event in self.given.events], dtype=float)[self.given.wanted]
+        self.occurred_at = occurred
+        self.received_at = self.received / NANO
+        if self.lost is not None:
+            self.received_at[self.lost] = np.nan
+        self.latency = self.received_at - occurred
+
+    def totals(self) -> Totals:
+        """The sums that a row needs, over all consumers: each does the same at the same instants."""
+        scenario, sent, consumers = self.given.scenario, self.sent, self.given.scenario.consumers
+        held = self.latency[~np.isnan(self.latency)]
+        received = np.where(np.isnan(self.received_at), np.inf, self.received_at)
+        freshness, staleness = 1.0, 0.0
+        if len(received):
+            current, stale = currency(self.occurred_at.tolist(), received.tolist(), scenario.duration)
+            freshness, staleness = (_mean(each / scenario.duration, consumers) for each in (current, stale))
+        return Totals(
+            events=consumers * len(received),
+            received=consumers * len(held),
+            pending=consumers * int((~(self.received_at < scenario.duration)).sum()),
+            duplicates=consumers * self.copies,
+            recovered=0,
+            requests=consumers * sent.requests,
+            setup_requests=consumers * self.setup,
+            empty_requests=consumers * sent.empty,
+            error_requests=0,
+            bytes_out=consumers * sent.bytes_out + sent.named * _longer_names(consumers),
+            bytes_in=consumers * sent.bytes_in,
+            latency=_latency_figures(held, consumers),
+            freshness=round(freshness, 12),
+            staleness=round(staleness, 9),
+            connections=consumers * sent.connections,
+            connection_seconds=round(consumers * sent.held / NANO, 6),
+        )
+
+
+MOST_COPIES = 1_000_000
+"""Up to so many latencies are written out; beyond, each counts once for every consumer."""
+
+
+def _mean(value: float, consumers: int) -> float:
+    """The mean of equal values, with the rounding of a sum."""
+    return sum(repeat(value, consumers)) / consumers
+
+
+def _longer_names(consumers: int) -> int:
+    """By how many characters the names of all consumers are longer than that of `consumer-1`."""
+    powers = takewhile(lambda power: power <= consumers, (10**exponent for exponent in count(1)))
+    return sum(consumers - power + 1 for power in powers)
+
+
+def _latency_figures(held: NDArray[np.float64], consumers: int) -> dict[str, float | None]:
+    """The figures of so many copies of the latencies: the quantiles of Result, which lie between two neighbours."""
+    if len(held) * consumers <= MOST_COPIES:
+        return latency_figures(pd.Series(np.tile(held, consumers)))
+    ordered, figures = np.sort(held), {"mean": float(held.mean())}
+    for name, q in QUANTILES.items():
+        place = (len(held) * consumers - 1) * q
+        below, share = int(place), place - int(place)
+        low, high = ordered[below // consumers], ordered[(below + 1) // consumers]
+        figures[name] = float(low + (high - low) * share)
+    figures["max"] = float(ordered[-1])
+    return {name: round(value, 9) for name, value in figures.items()}
+
+
+def concurrent(sent: Sequence[int], answered: Sequence[int], horizon: int) -> tuple[int, int]:
+    """How many connections exchanges to one host open, and for how many nanoseconds they hold them.
+
+    `sent` is in order. An exchange takes the connection that became idle last, if that is at most 5 s ago. Of several
+    sent at one instant, none takes the connection of another one.
+    """
+    spans: list[list[int]] = []
+    busy: list[tuple[int, int, int]] = []
+    idle: list[tuple[int, int]] = []
+    last, order = -1, 0
+    for at, end in zip(sent, answered, strict=True):
+        while busy and busy[0][0] <= at and at > last:
+            since, _, connection = heappop(busy)
+            idle.append((since, connection))
+        last = at
+        while idle:
+            since, connection = idle.pop()
+            if at - since <= KEEP_ALIVE * NANO:
+                break
+        else:
+            connection = len(spans)
+            spans.append([at, at])
+        spans[connection][1] = max(spans[connection][1], min(end, horizon))
+        heappush(busy, (end, order := order + 1, connection))
+    return len(spans), sum(end - start for start, end in spans)
+
+
+def digits(numbers: Iterable[int] | NDArray[np.int64]) -> NDArray[np.int64]:
+    """How many digits each number has: 1 for 0."""
+    powers = 10 ** np.arange(1, 19, dtype=np.int64)
+    counted: NDArray[np.int64] = np.searchsorted(powers, np.asarray(numbers, dtype=np.int64), side="right") + 1
+    return counted

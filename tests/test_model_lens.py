@@ -1,0 +1,242 @@
+"""The model lens against the virtual lens, which shares no line of its arithmetic, and against the sample paths."""
+
+import json
+
+import pytest
+import sample_paths
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from labkit import (
+    APPROACHES,
+    Arrivals,
+    Batched,
+    ConditionalFeed,
+    Event,
+    Feed,
+    Hybrid,
+    Outage,
+    Polling,
+    RateLimit,
+    Relay,
+    RetryProfile,
+    Scenario,
+    Thin,
+    Webhook,
+    bursty,
+    compare,
+    earthquakes,
+    poisson,
+)
+from labkit.arrivals import EPOCH
+from labkit.cli import main
+from labkit.lenses import ModelLens, VirtualLens
+from labkit.lenses.model import SCHEDULES, history
+from labkit.lenses.model.history import Given
+
+DAY = 86_400.0
+
+
+def happening(instants, duration, types=("tick",), width=3):
+    events = (
+        Event(f"evt_{n:0{width}}", types[n % len(types)], at, {"n": n, "text": "é" * (n % 7)})
+        for n, at in enumerate(instants)
+    )
+    return Arrivals("made", tuple(events), duration, EPOCH, {})
+
+
+def check_same(scenario, approach):
+    """Every figure of the row, and each receipt to the nanosecond."""
+    virtual = VirtualLens().run(scenario, approach)
+    found = SCHEDULES[type(approach)].history(Given(scenario, approach))
+    alone = virtual.receipts[virtual.receipts.consumer == "consumer-1"]
+    assert found.received_at.tolist() == pytest.approx(alone.received_at.tolist(), abs=0, nan_ok=True)
+    assert ModelLens().run(scenario, approach).row() == virtual.row() | {"lens": "model"}
+
+
+instants = st.lists(st.integers(0, 19_999), max_size=14)
+pollings = st.builds(
+    Polling,
+    interval=st.sampled_from([0.5, 1.0, 2.0, 4.98, 5.0, 7.0, 1 / 3]),
+    fixed=st.sampled_from(["delay", "rate"]),
+    initial_delay=st.sampled_from([0.0, 0.5, 1.234, 25.0]),
+    limit=st.sampled_from([1, 2, 100]),
+    types=st.sampled_from([(), ("a",), ("a", "c")]),
+    filtered=st.sampled_from(["source", "client"]),
+    conditional=st.booleans(),
+)
+pushes = st.one_of(
+    st.sampled_from([Webhook(), Webhook(types=("a",)), Thin()]),
+    st.builds(Batched, st.sampled_from([2, 3, 100]), st.sampled_from([0.0, 0.5, 2.0])),
+    st.builds(Hybrid, st.sampled_from([0.5, 1.0, 4.0, 7.0])),
+)
+lists = st.one_of(
+    st.builds(Relay, st.sampled_from([0.5, 1.0, 4.0, 7.0])),
+    st.builds(Feed, st.sampled_from([0.5, 1.0, 4.0, 7.0]), st.sampled_from([1, 2, 10, 100])),
+    st.builds(ConditionalFeed, st.sampled_from([0.5, 1.0, 4.0, 7.0]), st.sampled_from([1, 2, 10, 100])),
+)
+
+
+def scenario_of(ms, ties, delay, duration):
+    times = sorted(at - at % 500 if ties else at for at in ms)
+    return Scenario(happening([at / 1000 for at in times if at < duration * 1000], duration, ("a", "b", "c")), delay)
+
+
+scenarios = st.builds(
+    scenario_of, instants, st.booleans(), st.sampled_from([0.0, 0.001, 0.02, 0.25, 0.5, 1.5]), st.integers(1, 20)
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(scenario=scenarios, approach=pollings)
+def test_any_small_scenario_polled_is_as_in_the_virtual_lens(scenario, approach):
+    try:
+        ModelLens().check(scenario, approach)
+    except ValueError as error:
+        assert str(error).endswith("use the virtual lens")
+        assert approach.interval == 1 / 3 or approach.filtered == "client"
+        return
+    check_same(scenario, approach)
+
+
+@settings(max_examples=25, deadline=None)
+@given(scenario=scenarios, approach=pushes)
+def test_any_small_scenario_pushed_is_as_in_the_virtual_lens(scenario, approach):
+    check_same(scenario, approach)
+
+
+@settings(max_examples=25, deadline=None)
+@given(scenario=scenarios, approach=lists)
+def test_any_small_scenario_of_a_list_is_as_in_the_virtual_lens(scenario, approach):
+    check_same(scenario, approach)
+
+
+DEFAULT = [Polling(interval=10), Polling(interval=60), Polling(interval=300), Webhook()]
+
+
+EACH = [*DEFAULT, Thin(), Polling(conditional=True), Feed(), ConditionalFeed(), Relay(), Batched(), Hybrid(600)]
+
+
+@pytest.mark.parametrize("approach", EACH, ids=lambda each: each.label)
+def test_an_hour_of_earthquakes_has_the_virtual_lens_row_to_the_last_digit(approach):
+    check_same(Scenario(earthquakes(duration=3600)), approach)
+
+
+@pytest.mark.slow
+def test_the_default_approaches_have_the_virtual_lens_table_to_the_last_digit():
+    """A day of the earthquakes; the whole week takes the virtual lens 20 s."""
+    day = earthquakes(duration=86_400)
+    model, virtual = (compare(day, DEFAULT, lens=lens, frames=False) for lens in ("model", "virtual"))
+    assert [row | {"lens": ""} for row in model.rows()] == [row | {"lens": ""} for row in virtual.rows()]
+
+
+def test_a_burst_on_small_pages_is_as_in_the_virtual_lens():
+    """Up to ten pages per poll: longer than the interval, so that a fixed rate skips polls."""
+    for approach in (Polling(7, limit=1), Polling(7, "rate", limit=3)):
+        check_same(Scenario(bursty(600, 600, spread=0.5), delay=0.35), approach)
+
+
+@pytest.mark.parametrize("occurred", [1e-9, 8.9e4, 12.345678912])
+def test_an_instant_is_kept_to_the_nanosecond(occurred):
+    check_same(Scenario(happening([occurred], DAY * 1.1), delay=0.0000123), Polling(interval=47.3))
+
+
+def test_long_ids_and_many_events_have_their_bytes():
+    """Places of one to four digits stand in ETags, and lengths of two to five in Content-Length."""
+    scenario = Scenario(happening([n / 50 for n in range(1200)], 25, width=20))
+    for approach in (Polling(1.0, limit=1000), Polling(10.0, limit=1000, conditional=True), Webhook()):
+        check_same(scenario, approach)
+
+
+@pytest.mark.parametrize("approach", [Polling(7), Webhook(), Hybrid(7), Relay(7)], ids=lambda each: each.label)
+def test_consumers_are_summed_with_the_lengths_of_their_names(approach):
+    scenario = Scenario(happening([0.5, 3.0, 19.99], 20), consumers=12)
+    check_same(scenario, approach)
+
+
+def test_ten_million_consumers_have_the_quantiles_of_their_latencies_written_out(monkeypatch):
+    """Counted, or as two million numbers: the same figures. The sums are ten million times those of one consumer."""
+    events = poisson(60, DAY, seed=1)
+    one, many = (ModelLens().run(Scenario(events, consumers=n), Polling(30)).row() for n in (1, 10_000_000))
+    assert many["requests"] == 10_000_000 * one["requests"] == 10_000_000 * 2877
+    assert many["bytes_in"] == 10_000_000 * one["bytes_in"]
+    thousand = Scenario(events, consumers=500)
+    written = ModelLens().run(thousand, Polling(30)).row()
+    monkeypatch.setattr(history, "MOST_COPIES", 0)
+    assert ModelLens().run(thousand, Polling(30)).row() == written
+
+
+def test_without_an_event_each_figure_is_the_virtual_lens_figure():
+    for approach in (Polling(3), Polling(30, conditional=True), Webhook(), Thin()):
+        check_same(Scenario(happening([], 20)), approach)
+
+
+def test_polls_are_those_of_the_sample_path():
+    """An oracle of its own, with neither lens: the instants of receipt, and the counts, of a day."""
+    scenario = Scenario(poisson(60, DAY, seed=3))
+    occurred = [event.occurred_at for event in scenario.arrivals.events]
+    path = sample_paths.polling(occurred, DAY, 0.02, lambda found: 47.0)
+    found = SCHEDULES[Polling].history(Given(scenario, Polling(47.0)))
+    assert found.received_at.tolist() == pytest.approx(path.received.tolist(), abs=1e-8)
+    counted = path.sent < DAY
+    assert (found.sent.requests, found.sent.empty) == (counted.sum(), path.empty[counted].sum())
+
+
+# what it refuses --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("approach", "world", "reason"),
+    [
+        (Polling(jitter=0.1), {}, "jitter needs a draw per poll, got 0.1"),
+        (Polling(1 / 3, "rate"), {"delay": 0.5}, "an interval of whole nanoseconds"),
+        (Polling(90, limit=1, types=("a",), filtered="client"), {}, "one page per poll after the horizon"),
+        (Webhook(), {"faults": (Outage(duration=60),)}, "has no faults, got outage"),
+        (Webhook(), {"rate_limit": RateLimit(requests=60)}, "has no rate limits"),
+        (Webhook(), {"retention": 60.0}, "keeps all events, got a retention of 60 s"),
+        (Webhook(), {"delay": 1.5, "retries": RetryProfile(timeout=3)}, "a delivery takes 3 s, .* timeout is 3 s"),
+        (Thin(), {"delay": 1.0, "retries": RetryProfile(timeout=4)}, "a delivery takes 4 s, .* timeout is 4 s"),
+        (Webhook(), {"retries": RetryProfile(in_flight=1)}, "2 deliveries are outstanding at once, .* allows 1"),
+    ],
+)
+def test_what_it_cannot_compute_is_refused_with_the_remedy(approach, world, reason):
+    scenario = Scenario(happening([1.0, 1.0], 60), **world)
+    for act in (ModelLens().check, ModelLens().run):
+        with pytest.raises(ValueError, match=f"{reason}.*: use the virtual lens$"):
+            act(scenario, approach)
+
+
+def test_a_subclass_is_refused_since_its_loop_may_differ():
+    class Eager(Polling):
+        pass
+
+    with pytest.raises(ValueError, match="and no polling: use the virtual lens"):
+        ModelLens().check(Scenario(happening([], 60)), Eager())
+
+
+def test_the_lens_has_a_schedule_for_each_approach_that_names_it():
+    named = {approach for approach in APPROACHES.values() if "model" in approach.lenses}
+    assert named == set(SCHEDULES)
+
+
+def test_a_picture_that_needs_exchanges_is_refused_with_the_remedy():
+    result = ModelLens().run(Scenario(happening([1.0], 60)), Webhook())
+    with pytest.raises(ValueError, match="webhook has its row alone: use the virtual lens"):
+        result.exchanges  # noqa: B018 - reading it is what raises
+
+
+def test_the_command_line_compares_by_the_model(tmp_path, capsys):
+    """`--approach all` is each approach that names the lens; the rows of exchanges are refused in one line."""
+    made = ["compare", "--lens", "model", "--approach", "all", "--duration", "3600", "--plot", str(tmp_path / "a.svg")]
+    main([*made, "--json", str(tmp_path / "rows.json")])
+    rows = json.loads((tmp_path / "rows.json").read_text(encoding="utf-8"))["results"]
+    assert {row["approach"] for row in rows} == {approach.name for approach in SCHEDULES}
+    assert {row["lens"] for row in rows} == {"model"}
+    with pytest.raises(SystemExit):
+        main([*made, "--csv", str(tmp_path / "csv")])
+    assert "has its row alone: use the virtual lens" in capsys.readouterr().err
+
+
+def test_a_poll_that_arrives_with_the_event_brings_it_before_the_webhook():
+    """At 7.5 s two events and the poll are at the source: the poll is a hit, and both deliveries are empty."""
+    check_same(Scenario(happening([1.0, 7.5, 7.5], 20), delay=0.5), Hybrid(7.0))
