@@ -108,7 +108,9 @@ def test_an_exercises_check_takes_its_figures_like_any_other(capsys):
 def test_a_lens_refuses_before_anything_has_run():
     with pytest.raises(ValueError, match="the toy lens cannot run webhook: use the virtual lens"):
         compare(HOUR, [Polling(), Webhook()], lens=ToyLens())
-    with pytest.raises(ValueError, match="lens must be 'virtual' or 'real', or an object with .* got 'telescope'"):
+    with pytest.raises(
+        ValueError, match="lens must be 'virtual' or 'real' or 'model', or an object with .* got 'telescope'"
+    ):
         compare(HOUR, [Polling()], lens="telescope")
     with pytest.raises(ValueError, match="or an object with name, delay, .* got <class '.*ToyLens'>"):
         compare(HOUR, [Polling()], lens=ToyLens)

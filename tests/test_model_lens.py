@@ -31,8 +31,9 @@ from labkit import (
 from labkit.arrivals import EPOCH
 from labkit.cli import main
 from labkit.lenses import ModelLens, VirtualLens
-from labkit.lenses.model import SCHEDULES, history
+from labkit.lenses.model import history
 from labkit.lenses.model.history import Given
+from labkit.lenses.model.schedules import SCHEDULES
 
 DAY = 86_400.0
 

@@ -1,5 +1,5 @@
-"""The model lens: no HTTP, and no clock; arithmetic over arrays of instants. `SCHEDULES` lists what it can run."""
+"""The model lens: no HTTP, and no clock; arithmetic over arrays of instants. `schedules` lists what it can run."""
 
-from labkit.lenses.model.lens import SCHEDULES, ModelLens
+from labkit.lenses.model.lens import ModelLens
 
-__all__ = ["SCHEDULES", "ModelLens"]
+__all__ = ["ModelLens"]

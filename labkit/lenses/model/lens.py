@@ -1,35 +1,8 @@
 """The model lens: exact arithmetic for what follows a schedule. What it cannot compute, it refuses."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
-from labkit.approaches import Approach, Batched, ConditionalFeed, Feed, Hybrid, Polling, Relay, Thin, Webhook
-from labkit.lenses.model import combined, feed, polling, pushed
-from labkit.lenses.model.history import Given, History
+from labkit.approaches import Approach
 from labkit.result import Result
 from labkit.scenario import Scenario
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """The arithmetic of one approach."""
-
-    history: Callable[[Given], History]
-    check: Callable[[Given], None]
-    """Raises ValueError, with the remedy, for parameters that it cannot compute."""
-
-
-SCHEDULES: dict[type[Approach], Schedule] = {
-    Polling: Schedule(polling.schedule, polling.check),
-    Webhook: Schedule(pushed.webhook, pushed.check),
-    Thin: Schedule(pushed.thin, pushed.check),
-    Feed: Schedule(feed.feed, feed.check),
-    ConditionalFeed: Schedule(feed.feed, feed.check),
-    Relay: Schedule(feed.relay, pushed.check),
-    Batched: Schedule(combined.batched, combined.check_batched),
-    Hybrid: Schedule(combined.hybrid, pushed.check),
-}
-"""What the lens can run. An approach of another class, a subclass too, is refused."""
 
 
 class ModelLens:
@@ -45,6 +18,9 @@ class ModelLens:
 
     def check(self, scenario: Scenario, approach: Approach) -> None:
         """Refuse what it has no arithmetic for."""
+        from labkit.lenses.model.history import Given
+        from labkit.lenses.model.schedules import SCHEDULES  # NumPy is imported by those who use it
+
         remedy = "use the virtual lens"
         if type(approach) not in SCHEDULES:
             known = ", ".join(each.name for each in SCHEDULES)
@@ -59,6 +35,9 @@ class ModelLens:
 
     def run(self, scenario: Scenario, approach: Approach) -> Result:
         """Compute when each event is received, and what is sent up to the horizon."""
+        from labkit.lenses.model.history import Given
+        from labkit.lenses.model.schedules import SCHEDULES
+
         self.check(scenario, approach)
         history = SCHEDULES[type(approach)].history(Given(scenario, approach))
         return Result(scenario, approach, self.name, None, totals=history.totals())
