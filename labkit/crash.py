@@ -4,9 +4,10 @@ import os
 import signal
 
 VARIABLE = "LABKIT_CRASH_AT"
+_crash_at = os.environ.get(VARIABLE)
 
 
 def crash_point(name: str) -> None:
-    """Kill this process here, as `kill -9` does, if the environment has `LABKIT_CRASH_AT=name`."""
-    if os.environ.get(VARIABLE) == name:
+    """Kill this process here, as `kill -9` does, if it was started with `LABKIT_CRASH_AT=name`."""
+    if _crash_at == name:
         os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))

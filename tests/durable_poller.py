@@ -16,18 +16,23 @@ from labkit.clock import RealClock
 from labkit.event import to_json
 from labkit.receiver import Inbox
 
-url, file = sys.argv[1:]
-kept, written = Path(f"{file}.cursor"), Path(f"{file}.cursor.new")
-inbox, clock = Inbox(file), RealClock()
-cursor = kept.read_text() if kept.exists() else ""
-print_json_line({"url": url})
-with httpx.Client(base_url=url, trust_env=False, timeout=10) as client:
-    while True:
-        for _, page in pages(client, cursor):
-            for event in page["events"]:
-                print_json_line(event)
-                inbox.record(event["id"], to_json(event))
-            cursor = page["next"]
-            written.write_text(cursor)
-            os.replace(written, kept)  # the old cursor or the new one, never half of it
-        clock.sleep(0.01)
+
+def main(url: str, file: str) -> None:
+    kept, written = Path(f"{file}.cursor"), Path(f"{file}.cursor.new")
+    inbox, clock = Inbox(file), RealClock()
+    cursor = kept.read_text() if kept.exists() else ""
+    print_json_line({"url": url})
+    with httpx.Client(base_url=url, trust_env=False, timeout=10) as client:
+        while True:
+            for _, page in pages(client, cursor):
+                for event in page["events"]:
+                    print_json_line(event)
+                    inbox.record(event["id"], to_json(event))
+                cursor = page["next"]
+                written.write_text(cursor)
+                os.replace(written, kept)  # the old cursor or the new one, never half of it
+            clock.sleep(0.01)
+
+
+if __name__ == "__main__":  # pytest, which looks for examples in every file, imports it too
+    main(*sys.argv[1:])

@@ -71,6 +71,15 @@ def test_a_host_is_reached_by_its_name(network):
     assert network.ledger.sender == ["me", "me"]
 
 
+def test_a_repeated_url_is_merged_and_takes_parameters_as_the_first_one_did(network):
+    """The client keeps the last URL parsed; httpx's own client, which does not, is the oracle."""
+    ours, httpxs = network.client("me", "poll", "http://here/at"), httpx.Client(base_url="http://here/at")
+    for url, params in [("/x?a=1", None), ("/x?a=1", None), ("/x?a=1", {"b": 2}), ("/x?a=1", None), ("", None)]:
+        expected = httpxs.build_request("GET", url, params=params).url
+        assert ours.build_request("GET", url, params=params).url == expected
+    httpxs.close()
+
+
 def test_an_unknown_host_is_an_error_that_lists_the_known_ones(network):
     """It is in the ledger as one, and brought no bytes."""
     network.host("b", plain())

@@ -16,6 +16,8 @@ from labkit.approaches.page import oldest
 from labkit.approaches.parameters import seconds
 from labkit.wire import HEARTBEAT, SHORTEST_LOOK
 
+_LINE_END = re.compile("\r\n|\n|\r(?=.)", re.DOTALL)
+
 
 @dataclass(frozen=True)
 class Stream(Approach):
@@ -92,7 +94,7 @@ def lines(chunks: Iterable[bytes]) -> Iterator[str]:
     decoder, text = getincrementaldecoder("utf-8-sig")("replace"), ""
     for chunk in chunks:
         text += decoder.decode(chunk)
-        while end := re.search("\r\n|\n|\r(?=.)", text, re.DOTALL):
+        while end := _LINE_END.search(text):
             yield text[: end.start()]
             text = text[end.end() :]
 

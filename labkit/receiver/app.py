@@ -26,7 +26,8 @@ def receiver_app(receiver: Receiver, clock: TimeOfDay) -> Flask:
 
     @app.post("/hook")
     def hook() -> Response:
-        reply = receiver.handle(request.headers, request.get_data(), clock.epoch + clock.now())
+        headers = dict(request.headers)  # read once: Werkzeug writes each name anew whenever they are looked through
+        reply = receiver.handle(headers, request.get_data(), clock.epoch + clock.now())
         return Response(reply.body, reply.status, reply.headers)
 
     return app

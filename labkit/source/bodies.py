@@ -2,6 +2,7 @@
 
 import re
 from datetime import datetime
+from functools import lru_cache
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
@@ -124,6 +125,7 @@ def query(*known: str) -> dict[str, str]:
     return request.args.to_dict()
 
 
+@lru_cache(256)
 def seconds(name: str, text: str, most: float, least: float = 0.0) -> float:
     """A time in the query, written in decimal digits; otherwise 400."""
     decimal = re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text)
@@ -131,6 +133,7 @@ def seconds(name: str, text: str, most: float, least: float = 0.0) -> float:
         return number(name, float(text) if decimal else text[:40], "seconds", least=least, most=most)
 
 
+@lru_cache(256)
 def whole_number(name: str, text: str, least: int, most: int) -> int:
     """A whole number in the query, written in decimal digits; otherwise 400."""
     with refuse(400):

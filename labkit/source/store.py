@@ -253,4 +253,9 @@ def _first_answer(sql: sqlite3.Connection, key: str, body: bytes) -> bytes | Non
 
 def from_row(row: tuple[Any, ...]) -> Subscription:
     id, url, types, *rest = row
-    return Subscription(id, url, tuple(json.loads(types)), *rest)
+    return Subscription(id, url, _types(types), *rest)
+
+
+@lru_cache(256)
+def _types(listed: str) -> tuple[str, ...]:
+    return tuple(json.loads(listed))
