@@ -98,9 +98,9 @@ MUTATIONS = (
     ),
     Mutation(
         "the empty share is over events",
-        "labkit/result.py",
-        "empty / len(requests) if",
-        "empty / events if",
+        "labkit/totals.py",
+        "self.empty_requests / self.requests if",
+        "self.empty_requests / self.events if",
         "tests/test_result.py::test_the_empty_share_is_over_requests",
     ),
     Mutation(
@@ -161,7 +161,7 @@ MUTATIONS = (
     ),
     Mutation(
         "staleness is the age of the newest event",
-        "labkit/result.py",
+        "labkit/totals.py",
         "since, until = missing[0]",
         "since, until = max(missing)",
         "tests/test_result.py::test_staleness_is_the_age_of_the_oldest_missing_event",
@@ -337,8 +337,8 @@ MUTATIONS = (
     Mutation(
         "a failing run takes the others with it",
         "labkit/experiment.py",
-        "            number, failure = futures[future], future.exception()\n",
-        "            number, failure = futures[future], future.result() and None\n",
+        "            if failure := there.exception():\n",
+        "            if failure := there.result() and None:\n",
         "tests/test_experiment.py::test_a_run_that_fails_is_named_with_its_scenario_and_the_others_are_there",
     ),
     Mutation(
