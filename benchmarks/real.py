@@ -11,7 +11,7 @@ import threading
 from pathlib import Path
 
 import httpx
-from flask import request
+from flask import Flask, request
 
 from labkit import signature
 from labkit.approaches.webhook import register
@@ -98,6 +98,49 @@ def emit_to_handler() -> None:
         )
 
 
+def one_black_holed() -> None:
+    """The latency of 99 endpoints beside one that takes requests and never answers, and beside one that answers."""
+    medians = []
+    for holed in (False, True):
+        arrived: list[float] = []
+        ended, subscribed = threading.Event(), threading.Event()
+        app = Flask("endpoints")
+
+        @app.post("/<name>")
+        def hook(name: str, arrived: list[float] = arrived, ended=ended, subscribed=subscribed, holed=holed):
+            arrived.append(monotonic())
+            if name == "last" and subscribed.is_set():
+                arrived.pop()
+                if holed:
+                    ended.wait()
+            return {"challenge": request.get_json()["data"].get("challenge")}
+
+        with tempfile.TemporaryDirectory() as folder, serve(app) as endpoints:
+            clock, taken = RealClock(), list[float]()
+            network, db = SocketNetwork(clock, Ledger()), open_database(str(Path(folder) / "bench.db"))
+            source = EventSource(clock, network, db=db)
+            with serve(source.app) as server:
+                client = httpx.Client(base_url=server.url, trust_env=False, timeout=60)
+                for name in (*range(99), "last"):
+                    register(client, f"{endpoints.url}/{name}", [])
+                subscribed.set()
+                for number in range(10):
+                    arrived.clear()
+                    emitted = monotonic()
+                    source.emit("tick.happened", {"number": number})
+                    while len(arrived) < 99 and monotonic() < emitted + 30:
+                        threading.Event().wait(0.01)
+                    taken += [at - emitted for at in arrived]
+                ended.set()
+            source.close()
+        medians.append(statistics.median(taken))
+    without, beside = (median * 1e3 for median in medians)
+    print(
+        f"1 of 100 endpoints never answers: the others' median {beside:.0f} ms; if it answers {without:.0f} ms;"
+        f" ratio {beside / without:.2f}"
+    )
+
+
 def syncs() -> None:
     """fdatasync calls per 100 emits, counted by strace where there is one."""
     if shutil.which("strace") is None:
@@ -133,4 +176,5 @@ def syncs() -> None:
 
 if __name__ == "__main__":
     emit_to_handler()
+    one_black_holed()
     syncs()
