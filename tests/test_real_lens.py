@@ -33,8 +33,7 @@ from labkit.result import Machine
 
 INTERVAL = 0.25
 BOUND = 4.3
-GONE_SECONDS = 30.0
-"""Half of the run that a source would go on with."""
+GONE_SECONDS = 3.0
 posix = pytest.mark.skipif(os.name != "posix", reason="kill -9 and fork are POSIX's")
 
 
@@ -43,7 +42,7 @@ def happening(instants, duration, types=("tick.happened",)):
     return Arrivals("made", tuple(events), duration, EPOCH, {})
 
 
-EMIT_LAGS = {}
+SLIPS = {}
 """By run: how late each event was in the store."""
 
 
@@ -57,7 +56,7 @@ def run(name):
         def asked(self, command, *arguments):
             answer = ask(self, command, *arguments)
             if command == "finish":
-                EMIT_LAGS[name] = np.array(answer.emit_lags)
+                SLIPS[name] = np.array(answer.emit_lags)
             return answer
 
         patch.setattr(real.SourceProcess, "ask", asked)
@@ -111,8 +110,8 @@ def test_each_receipt_is_of_an_exchange_that_brings_it(name):
     brought = result.exchanges.loc[result.receipts.exchange]
     received_at, error = result.receipts.received_at.to_numpy(), result.machine.clock_offset_error
     assert (received_at > brought.sent_at - error).all()
-    if name == "webhook":  # a poller's: before its next poll, see below
-        assert (received_at < brought.answered_at + error).all()
+    latest = brought.answered_at + (0 if name == "webhook" else 0.05)
+    assert (received_at < latest + error).all()
     counts = result.receipts.exchange.value_counts()
     hits = result.exchanges[result.exchanges.new_events > 0]
     assert hits.new_events.to_dict() == counts.to_dict()
@@ -124,7 +123,11 @@ def test_each_receipt_is_the_first_poll_s_that_reached_the_source_after_the_even
     event its store between `occurred_at` and the longest `emit_lag` later; pages are filled oldest first."""
     result = run(name)
     polls, receipts, error = result.exchanges, result.receipts, result.machine.clock_offset_error
-    at_first, at_last = receipts.occurred_at - error, receipts.occurred_at + EMIT_LAGS[name] + error
+    assert (SLIPS[name].mean(), SLIPS[name].max()) == (
+        pytest.approx(result.machine.emit_lag_mean),
+        result.machine.emit_lag_max,
+    )
+    at_first, at_last = receipts.occurred_at - error, receipts.occurred_at + SLIPS[name] + error
     sure, most, least = 0, 0, 0  # events that can be had, and that must be had, once a poll is answered
     earliest, latest = [], []
     for sent_at, answered_at in zip(polls.sent_at, polls.answered_at, strict=True):
@@ -150,21 +153,17 @@ def test_each_receipt_is_between_its_poll_s_answer_and_the_next_poll(name):
 
 
 def test_pollings_mean_is_theorys():
-    """A poll is due an interval after an answer. An event waits for the next one, uniform over each measured period P:
-    E[P²] / 2E[P] on average. To that come its poll's exchange and its way into the store."""
+    """Uniform over the period, so the mean of n whole periods' events has the standard error P / √(12n)."""
     result = run("polling")
     polls = result.counted
-    periods, pauses = polls.sent_at.diff().dropna(), (polls.sent_at - polls.answered_at.shift()).dropna()
-    assert (pauses >= INTERVAL).all()
-    mean = (periods**2).sum() / (2 * periods.sum())
-    variance = (periods**3).sum() / (3 * periods.sum()) - mean**2
-    assert mean >= theory.Polling(len(result.receipts) / 3, INTERVAL, 0).mean_latency
-    trip = (result.receipts.received_at - result.exchanges.sent_at[result.receipts.exchange].to_numpy()).max()
+    delay = (polls.answered_at - polls.sent_at).mean() / 2
+    closed = theory.Polling(len(result.receipts) / 3, INTERVAL, delay)
+    assert polls.sent_at.diff().mean() == pytest.approx(closed.period, abs=0.01)
     first, last = polls.sent_at.iloc[[0, -1]]
     whole = result.receipts[result.receipts.occurred_at.between(first, last)]
-    assert len(whole) > 30  # the tolerance grows as they become fewer
-    chance = BOUND * np.sqrt(variance / len(whole))
-    assert mean - chance - trip < whole.latency.mean() < mean + chance + 2 * trip + result.machine.emit_lag_max
+    assert len(whole) > 60
+    z = (whole.latency.mean() - closed.mean_latency) / closed.standard_error(len(whole))
+    assert abs(z) < BOUND
 
 
 def test_who_is_told_knows_long_before_who_asks():
@@ -199,11 +198,9 @@ def test_the_machine_is_reported(name):
     """One clock for both processes, so the offset is nothing but its error; the emit lag is what the store takes."""
     machine = run(name).machine
     assert isinstance(machine, Machine)
-    assert machine.clock_offset_error > 0
+    assert 0 < machine.clock_offset_error < 0.005
     assert abs(machine.clock_offset) <= machine.clock_offset_error
-    assert 0 < machine.emit_lag_mean <= machine.emit_lag_max
-    lags = EMIT_LAGS[name]
-    assert (machine.emit_lag_mean, machine.emit_lag_max) == (pytest.approx(lags.mean()), lags.max())
+    assert 0 < machine.emit_lag_mean <= machine.emit_lag_max < 0.5
     assert machine.source_cpu > 0 and machine.consumer_cpu > 0
     if name == "webhook":
         assert (run(name).receipts.latency > 0).all()
@@ -262,19 +259,18 @@ def test_another_process_s_exchanges_are_taken_in_by_hand_made_rows():
 def test_events_that_are_still_to_come_are_pending():
     """An emitter that is late must not find the run settled; and its emit lag is counted once the event is stored."""
     clock = RealClock()
-    scenario = Scenario(happening([0.0, 100.0], 101), delay=0.0)
+    scenario = Scenario(happening([0.0, clock.now() + 0.3], 1), delay=0.0)
     child = SourceServer(SourceConfig(clock.origin, clock.epoch, scenario, ":memory:", "FULL"))
     child.emit(clock.origin)
-    until = monotonic() + 50
+    until = monotonic() + 5
     while child.pending() == 2 and monotonic() < until:
         clock.sleep(0.01)
     assert child.pending() == len(child.emit_lags) == 1
-    child.clock.start(clock.origin - 100)
     while child.pending() and monotonic() < until:
         clock.sleep(0.01)
     account = child.finish()
     assert len(account.emit_lags) == 2
-    assert min(account.emit_lags) > 0
+    assert account.emit_lags[0] > account.emit_lags[1] > 0
     assert account.requests_served == 0
     assert refuses(child.url)
 
@@ -291,20 +287,14 @@ def test_several_consumers_each_hear_of_everything():
 # against the virtual lens -----------------------------------------------------------------------
 
 PAIRED = happening([0.1, 0.3, 0.4, 0.7, 0.8, 0.85, 1.1, 1.15, 1.2, 1.25, 1.5], 2)
-"""0, 1, 2, 3, 4 and 1 events between polls that are 0.4 s apart, at least `MARGIN` s from a poll."""
-MARGIN = 0.1
+"""0, 1, 2, 3, 4 and 1 events between polls that are 0.4 s apart, none near a poll."""
 
 
 @cache
 def pair(approach):
-    """The same in both lenses, from a run that kept the trace's instants: one that stalled is another trace."""
-    twin = VirtualLens().run(Scenario(PAIRED, delay=0.0), approach)
-    for _ in range(10):
-        result = RealLens().run(Scenario(PAIRED, delay=0.0), approach)
-        late = result.exchanges.sent_at[result.exchanges.kind == "poll"] % 0.4 - 0.2
-        if result.machine.emit_lag_max < MARGIN and (late >= 0).all() and (late < MARGIN).all():
-            return result, twin
-    raise AssertionError(f"the machine stalled for {MARGIN} s or more in each of 10 runs")
+    """The same in both lenses; the exchanges side by side."""
+    result = RealLens().run(Scenario(PAIRED, delay=0.0), approach)
+    return result, VirtualLens().run(Scenario(PAIRED, delay=0.0), approach)
 
 
 def test_a_poll_costs_the_same_in_both_lenses_but_for_its_host_header():
@@ -349,9 +339,7 @@ def test_the_same_trace_gives_the_same_receipts_in_both_lenses():
     assert ours.event_id.tolist() == theirs.event_id.tolist()
     assert ours.exchange.tolist() == theirs.exchange.tolist()
     late = ours.received_at - theirs.received_at
-    assert (late > 0).all()
-    polls = pair(Polling(0.4, "rate", initial_delay=0.2))[0].exchanges
-    assert (ours.received_at < polls.sent_at.shift(-1, fill_value=np.inf)[ours.exchange].to_numpy()).all()
+    assert (late > 0).all() and (late < 0.1).all()
 
 
 # what it takes ----------------------------------------------------------------------------------
@@ -409,15 +397,12 @@ def test_compare_at_speed_gives_results_in_the_seconds_that_passed():
     events = poisson(1800, 60)
     start = time.monotonic()
     comparison = compare(events, [Polling(interval=5, fixed="rate")], lens=RealLens(speed=30))
-    assert time.monotonic() - start < 60  # what it would take otherwise
+    assert time.monotonic() - start < 15
     row = comparison[0].row()
     assert row["events"] == row["received"] == len(events.events)
     assert row["params"]["interval"] == pytest.approx(5 / 30)
-    turns = np.floor(comparison[0].counted.sent_at * 6 + 1e-6)  # one poll per sixth, none where the machine stalled
-    assert 2 <= row["requests"] == len(set(turns)) <= 12
-    previous = comparison[0].exchanges.sent_at.shift(fill_value=0)[comparison[0].receipts.exchange].to_numpy()
-    missed = comparison[0].receipts.occurred_at + comparison[0].machine.emit_lag_max > previous
-    assert missed.all()  # by the poll before the one that brought it
+    assert 10 <= row["requests"] <= 12
+    assert row["latency"]["max"] < 1
     assert comparison.scenario.duration == 2
     assert row["lens"] == "real"
 
@@ -525,24 +510,15 @@ def test_an_exception_in_the_sources_process_comes_out_with_that_traceback(proce
 
 
 @pytest.mark.parametrize("approach", [Polling(0.1), Webhook()], ids=["polling", "webhook"])
-def test_a_source_that_is_killed_is_heard_of_at_once(processes, monkeypatch, approach):
+def test_a_source_that_is_killed_is_heard_of_at_once(processes, approach):
     """Long before the horizon, as what it is."""
-    killed, ask = [], real.SourceProcess.ask
-
-    def kill():
-        killed.append(time.monotonic())
-        processes[0].kill()
-
-    def asked(self, name, *arguments):
-        answer = ask(self, name, *arguments)
-        if name == "emit":
-            threading.Timer(0.5, kill).start()
-        return answer
-
-    monkeypatch.setattr(real.SourceProcess, "ask", asked)
+    killer = threading.Timer(2.5, lambda: processes[0].kill())
+    killer.start()
+    start = time.monotonic()
     with pytest.raises(RuntimeError, match="the source's process ended with status -?[0-9]+"):
         RealLens().run(Scenario(happening([0.1, 29], 30), delay=0.0), approach)
-    assert time.monotonic() - killed[0] < 15
+    assert time.monotonic() - start < 10
+    killer.join()
 
 
 # nothing survives -------------------------------------------------------------------------------
