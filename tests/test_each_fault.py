@@ -353,15 +353,12 @@ def test_a_new_connection_costs_its_handshake_and_one_that_is_used_again_does_no
     assert received(slow)[0] == 10 + 3 * 0.52
 
 
-@pytest.mark.parametrize("fault", [fault for fault in FAULTS.values() if "real" not in fault.lenses])
+@pytest.mark.parametrize("fault", [Delay(), Handshake()], ids=lambda fault: fault.name)
 def test_the_real_lens_refuses_what_it_cannot_run(fault):
-    world = Scenario(happening([1], 2), delay=0.0, faults=(fault(),))
-    with pytest.raises(ValueError) as refused:
+    world = Scenario(happening([1], 2), delay=0.0, faults=(fault,))
+    said = f"{fault.name}: the real lens cannot run it, since it adds no delay to .*: use the virtual lens"
+    with pytest.raises(ValueError, match=said):
         RealLens().check(world, Polling())
-    assert fault.limits
-    assert (
-        str(refused.value) == f"{fault.name}: the real lens cannot run it, since {fault.limits}: use the virtual lens"
-    )
 
 
 def test_the_real_lens_refuses_what_comes_after_its_drain():

@@ -241,6 +241,10 @@ def test_speed_takes_a_fault_that_waits_and_never_fails_and_refuses_one_longer_t
     RealLens(speed=60).check(world, Stream())
     with pytest.raises(ValueError, match="slow_answer: a client waits 30 s for an answer"):
         RealLens(speed=60).check(replace(world, faults=(SlowAnswer(seconds=30),)), Polling())
+    with pytest.raises(ValueError, match="slow_answer: set-up would wait up to 3 s, and the real lens allows 1 s"):
+        RealLens().check(
+            replace(world, arrivals=poisson(60, 60), faults=(SlowAnswer(seconds=3, start=-90),)), Webhook()
+        )
 
 
 # a status of somebody else's --------------------------------------------------------------------

@@ -31,20 +31,6 @@ def test_instants_before_the_origin_are_negative():
     assert RealClock(monotonic() + 10).now() == pytest.approx(-10, abs=0.5)
 
 
-def test_t_0_moves_and_unix_time_does_not(threads):
-    """And a task that sleeps until an instant wakes at it: here 100 s before it thought."""
-    with RealClock(monotonic() + 100) as clock:
-        woken, unix = [], clock.unix_nanoseconds()
-        clock.spawn(lambda: (clock.sleep_until(0.1), woken.append(clock.now())))
-        clock.sleep_until(-50)  # it comes with t = 0
-        assert clock.now() < -50
-        clock.start(monotonic())
-        assert clock.now() >= 0
-        assert wait_for(lambda: woken)
-        assert 0.1 <= woken[0] <= clock.now()
-        assert 0 < clock.unix_nanoseconds() - unix < 50e9
-
-
 def test_two_processes_with_one_origin_have_the_same_time():
     """The other process's `now` lies between ours before the question and ours after its answer."""
     code = """if True:

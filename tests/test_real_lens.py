@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 import traceback
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import ClassVar
@@ -18,13 +18,12 @@ import jupyter_client
 import numpy as np
 import pytest
 
-from labkit import Approach, Arrivals, Event, Leased, Polling, Scenario, SlowAnswer, Webhook, compare, poisson, theory
+from labkit import Approach, Arrivals, Event, Nat, Polling, Scenario, Webhook, compare, poisson, theory
 from labkit.arrivals import EPOCH
 from labkit.clock import RealClock, monotonic
 from labkit.event import to_json
 from labkit.ledger import Ledger
 from labkit.lenses import RealLens, VirtualLens, real
-from labkit.lenses.lifecycle import LEAD
 from labkit.lenses.real import clock_offset
 from labkit.lenses.scaling import scaled
 from labkit.lenses.source_server import SourceConfig, SourceServer
@@ -261,7 +260,7 @@ def test_events_that_are_still_to_come_are_pending():
     clock = RealClock()
     scenario = Scenario(happening([0.0, clock.now() + 0.3], 1), delay=0.0)
     child = SourceServer(SourceConfig(clock.origin, clock.epoch, scenario, ":memory:", "FULL"))
-    child.emit(clock.origin)
+    child.emit()
     until = monotonic() + 5
     while child.pending() == 2 and monotonic() < until:
         clock.sleep(0.01)
@@ -363,6 +362,11 @@ def test_a_delay_is_refused_in_the_real_lens():
         compare(Scenario(events), [Webhook()], lens="real")
     with pytest.raises(ValueError, match=message):
         RealLens().run(Scenario(events), Webhook())
+
+
+def test_hosts_behind_nat_are_refused_in_the_real_lens():
+    with pytest.raises(ValueError, match="nat: set-up would wait up to 30 s, .* a timeout of 0.5 s"):
+        RealLens().run(Scenario(happening([0.1], 1), delay=0.0, faults=(Nat(),)), Webhook())
 
 
 @pytest.mark.parametrize("speed", [0, -1, float("nan"), float("inf")])
@@ -480,24 +484,9 @@ def test_a_students_exception_comes_out_with_its_traceback_and_leaves_nothing(pr
     assert names[-2:] == [where, "oops"]
 
 
-def test_set_up_that_is_not_done_by_zero_is_an_error(processes, monkeypatch):
-    monkeypatch.setattr(real, "LEAD", 1.0)
+def test_set_up_that_is_not_done_by_zero_is_an_error(processes):
     with pytest.raises(RuntimeError, match=r"set-up of clumsy where=slow took over 1 s"):
         RealLens().run(SHORT, Clumsy("slow"))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("approach", [Webhook(), Leased()], ids=["webhook", "leased"])
-def test_t_0_comes_when_set_up_is_done_however_late_an_endpoint_answers_its_challenge(processes, approach):
-    """Each request of set-up is answered a second late: after a delivery's timeout, and three seconds in all."""
-    slow = SlowAnswer(seconds=1, start=-LEAD, duration=LEAD, kinds=("setup",))
-    scenario = replace(SHORT, retries=RetryProfile(waits=(1,), timeout=0.5), faults=(slow,))
-    result = RealLens().run(scenario, approach)
-    setup = result.exchanges[result.exchanges.kind == "setup"]
-    assert (setup.answered_at - setup.sent_at)[setup.path == "/hook"].min() > 1
-    assert (setup.answered_at < 0).all()
-    assert (result.receipts.latency > 0).all()
-    assert result.row()["received"] == 2
 
 
 def test_an_exception_in_the_sources_process_comes_out_with_that_traceback(processes):

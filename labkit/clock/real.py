@@ -34,8 +34,6 @@ class RealClock:
         self._threads: list[threading.Thread] = []
         self._conditions: WeakSet[RealCondition] = WeakSet()
         self._error: BaseException | None = None
-        self._moved = RealCondition(self)
-        """Notified when t = 0 moves."""
 
     def now(self) -> float:
         """Seconds since t = 0; negative during set-up."""
@@ -50,20 +48,7 @@ class RealClock:
             raise Stopped
 
     def sleep_until(self, instant: float) -> None:
-        """Sleep until an instant, also if t = 0 moves meanwhile. One before t = 0 is not waited for: see `start`."""
-        with self._moved:
-            while self._moved.wait(max(0.0, instant - self.now()) if instant >= 0 else 0.0):
-                pass
-
-    def start(self, origin: float) -> None:
-        """Move t = 0 to an instant of `monotonic()`: `now` jumps, and Unix time does not.
-
-        A run's t = 0 is chosen when set-up is done: until then `now` is negative, and t = 0 is far away.
-        """
-        with self._moved:
-            self.epoch = round(self.epoch + origin - self.origin, 3)
-            self.origin = origin
-            self._moved.notify_all()
+        self.sleep(max(0.0, instant - self.now()))
 
     def spawn(self, function: Callable[..., object], *args: Any, after: float = 0.0, urgent: bool = False) -> object:
         """Run `function(*args)` in a thread, `after` seconds from now. `run` raises what it raises.
@@ -124,7 +109,7 @@ class RealClock:
         """
         with self._lock:
             self._closing.set()
-            conditions, threads = [self._moved, *self._conditions], list(self._threads)
+            conditions, threads = list(self._conditions), list(self._threads)
         for condition in conditions:
             with condition:
                 condition.notify_all()

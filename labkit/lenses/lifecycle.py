@@ -19,9 +19,6 @@ from labkit.source import EventSource
 from labkit.sqlite import Database
 from labkit.wire import HEARTBEAT
 
-LEAD = 90.0
-"""Seconds of set-up before t = 0, plus some round trips: longer than any timeout."""
-
 
 def conditions_of(scenario: Scenario) -> Conditions:
     """The scenario's faults, as a network applies them."""

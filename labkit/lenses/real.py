@@ -13,7 +13,7 @@ from labkit.approaches import Approach, Consumer
 from labkit.clock import RealClock, monotonic
 from labkit.ledger import Ledger
 from labkit.lenses.base import check_approach
-from labkit.lenses.lifecycle import LEAD, conditions_of, drain, subscribe_all
+from labkit.lenses.lifecycle import conditions_of, drain, subscribe_all
 from labkit.lenses.scaling import scaled
 from labkit.lenses.source_server import SourceConfig, SourceReport
 from labkit.network.sockets import SocketNetwork
@@ -24,8 +24,9 @@ from labkit.sqlite import Synchronous
 
 LONGEST = 600.0
 """The most seconds of a real run; a longer scenario needs `speed`, or the virtual lens."""
-READY = 0.2
-"""Seconds from the end of set-up to t = 0: threads start in them."""
+LEAD, READY = 1.2, 0.2
+"""Seconds before t = 0 at which set-up starts, and at which it must be done."""
+SETUP = LEAD - READY
 LONGEST_DRAIN = 120.0
 STOP_SECONDS = 5.0
 LAST_POLL_SECONDS = 0.5
@@ -62,6 +63,12 @@ class RealLens:
             raise ValueError(
                 f"delay must be 0 in the real lens, which adds none to the machine's own, got {scenario.delay:g}"
             )
+        for fault in scenario.faults:
+            wait = min(fault.holds, scenario.retries.timeout)
+            if fault.start < 0 and wait > SETUP:
+                limit = f"set-up would wait up to {wait:g} s, and the real lens allows {SETUP:g} s"
+                remedy = "use the virtual lens, or a scenario whose source has a timeout of 0.5 s"
+                raise ValueError(f"{fault.name}: {limit}: {remedy}")
         lag = sum(fault.commit_lag for fault in scenario.faults)
         if lag > LONGEST_DRAIN:
             limit = f"may be committed {lag:g} s late, and a real run waits {LONGEST_DRAIN:g} s after the horizon"
@@ -91,11 +98,10 @@ class RealLens:
                 network.name(url.removeprefix("http://").partition("/")[0], "source")
                 consumers, busy = subscribe_all(scenario, approach, clock, network, ledger, url)
                 offset, error = clock_offset(clock.now, lambda: process.ask("now"))
-                clock.run(until=0, done=lambda: not busy)
+                clock.run(until=-READY)
                 if busy:
-                    raise RuntimeError(f"set-up of {approach.label} took over {LEAD:g} s: the machine is too busy")
-                clock.start(monotonic() + READY)
-                process.ask("emit", clock.origin)
+                    raise RuntimeError(f"set-up of {approach.label} took over {SETUP:g} s: the machine is too busy")
+                process.ask("emit")
                 for consumer in consumers:
                     clock.spawn(_from_zero, approach, consumer)
                 clock.run(until=scenario.duration, done=process.ended)

@@ -57,9 +57,8 @@ class SourceServer:
         self._events = scenario.arrivals.events
         self.now, self.name = self.clock.now, self.network.name
 
-    def emit(self, origin: float) -> None:
-        """Start the emitter: set-up is done, and t = 0 is at this instant of the machine's clock."""
-        self.clock.start(origin)
+    def emit(self) -> None:
+        """Start the emitter."""
 
         def stored(event: Event) -> None:
             self.emit_lags.append(self.clock.now() - event.occurred_at)

@@ -8,10 +8,13 @@ from labkit.clock import VirtualClock
 from labkit.event import Event
 from labkit.ledger import Ledger
 from labkit.lenses.base import check_approach
-from labkit.lenses.lifecycle import LEAD, conditions_of, drain, drain_limit, emit_all, make_source, subscribe_all
+from labkit.lenses.lifecycle import conditions_of, drain, drain_limit, emit_all, make_source, subscribe_all
 from labkit.network.memory import MemoryNetwork
 from labkit.result import Result
 from labkit.scenario import Scenario
+
+LEAD = 90.0
+"""Seconds of set-up before t = 0, plus some round trips: longer than any timeout."""
 
 
 class VirtualLens:

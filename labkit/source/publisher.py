@@ -8,7 +8,7 @@ from labkit.clock import NANO, Clock, RealClock, nanoseconds
 from labkit.crash import crash_point
 from labkit.event import ID, document, timestamp, to_json
 from labkit.ledger import Ledger
-from labkit.network import TIMEOUT, Network
+from labkit.network import Network
 from labkit.network.sockets import SocketNetwork
 from labkit.policies import RateLimit, RetryProfile
 from labkit.source.deliver import Attempt, deliver
@@ -49,7 +49,7 @@ class Publisher:
         self.retries = retries = retries or RetryProfile()
         self.health = Health(self.db, self.store, retries)
         client = network.client(name, "delivery", timeout=retries.timeout, deadline=retries.timeout)
-        self._challenges = network.client(name, "setup", timeout=TIMEOUT, deadline=TIMEOUT)  # no `speed` divides it
+        self._challenges = network.client(name, "setup", timeout=retries.timeout, deadline=retries.timeout)
         self.rate_limit = rate_limit or RateLimit()
         self.news = self.clock.condition()
         seed = self.rng.randbytes(8).hex()
