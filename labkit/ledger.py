@@ -1,7 +1,6 @@
 """What was measured: one row per exchange, one row per event and consumer. Nothing is dropped or aggregated."""
 
 from array import array
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from math import nan
 from sys import intern
@@ -49,7 +48,6 @@ class Ledger:
         self._event_row: dict[str, int] = {}
         # one entry per event that a consumer has received
         self._receipts: dict[str, dict[int, _Receipt]] = {}
-        self._effects = Counter[tuple[str, str]]()
         self.received = 0
         self.pollers: set[str] = set()
         self.open_ended: set[int] = set()
@@ -132,9 +130,9 @@ class Ledger:
             return True
 
     def had_effect(self, consumer: str, event_id: str) -> None:
-        """Record an effect of an event at a consumer whose receiver deduplicates."""
+        """Record an effect of an event that arrived, at a consumer whose receiver deduplicates."""
         with self._lock:
-            self._effects[consumer, event_id] += 1
+            self._receipts[consumer][self._event_row[event_id]].effects += 1
 
     def merge(self, other: "Ledger", ports: Sequence[int], names: Mapping[str, str], offset: float) -> None:
         """Add another process's exchanges, sent from these local `ports`, and sort all by the time sent.
@@ -277,7 +275,7 @@ class Ledger:
                         "latency": received_at - occurred_at,
                         "exchange": np.array([receipt.exchange for receipt in rows], dtype=np.int64),
                         "copies": np.array([receipt.copies for receipt in rows], dtype=np.int64),
-                        "effects": [self._effects[consumer, id] for id in self.event_id],
+                        "effects": np.array([receipt.effects for receipt in rows], dtype=np.int64),
                     }
                 )
             )
@@ -285,10 +283,10 @@ class Ledger:
 
 
 class _Receipt:
-    __slots__ = ("at", "came_by", "copies", "exchange")
+    __slots__ = ("at", "came_by", "copies", "effects", "exchange")
 
     def __init__(self, at: float, exchange: int, came_by: CameBy = (0, 0), copies: int = 1) -> None:
-        self.at, self.exchange, self.came_by, self.copies = at, exchange, came_by, copies
+        self.at, self.exchange, self.came_by, self.copies, self.effects = at, exchange, came_by, copies, 0
 
 
 _COLUMNS = ("kind", "sender", "host", "method", "path", "about", "error", "status", "bytes_out", "bytes_in", "sent_at",

@@ -42,11 +42,7 @@ LONG = {
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    for mark in (
-        "soak",
-        "browser",
-        "cluster",
-    ):  # the long rounds, and what needs a browser or Dask, have a `make` of their own
+    for mark in ("soak", "browser", "cluster"):  # each has a `make` of its own
         if not os.environ.get(f"LABKIT_{mark.upper()}"):
             config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker(mark)])
             items[:] = [item for item in items if not item.get_closest_marker(mark)]

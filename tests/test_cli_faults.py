@@ -3,20 +3,9 @@
 import json
 
 import pytest
+from test_cli import labkit
 
-from labkit.cli import main
 from labkit.verdicts import CASES, expected
-
-
-def faults(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    """Exit status, standard output and standard error."""
-    status = 0
-    try:
-        main(["faults", *arguments])
-    except SystemExit as ended:
-        status = int(ended.code or 0)
-    out, err = capsys.readouterr()
-    return status, out, err
 
 
 @pytest.fixture
@@ -30,8 +19,8 @@ def two_cases(monkeypatch):
 def test_a_loss_by_nature_is_shown_as_its_share_with_the_reason(capsys, tmp_path, two_cases):
     written = tmp_path / "faults.json"
     picture = tmp_path / "survival.png"
-    status, out, _ = faults(
-        capsys, "--retries", "slack", "--approach", "webhook", "--approach", "polling",
+    status, out, _ = labkit(
+        capsys, "faults", "--retries", "slack", "--approach", "webhook", "--approach", "polling",
         "--json", str(written), "--plot", str(picture),
     )  # fmt: skip
     rows = {(row["approach"], row["case"]): row for row in json.loads(written.read_text())["results"]}
@@ -47,13 +36,13 @@ def test_a_loss_by_nature_is_shown_as_its_share_with_the_reason(capsys, tmp_path
 
 def test_a_verdict_that_is_not_the_expected_one_fails_with_status_1(capsys, monkeypatch, two_cases):
     monkeypatch.setattr(expected, "CANNOT", ())
-    status, out, _ = faults(capsys, "--retries", "github", "--approach", "webhook", "--json", "-")
+    status, out, _ = labkit(capsys, "faults", "--retries", "github", "--approach", "webhook", "--json", "-")
     assert status == 1
     assert {row["verdict"] for row in json.loads(out)["results"]} == {"fails"}
 
 
 def test_json_on_standard_output_is_all_that_stands_there(capsys, two_cases):
-    status, out, err = faults(capsys, "--retries", "svix", "--approach", "relay", "--json", "-")
+    status, out, err = labkit(capsys, "faults", "--retries", "svix", "--approach", "relay", "--json", "-")
     document = json.loads(out)
     assert status == 0 and err == ""
     assert document["seed"] == 0 and document["command"].startswith("labkit faults --retries svix")
@@ -61,7 +50,8 @@ def test_json_on_standard_output_is_all_that_stands_there(capsys, two_cases):
 
 
 def test_an_approach_for_another_lens_is_not_in_this_lens(capsys, tmp_path, two_cases):
-    status, out, _ = faults(capsys, "--retries", "svix", "--approach", "websocket", "--plot", str(tmp_path / "a.svg"))
+    given = ["--retries", "svix", "--approach", "websocket", "--plot", str(tmp_path / "a.svg")]
+    status, out, _ = labkit(capsys, "faults", *given)
     assert status == 0
     assert "│websocket│–│–│" in out.replace(" ", "")
 
@@ -77,7 +67,7 @@ def test_an_approach_for_another_lens_is_not_in_this_lens(capsys, tmp_path, two_
     ],
 )
 def test_bad_input_is_named_before_anything_runs(capsys, arguments, message):
-    status, out, err = faults(capsys, *arguments)
+    status, out, err = labkit(capsys, "faults", *arguments)
     assert (status, out) == (2, "")
     assert message in err
 
@@ -88,6 +78,6 @@ def test_ctrl_c_shows_what_is_finished(capsys, monkeypatch, two_cases):
         yield
 
     monkeypatch.setattr("labkit.cli.faults.matrix", stops)
-    status, out, _ = faults(capsys, "--approach", "polling", "--plot", "never.png")
+    status, out, _ = labkit(capsys, "faults", "--approach", "polling", "--plot", "never.png")
     assert status == 130
     assert "Interrupted: 0 of 2 verdicts were finished." in out

@@ -17,11 +17,11 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from test_cli import labkit
 
 from labkit import Aimd, HalveDouble, Polling, Scenario, compare, earthquakes, poisson
 from labkit.approaches import Approach
 from labkit.arrivals import WEEK
-from labkit.cli import main
 from labkit.clock import NANO, monotonic
 from labkit.course import Contest, ContestTrace, Disqualified, Outcome, Poll, contest, optimum, rules, simulate, traces
 from labkit.course.contest import baselines
@@ -461,15 +461,6 @@ def test_a_strategy_is_a_file_or_a_function() -> None:
 # The command line
 
 
-def labkit(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    status = 0
-    try:
-        main(["contest", *arguments])
-    except SystemExit as ended:
-        status = int(ended.code or 0)
-    return status, *capsys.readouterr()
-
-
 @pytest.fixture
 def scored(monkeypatch: pytest.MonkeyPatch, ten_minutes: Contest) -> list[tuple[str, int, float]]:
     """The command gets the result of `ten_minutes`; the arguments with which it asks for it."""
@@ -483,7 +474,7 @@ def test_the_command_shows_each_trace_and_the_score_beside_the_baselines(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], ten_minutes: Contest, scored: list[tuple[str, int, float]]
 ) -> None:
     figure, path = tmp_path / "figure.png", str(write(tmp_path, GOOD))
-    status, out, err = labkit(capsys, path, "--plot", str(figure), "--limit", "30")
+    status, out, err = labkit(capsys, "contest", path, "--plot", str(figure), "--limit", "30")
     assert (status, err, scored) == (0, "", [(path, 0, 30)])
     lines = [line for line in out.splitlines() if line.startswith("│")]
     assert len(lines) == 16
@@ -502,7 +493,7 @@ def test_json_on_standard_output_is_alone_there_and_the_seed_comes_from_standard
     scored: list[tuple[str, int, float]],
 ) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO("7\n"))
-    status, out, err = labkit(capsys, str(write(tmp_path, GOOD)), "--json", "-", "--seed", "-")
+    status, out, err = labkit(capsys, "contest", str(write(tmp_path, GOOD)), "--json", "-", "--seed", "-")
     document = json.loads(out)
     assert (status, [seed for _, seed, _ in scored]) == (0, [7])
     assert "noise" in err
@@ -512,7 +503,7 @@ def test_json_on_standard_output_is_alone_there_and_the_seed_comes_from_standard
 
 def test_a_verdict_is_one_line_and_status_1_and_in_the_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = write(tmp_path, "print('so far')\ndef next_delay(history): return -1")
-    status, out, err = labkit(capsys, str(path), "--json", str(tmp_path / "verdict.json"))
+    status, out, err = labkit(capsys, "contest", str(path), "--json", str(tmp_path / "verdict.json"))
     assert status == 1
     assert out == "strategy.py printed:\n    so far\n"
     assert err.startswith("labkit: strategy.py, on trace 1 (poisson, τ = 60 s), after poll 1 at 0 s: next_delay must")
@@ -537,7 +528,7 @@ def test_a_verdict_is_one_line_and_status_1_and_in_the_json(tmp_path: Path, caps
 def test_a_usage_error_is_one_line_with_the_value(
     capsys: pytest.CaptureFixture[str], arguments: list[str], named: str
 ) -> None:
-    status, out, err = labkit(capsys, *arguments)
+    status, out, err = labkit(capsys, "contest", *arguments)
     assert (status, out) == (2, "")
     assert err.startswith("labkit: ")
     assert err.count("\n") == 1

@@ -40,8 +40,6 @@ class Approach:
     """Whether a consumer receives the events in the order in which they occurred."""
     reconnect_pause: ClassVar[float] = 0.0
     """Seconds of its pause after a failure, if that is not a parameter."""
-    called: ClassVar[bool] = False
-    """Whether the source calls it, so that the source's retry profile matters."""
     overflows: ClassVar[bool] = False
     """Whether events are lost if more occur between two requests than one answer holds."""
 
@@ -80,6 +78,11 @@ class Approach:
         said = [name if values[name] is True else f"{name}={_plain(values[name])}" for name in others]
         times = {each.name: _time(values[each.name]) for each in fields(self) if each.metadata.get("unit") == "s"}
         return ", ".join([gettext(text, **values | times), *said])
+
+    @property
+    def called(self) -> bool:
+        """Whether the source calls it, at a URL that it subscribes, so that the source's retry profile matters."""
+        return type(self).subscribe is not Approach.subscribe
 
     def theory(self, rate: float, delay: float) -> ClosedForm | None:
         """Its closed form for events at `rate` per second and `delay` s each way, if nothing breaks; None if unknown.

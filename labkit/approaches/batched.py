@@ -22,7 +22,6 @@ class Batched(Approach):
     name: ClassVar[str] = "batched"
     phrase: ClassVar[str] = "batch of {count}"
     style: ClassVar[Style] = Style("#8DA0CB", "P", "/.")
-    called: ClassVar[bool] = True
     lenses: ClassVar[tuple[str, ...]] = ("virtual", "real", "model")
     in_order: ClassVar[bool] = False
     count: int = whole_number(100, 2, LARGEST_BATCH, "events")

@@ -1,5 +1,6 @@
 """What every approach is given: a name on the network, a clock, and a ledger that records what arrives."""
 
+import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -69,8 +70,11 @@ class Consumer:
         """Mark an answer that does not end by itself, such as a stream: the run does not wait for it."""
         self.ledger.open_ended.add(answer.extensions["labkit.exchange"])
 
-    def act_on(self, event: Mapping[str, Any]) -> None:
-        """Record that an event had its effect: once, however many copies arrived, or deduplication has a defect."""
+    def act_on(self, event: Mapping[str, Any], sql: sqlite3.Connection) -> None:
+        """Record that an event has its effect: once, however many copies arrived, or deduplication has a defect.
+
+        It is the `on_event` of a receiver, and changes nothing else in its transaction.
+        """
         self.ledger.had_effect(self.name, event["id"])
 
     def receive(self, event: Mapping[str, Any], carrier: httpx.Response | flask.Request) -> None:

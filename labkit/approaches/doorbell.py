@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 import httpx
@@ -32,7 +33,6 @@ class Doorbell(Approach):
     name: ClassVar[str] = "doorbell"
     phrase: ClassVar[str] = "doorbell"
     style: ClassVar[Style] = Style("#B2182B", (3, 1, 0), "o/")
-    called: ClassVar[bool] = True
     reconcile_interval: float = seconds(3600.0, idle=True)
 
     def theory(self, rate: float, delay: float) -> theory.ClosedForm:
@@ -42,9 +42,7 @@ class Doorbell(Approach):
         """Host a receiver that syncs, and subscribe its URL."""
         client, inbox = consumer.client("fetch"), Inbox()
         consumer.found |= {"cursor": "", "inbox": inbox}
-        receiver = Receiver(
-            [], inbox, on_event=lambda event, sql: consumer.act_on(event), fetch=lambda _: sync(consumer, client)
-        )
+        receiver = Receiver([], inbox, on_event=consumer.act_on, fetch=lambda _: sync(consumer, client))
         subscribe_receiver(consumer, receiver, payload="doorbell")
 
     def run(self, consumer: Consumer) -> None:
@@ -55,8 +53,7 @@ class Doorbell(Approach):
                 consumer.pause(self.reconcile_interval)
                 with suppress(UnavailableError):
                     for event in sync(consumer, client):
-                        if consumer.found["inbox"].record(event["id"], to_json(event)):
-                            consumer.act_on(event)
+                        consumer.found["inbox"].record(event["id"], to_json(event), partial(consumer.act_on, event))
 
 
 def sync(consumer: Consumer, client: httpx.Client) -> Iterator[Event]:

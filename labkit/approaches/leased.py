@@ -32,7 +32,6 @@ class Leased(Approach):
     name: ClassVar[str] = "leased"
     phrase: ClassVar[str] = "webhook leased for {ttl}"
     style: ClassVar[Style] = Style("#3F7F00", (6, 1, 0), "*|")
-    called: ClassVar[bool] = True
     in_order: ClassVar[bool] = False
     ttl: float = seconds(3600.0, SHORTEST, LONGEST_LEASE)
     renew_before: float = seconds(600.0)

@@ -28,7 +28,6 @@ class Relay(Approach):
     name: ClassVar[str] = "relay"
     phrase: ClassVar[str] = "relay polled every {interval}"
     style: ClassVar[Style] = Style("#A6761D", (4, 1, 0), "-\\")
-    called: ClassVar[bool] = True
     lenses: ClassVar[tuple[str, ...]] = ("virtual", "real", "model")
     in_order: ClassVar[bool] = False
     interval: float = idle_seconds(10.0)

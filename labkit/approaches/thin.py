@@ -27,7 +27,6 @@ class Thin(Approach):
     name: ClassVar[str] = "thin"
     phrase: ClassVar[str] = "thin webhook"
     style: ClassVar[Style] = Style("#003F66", "d", "OO")
-    called: ClassVar[bool] = True
     lenses: ClassVar[tuple[str, ...]] = ("virtual", "real", "model")
     in_order: ClassVar[bool] = False
 
@@ -46,7 +45,7 @@ class Thin(Approach):
             consumer.receive(fetched, answer)
             return [fetched]
 
-        receiver = Receiver([], Inbox(), on_event=lambda event, sql: consumer.act_on(event), fetch=fetch)
+        receiver = Receiver([], Inbox(), on_event=consumer.act_on, fetch=fetch)
         subscribe_receiver(consumer, receiver, payload="thin")
 
 

@@ -22,7 +22,6 @@ class Webhook(Approach):
     name: ClassVar[str] = "webhook"
     phrase: ClassVar[str] = "webhook"
     style: ClassVar[Style] = Style("#0072B2", "v", "\\\\\\")
-    called: ClassVar[bool] = True
     lenses: ClassVar[tuple[str, ...]] = ("virtual", "real", "model")
     in_order: ClassVar[bool] = False
     types: tuple[str, ...] = ()
@@ -48,10 +47,7 @@ def subscribe_receiver(
     Returns the subscription. The default receiver records each arrival in the ledger.
     """
     receiver = receiver or Receiver(
-        [],
-        Inbox(),
-        on_arrival=lambda event: consumer.receive(event, flask.request),
-        on_event=lambda event, sql: consumer.act_on(event),
+        [], Inbox(), on_arrival=lambda event: consumer.receive(event, flask.request), on_event=consumer.act_on
     )
     url = consumer.host(receiver_app(receiver, consumer.network.party_clock()))
     return register(consumer.client("setup"), f"{url}/hook", receiver.secrets, types, **options)

@@ -9,7 +9,7 @@ import click
 
 from labkit.approaches import Approach
 from labkit.cli.named import parse_named
-from labkit.cli.output import check_plot, check_target, command, print_table, save_plot, terminal, write_json
+from labkit.cli.output import check_target, command, plot_target, print_table, save_plot, terminal, write_json
 from labkit.cli.retries import source_of
 from labkit.cli.scenario import approaches_of, lens_of, scenario_of, scenario_options
 from labkit.cli.table import print_machines, table_of
@@ -40,10 +40,7 @@ def compare_command(lens: str, speed: float, chosen: tuple[str, ...], faults: tu
     to_stdout = json_path == "-"
     check_target("--json", json_path)
     check_target("--csv", csv_folder, folder=True)
-    check_plot(plot_path)
-    if plot_path is None and not to_stdout:
-        plot_path = str(PLOT)
-        check_target("--plot", str(PLOT.parent), folder=True)
+    plot_path = plot_target(plot_path, None if to_stdout else PLOT)
     made = lens_of(lens, speed)
     approaches = approaches_of(chosen, lens)
     breaks = tuple(parse_named("--fault", text, FAULTS) for text in faults)

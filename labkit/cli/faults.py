@@ -9,7 +9,7 @@ import click
 from labkit import plots
 from labkit.approaches import APPROACHES, Approach
 from labkit.cli.named import parse_named
-from labkit.cli.output import check_plot, check_target, command, print_table, save_plot, terminal, write_json
+from labkit.cli.output import check_target, command, plot_target, print_table, save_plot, terminal, write_json
 from labkit.cli.retries import retries_of
 from labkit.cli.table import cells
 from labkit.policies import RetryProfile
@@ -46,10 +46,7 @@ def faults_command(
     """
     to_stdout = json_path == "-"
     check_target("--json", json_path)
-    check_plot(plot_path)
-    if plot_path is None and not to_stdout:
-        plot_path = str(PLOT)
-        check_target("--plot", str(PLOT.parent), folder=True)
+    plot_path = plot_target(plot_path, None if to_stdout else PLOT)
     profiles = {name: retries_of(name) for name in given or PROFILES}
     approaches = [_parsed(text) for text in chosen] or [prepared(each) for each in APPROACHES.values()]
     names = [approach.name for approach in approaches]
@@ -170,8 +167,7 @@ def _details(rows: Sequence[Row]) -> "Table":
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("brought late by", overflow="fold")
     table.add_column("could be noticed by", overflow="fold")
-    order = {case: number for number, case in enumerate(CASES)}
-    shown = sorted(rows, key=lambda row: (row.approach, row.profile, order[row.case]))
+    shown = sorted(rows, key=lambda row: (row.approach, row.profile, _number(row.case)))
     means, most = cells([row.latency_mean for row in shown], "s"), cells([row.latency_max for row in shown], "s")
     for row, mean, longest in zip(shown, means, most, strict=True):
         name = ", ".join(filter(None, (row.approach, f"{_number(row.case)} {row.case}", row.profile)))

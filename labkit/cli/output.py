@@ -57,6 +57,15 @@ def check_plot(path: str | None) -> None:
         raise click.UsageError(f"--plot must end in {', '.join(FORMATS)}, got {path}")
 
 
+def plot_target(path: str | None, default: Path | None) -> str | None:
+    """Where a figure goes: the given path, or the default one, in a folder that is made; None is nowhere."""
+    check_plot(path)
+    if path is not None or default is None:
+        return path
+    check_target("--plot", str(default.parent), folder=True)
+    return str(default)
+
+
 def save_plot(figure: Figure, path: str, console: "Console") -> None:
     """Write a figure, and say where it is."""
     try:

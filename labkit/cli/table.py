@@ -1,7 +1,7 @@
 """The table of `labkit compare`: its columns, and how their figures are written."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from labkit.experiment import Comparison, flat
@@ -51,39 +51,37 @@ COLUMNS = (
 
 def table_of(comparison: Comparison, wide: bool) -> "Table":
     """The table of a comparison. A column that is shown if any has a figure other than 0."""
-    from rich.table import Table
-
-    table, rows = Table(), [flat(row) for row in comparison.rows()]
-    table.add_column("approach", overflow="fold")
-    lines = [[result.label for result in comparison]]
+    rows = [flat(row) for row in comparison.rows()]
+    columns: dict[str, list[str]] = {}
     for key, heading, form, shown in COLUMNS:
         values = [row[key] for row in rows]
         if wide or shown == "always" or (shown == "if any" and any(values)):
-            table.add_column(heading, justify="right", no_wrap=True)
-            lines.append(cells(values, form))
-    for line in zip(*lines, strict=True):
-        table.add_row(*line)
-    return table
+            columns[heading] = cells(values, form)
+    return _table([result.label for result in comparison], columns)
 
 
 def table_of_sweep(means: "pd.DataFrame") -> "Table":
     """The table of a sweep, from its confidence intervals: a mean, and ± half its interval if that is not 0."""
+    columns: dict[str, list[str]] = {}
+    for name in means.columns[1 : means.columns.get_loc("label")]:
+        columns[name] = [value if isinstance(value, str) else f"{value:g}" for value in means[name]]
+    columns["runs"] = [f"{runs:,}" for runs in means.runs]
+    for key, heading, *_ in COLUMNS:
+        if key in ("requests", "latency_mean", "latency_p95", "lost") and key in means:
+            halves = means[f"{key}_high"] - means[key]
+            columns[heading] = [_mean(*pair) for pair in zip(means[key], halves, strict=True)]
+    return _table(means.label.tolist(), columns)
+
+
+def _table(labels: Sequence[str], columns: Mapping[str, Sequence[str]]) -> "Table":
+    """A table whose first column may fold, and whose others are figures under their headings."""
     from rich.table import Table
 
     table = Table()
     table.add_column("approach", overflow="fold")
-    lines = [means.label.tolist()]
-    for name in means.columns[1 : means.columns.get_loc("label")]:
-        table.add_column(name, justify="right", no_wrap=True)
-        lines.append([value if isinstance(value, str) else f"{value:g}" for value in means[name]])
-    table.add_column("runs", justify="right")
-    lines.append([f"{runs:,}" for runs in means.runs])
-    for key, heading, *_ in COLUMNS:
-        if key in ("requests", "latency_mean", "latency_p95", "lost") and key in means:
-            table.add_column(heading, justify="right", no_wrap=True)
-            halves = means[f"{key}_high"] - means[key]
-            lines.append([_mean(*pair) for pair in zip(means[key], halves, strict=True)])
-    for line in zip(*lines, strict=True):
+    for heading in columns:
+        table.add_column(heading, justify="right", no_wrap=True)
+    for line in zip(labels, *columns.values(), strict=True):
         table.add_row(*line)
     return table
 

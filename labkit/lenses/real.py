@@ -75,7 +75,7 @@ class RealLens:
             remedy = f"use speed {math.ceil(lag * self.speed / LONGEST_DRAIN)} or more, or the virtual lens"
             raise ValueError(f"an event {limit}: {remedy}")
         late = _last_retry(scenario) - scenario.duration
-        if late > LONGEST_DRAIN and type(approach).subscribe is not Approach.subscribe:
+        if late > LONGEST_DRAIN and approach.called:
             speed = math.ceil(late * self.speed / LONGEST_DRAIN)
             limit = f"a retry may be due {late:,.0f} s after the horizon, and a real run waits {LONGEST_DRAIN:g} s"
             remedy = f"use speed {speed} or more (--speed {speed}), or the virtual lens"

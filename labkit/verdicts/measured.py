@@ -70,40 +70,27 @@ def matrix(
     Raises ValueError for an approach or a fault that the table of expected verdicts lacks, before anything runs.
     """
     check_known(tuple(approach.name for approach in approaches))
-    cases = tuple(CASES) if cases is None else cases
-    places: list[tuple[str, str]] = []
-    jobs: list[Job] = []
-    lens = VirtualLens()
+    cases, lens = tuple(CASES) if cases is None else cases, VirtualLens()
     able = [approach for approach in approaches if lens.name in approach.lenses]
-    for approach in able:
-        places.append(("", ""))
-        jobs.append((scenario_of("", RetryProfile(), seed), approach))
-    for case in cases:
-        for approach in able:
-            for name, retries in profiles.items() if approach.called else [("", RetryProfile())]:
-                places.append((case, name))
-                jobs.append((scenario_of(case, retries, seed), approach))
     for approach in approaches:
         if approach not in able:
             for case in cases:
                 yield Row(case, approach.name, "", "not in this lens",
                           f"it is for the {' or '.join(approach.lenses)} lens")  # fmt: skip
-    baseline: dict[Approach, Result] = {}
-    waiting: list[tuple[int, Result]] = []
+    without = {approach: lens.run(scenario_of("", RetryProfile(), seed), approach) for approach in able}
+    places: list[tuple[str, str]] = []
+    jobs: list[Job] = []
+    for case in cases:
+        for approach in able:
+            for name, retries in profiles.items() if approach.called else [("", RetryProfile())]:
+                places.append((case, name))
+                jobs.append((scenario_of(case, retries, seed), approach))
     for number, result in run_all(lens, jobs, None, frames=True):
         (case, profile), approach = places[number], jobs[number][1]
-        if isinstance(result, BaseException):
-            if not case:
-                raise result
-            yield Row(case, approach.name, profile, "fails", f"{type(result).__name__}: {result}")
-        elif not case:
-            baseline[approach] = result
+        if isinstance(result, Result):
+            yield judged(case, profile, result, without[approach])
         else:
-            waiting.append((number, result))
-        ready = [each for each in waiting if jobs[each[0]][1] in baseline]
-        waiting = [each for each in waiting if jobs[each[0]][1] not in baseline]
-        for each, finished in ready:
-            yield judged(*places[each], finished, baseline[jobs[each][1]])
+            yield Row(case, approach.name, profile, "fails", f"{type(result).__name__}: {result}")
 
 
 def judged(case: str, profile: str, result: Result, baseline: Result) -> Row:
@@ -158,8 +145,9 @@ def _noticed(result: Result, receipts: "pd.DataFrame") -> str:
     exchanges = result.exchanges[result.exchanges.kind != "setup"]
     deliveries = exchanges[exchanges.kind == "delivery"]
     lost = set(receipts.event_id[receipts.latency.isna()])
-    single = result.approach.name not in ("batched", "doorbell")  # whose requests have ids of their own
-    tried = lost & set(deliveries.event_id) if single else lost
+    sent = set(deliveries.event_id)
+    unnamed = sent and sent.isdisjoint(receipts.event_id)  # batches and notices have ids of their own
+    tried = lost if unnamed else lost & sent
     seen = {
         "error requests": int((exchanges.error.isin(["", "unanswered"]) & (exchanges.status < 400)).eq(False).sum()),
         "answers 410": int((exchanges.status == 410).sum()),
