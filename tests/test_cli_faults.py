@@ -13,7 +13,7 @@ def two_cases(monkeypatch):
     """The matrix with two cases, for speed."""
     for case in set(CASES) - {"outage:target=receiver", "nat"}:
         monkeypatch.delitem(CASES, case)
-    monkeypatch.setattr("labkit.verdicts.measured.check_known", lambda names: None)
+    monkeypatch.setattr("labkit.verdicts.measured.check_known", lambda names, senders: None)
 
 
 def test_a_loss_by_nature_is_shown_as_its_share_with_the_reason(capsys, tmp_path, two_cases):
@@ -60,6 +60,10 @@ def test_an_approach_for_another_lens_is_not_in_this_lens(capsys, tmp_path, two_
     ("arguments", "message"),
     [
         (["--retries", "pigeon"], "--retries pigeon: "),
+        (
+            ["--retries", "5,300"],
+            "no expected verdicts for the retries '5,300'; there are for: standard_webhooks, svix",
+        ),
         (["--approach", "pigeon"], "--approach pigeon: there is no approach 'pigeon'; there are: polling"),
         (["--approach", "polling", "--approach", "polling:interval=10"], "--approach polling: given twice"),
         (["--plot", "a.gif"], "--plot must end in .png, .svg, .pdf, got a.gif"),

@@ -8,6 +8,7 @@ import pytest
 
 from labkit import APPROACHES, FAULTS, Polling, Webhook, profile
 from labkit.receiver import Inbox
+from labkit.retries import profiles
 from labkit.verdicts import CASES, expected, matrix, prepared
 from labkit.verdicts.expected import CANNOT, check_known
 
@@ -84,8 +85,8 @@ def test_an_approach_for_another_lens_is_not_in_this_lens():
     assert (row.verdict, row.reason) == ("not in this lens", "it is for the real lens")
 
 
-def test_every_built_in_approach_and_fault_is_in_the_table():
-    check_known(tuple(APPROACHES), tuple(FAULTS))
+def test_every_built_in_approach_fault_and_sender_is_in_the_table():
+    check_known(APPROACHES, FAULTS, profiles())
 
 
 def test_what_the_table_lacks_is_named_with_the_place_to_add_it():
@@ -93,6 +94,24 @@ def test_what_the_table_lacks_is_named_with_the_place_to_add_it():
         check_known(("pigeon",))
     with pytest.raises(ValueError, match=r"fault 'flood': in labkit/verdicts/expected.py, add an instance .* to CASES"):
         check_known((), ("flood",))
+    with pytest.raises(
+        ValueError, match=r"the retries '5,300'; there are for: standard_webhooks, .* LONG or TOO_SHORT"
+    ):
+        check_known((), (), ("5,300",))
+
+
+@pytest.mark.parametrize(
+    ("sender", "case", "reason"),
+    [
+        ("twilio", "outage:target=receiver", "retries end before the 20 minutes do"),
+        ("twilio", "status:every=5", ""),
+        ("shopify", "slow_answer", "after 3 h 58 min without a success the endpoint is off"),
+    ],
+)
+def test_other_senders_have_their_own_verdicts(sender, case, reason):
+    row = only(Webhook(), sender, (case,))
+    assert row.verdict == ("cannot" if reason else "holds")
+    assert reason in row.reason
 
 
 @pytest.mark.slow

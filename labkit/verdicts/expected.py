@@ -3,6 +3,7 @@
 Everything holds, that is loses nothing and doubles nothing, unless a rule of CANNOT says that it cannot, and why.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,8 +58,11 @@ RECOVERS: dict[str, dict[str, str]] = {
 UNRECONCILED = ("webhook", "thin", "batched", "relay", "leased")
 """Approaches that the source calls and that never ask it: what is a dead letter is lost."""
 NO_RETRY = ("github", "gitlab")
-TOO_SHORT = ("github", "gitlab", "slack")
+TOO_SHORT = ("github", "gitlab", "slack", "twilio")
 DROPS_STATUS = (*TOO_SHORT, "brevo")
+LONG = ("standard_webhooks", "svix", "shopify", "adyen", "square", "convoy", "outpost")
+"""Senders that retry for longer than 20 minutes, after every status; and so does Brevo, after some."""
+SENDERS = (*LONG, "brevo", *TOO_SHORT)
 ANY: tuple[str, ...] = ()
 
 
@@ -87,6 +91,8 @@ CANNOT: tuple[Cannot, ...] = (
            f"the fetch fails like a poll, so the event has not arrived; {_SHORT}"),
     Cannot(("slow_answer",), ("thin",), ("gitlab",),
            "fetch and answer take 5 s each, over the timeout of 10 s: after 4 failures the endpoint is off"),
+    Cannot(("slow_answer",), UNRECONCILED, ("shopify",),
+           "an answer takes 5 s, as long as the timeout: after 3 h 58 min without a success the endpoint is off"),
     Cannot(("junk_answer",), ("thin",), DROPS_STATUS,
            f"the fetch fails, so the receiver answers 503; {_DROPS}"),
 )  # fmt: skip
@@ -105,7 +111,9 @@ def reason_why_not(case: str, approach: str, profile: str) -> str:
     return ""
 
 
-def check_known(approaches: tuple[str, ...], faults: tuple[str, ...] = tuple(FAULTS)) -> None:
+def check_known(
+    approaches: Iterable[str], faults: Iterable[str] = tuple(FAULTS), senders: Iterable[str] = SENDERS
+) -> None:
     """Raise ValueError that names what the table lacks, and where to add it."""
     where = "labkit/verdicts/expected.py"
     for name in approaches:
@@ -119,4 +127,10 @@ def check_known(approaches: tuple[str, ...], faults: tuple[str, ...] = tuple(FAU
             raise ValueError(
                 f"no expected verdict for the fault {name!r}: in {where}, add an instance of it to CASES, and to CANNOT"
                 " which approaches lose events under it, each with the reason"
+            )
+    for name in senders:
+        if name not in SENDERS:
+            raise ValueError(
+                f"no expected verdicts for the retries {name!r}; there are for: {', '.join(SENDERS)}; to add a sender,"
+                f" put it into LONG or TOO_SHORT in {where}, and into CANNOT what else it loses"
             )

@@ -67,9 +67,9 @@ def matrix(
 ) -> Iterator[Row]:
     """The rows, as the runs end: one per case (all of them unless said) and approach, and per profile if it is called.
 
-    Raises ValueError for an approach or a fault that the table of expected verdicts lacks, before anything runs.
+    Raises ValueError for an approach, a fault or a sender that the table of expected verdicts lacks, before any run.
     """
-    check_known(tuple(approach.name for approach in approaches))
+    check_known((approach.name for approach in approaches), senders=profiles)
     cases, lens = tuple(CASES) if cases is None else cases, VirtualLens()
     able = [approach for approach in approaches if lens.name in approach.lenses]
     for approach in approaches:
