@@ -102,7 +102,7 @@ def regions(source: str, mark: str) -> tuple[str, str]:
 
 
 def test_there_are_exercises_for_each_walkthrough_so_far() -> None:
-    assert list(NOTEBOOKS) == ["00", "01", "02", "03", "04", "06", "09"]
+    assert list(NOTEBOOKS) == ["00", "01", "02", "03", "04", "05", "06", "09"]
     assert all(len(role(notebook, "solution")) >= 2 for notebook in NOTEBOOKS.values())
 
 
@@ -301,6 +301,8 @@ def take(path, id, amount):
     "bytes": "def bytes_cross(interval, delay, empty, event, webhook):\n    {}",
     "page": "seen = []\n\ndef page(events, cursor, limit):\n    {}",
     "delay": "import math, sys\n\ndef next_delay(history, tau):\n    {}",
+    "waits": "def retry_waits():\n    {}",
+    "alarm": "calls = []\n\ndef sweep_alarm():\n    def alarm(counts):\n        {}\n    return {interval}, alarm",
     "book": """import sqlite3
 from contextlib import closing
 from threading import Lock
@@ -404,6 +406,21 @@ LAZY = [
     lazy("delay", "the practice traces by heart", "your score on other traces is", BY_HEART,
          check="contest-check", marks=pytest.mark.soak),  # 8 s, and nbgrader grades it, too
     lazy("delay", "the lab's own", "the cell of next_delay uses labkit", "import labkit.course.rules as r; return 60"),
+    lazy("waits", "one retry at 5 h", "the mean lateness in minutes after 10 min is 294", "return [5 * 3600]"),
+    lazy("waits", "three for three outages", "the mean lateness in minutes after 10 min is",
+         "return [300, 3600, 14_400]"),
+    lazy("waits", "the lab's own", "the cell of retry_waits uses labkit",
+         "from labkit import profile; return profile('outpost').waits[:7]"),
+    lazy("waits", "tried out", "the cell of retry_waits uses outage",
+         "return next(w for w in ([n] * 7 for n in range(3600)) if outage(w, 300)[0] == 0)"),
+    lazy("alarm", "always", "the number of alarms in 100 healthy weeks is 67,200 .* 300 were found",
+         "return True", interval=900),
+    lazy("alarm", "never", r"dead channels found within 1,800 s is 0 \(int\), expected 300", "return False",
+         interval=900),
+    lazy("alarm", "once 100 weeks are over", "the number of alarms in 100 healthy weeks is|dead channels found",
+         "calls.append(1); return len(calls) > 67_200", interval=900),
+    lazy("alarm", "each minute", "the number of reconciliations per day is 1,440", "return counts[-1] >= 3",
+         interval=60),
     lazy("book", "a global lock", "the balance after the first start is", new=BOOKED),
     lazy("book", "a set in memory", "the balance after the first start is", new="(path, number, kind) not in known"),
     lazy("sync", "everything each time", "the bytes of all pages is",
