@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from labkit import Hybrid, LostRequest, RetryProfile, Scenario, compare, poisson
 from labkit.cli import main
 from labkit.course.assignment import exercises, student_copy, write_assignment
 from labkit.course.check import Incorrect, NotAttempted, call, cell_file, check, check_at_most, check_call, checking
@@ -451,6 +452,20 @@ def test_a_lazy_way_is_found_out(
     said = verdict(walkthrough, NOTEBOOKS[walkthrough], f"{exercise}-answer", answer, check)
     assert said.startswith("incorrect: ")
     assert re.search(message, said), said
+
+
+@pytest.mark.parametrize("loss", [0.1, 1.0])
+def test_the_dead_channel_s_counts_are_those_of_the_lab_s_hybrid(loss: float) -> None:
+    """`recovered` of 05 counts by arithmetic what each of the hybrid's polls recovers."""
+    lost = LostRequest(kinds=("delivery",), p=loss)
+    hours = Scenario(poisson(100, 14_400), delay=0, retries=RetryProfile(waits=()), faults=(lost,))
+    result = compare(hours, [Hybrid(reconcile_interval=900)])[0]
+    receipts = result.receipts
+    missed = receipts[receipts.latency > 0]
+    counts = given_names("05")["recovered"](missed.occurred_at, 900, 14_400)
+    polled = [int(((missed.received_at == at) & (missed.latency > 60)).sum()) for at in range(900, 14_401, 900)]
+    assert counts == polled
+    assert sum(counts) == result.recovered() > 0
 
 
 SABOTAGE = {  # the exercise, its check, an answer that is refused, and what would let it pass
