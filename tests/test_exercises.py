@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from labkit import Hybrid, LostRequest, RetryProfile, Scenario, compare, poisson
 from labkit.cli import main
 from labkit.course.assignment import exercises, student_copy, write_assignment
 from labkit.course.check import Incorrect, NotAttempted, call, cell_file, check, check_at_most, check_call, checking
@@ -102,7 +103,7 @@ def regions(source: str, mark: str) -> tuple[str, str]:
 
 
 def test_there_are_exercises_for_each_walkthrough_so_far() -> None:
-    assert list(NOTEBOOKS) == ["00", "01", "02", "03", "04", "06", "09"]
+    assert list(NOTEBOOKS) == ["00", "01", "02", "03", "04", "05", "06", "09"]
     assert all(len(role(notebook, "solution")) >= 2 for notebook in NOTEBOOKS.values())
 
 
@@ -301,6 +302,8 @@ def take(path, id, amount):
     "bytes": "def bytes_cross(interval, delay, empty, event, webhook):\n    {}",
     "page": "seen = []\n\ndef page(events, cursor, limit):\n    {}",
     "delay": "import math, sys\n\ndef next_delay(history, tau):\n    {}",
+    "waits": "def retry_waits():\n    {}",
+    "alarm": "calls = []\n\ndef sweep_alarm():\n    def alarm(counts):\n        {}\n    return {interval}, alarm",
     "book": """import sqlite3
 from contextlib import closing
 from threading import Lock
@@ -404,6 +407,21 @@ LAZY = [
     lazy("delay", "the practice traces by heart", "your score on other traces is", BY_HEART,
          check="contest-check", marks=pytest.mark.soak),  # 8 s, and nbgrader grades it, too
     lazy("delay", "the lab's own", "the cell of next_delay uses labkit", "import labkit.course.rules as r; return 60"),
+    lazy("waits", "one retry at 5 h", "the mean lateness in minutes after 10 min is 294", "return [5 * 3600]"),
+    lazy("waits", "three for three outages", "the mean lateness in minutes after 10 min is",
+         "return [300, 3600, 14_400]"),
+    lazy("waits", "the lab's own", "the cell of retry_waits uses labkit",
+         "from labkit import profile; return profile('outpost').waits[:7]"),
+    lazy("waits", "tried out", "the cell of retry_waits uses outage",
+         "return next(w for w in ([n] * 7 for n in range(3600)) if outage(w, 300)[0] == 0)"),
+    lazy("alarm", "always", "the number of alarms in 100 healthy weeks is 67,200 .* 300 were found",
+         "return True", interval=900),
+    lazy("alarm", "never", r"dead channels found within 1,800 s is 0 \(int\), expected 300", "return False",
+         interval=900),
+    lazy("alarm", "once 100 weeks are over", "the number of alarms in 100 healthy weeks is|dead channels found",
+         "calls.append(1); return len(calls) > 67_200", interval=900),
+    lazy("alarm", "each minute", "the number of reconciliations per day is 1,440", "return counts[-1] >= 3",
+         interval=60),
     lazy("book", "a global lock", "the balance after the first start is", new=BOOKED),
     lazy("book", "a set in memory", "the balance after the first start is", new="(path, number, kind) not in known"),
     lazy("sync", "everything each time", "the bytes of all pages is",
@@ -434,6 +452,20 @@ def test_a_lazy_way_is_found_out(
     said = verdict(walkthrough, NOTEBOOKS[walkthrough], f"{exercise}-answer", answer, check)
     assert said.startswith("incorrect: ")
     assert re.search(message, said), said
+
+
+@pytest.mark.parametrize("loss", [0.1, 1.0])
+def test_the_dead_channel_s_counts_are_those_of_the_lab_s_hybrid(loss: float) -> None:
+    """`recovered` of 05 counts by arithmetic what each of the hybrid's polls recovers."""
+    lost = LostRequest(kinds=("delivery",), p=loss)
+    hours = Scenario(poisson(100, 14_400), delay=0, retries=RetryProfile(waits=()), faults=(lost,))
+    result = compare(hours, [Hybrid(reconcile_interval=900)])[0]
+    receipts = result.receipts
+    missed = receipts[receipts.latency > 0]
+    counts = given_names("05")["recovered"](missed.occurred_at, 900, 14_400)
+    polled = [int(((missed.received_at == at) & (missed.latency > 60)).sum()) for at in range(900, 14_401, 900)]
+    assert counts == polled
+    assert sum(counts) == result.recovered() > 0
 
 
 SABOTAGE = {  # the exercise, its check, an answer that is refused, and what would let it pass

@@ -65,6 +65,17 @@ HINTS = {
         "Divide a number of events by the time in which they happened. Before the first event there are none.",
         "The rate changes. What do the last 5 events say, and what do the last 30?",
     ),
+    "retry_waits": (
+        "Write down when the attempts are made: the sums of your waits. The last must come after 5 hours or later.",
+        "An event of the middle of an outage waits for the next attempt. How long may the step be there, at most?",
+        "After 10 minutes of outage a step of 5 minutes is short enough. After 2 hours it may be an hour and more.",
+        "If the steps grow with the time since the event, lateness grows with the outage. What if that time doubles?",
+    ),
+    "sweep_alarm": (
+        "How many events happen in one interval? So many are recovered if the channel is dead. And if it is healthy?",
+        "100 weeks have 67,200 reconciliations of 900 s. About one in 560 recovers 3 events or more, by chance.",
+        "Events come at random: if 23 are expected in one interval, 12 may come. The rule needs a distance from both.",
+    ),
     "book": (
         "Another process does not see your variables, and a restart forgets them. All of them see the database.",
         "A table can have a key of two columns: PRIMARY KEY (a, b). What do all copies of one event have in common?",
