@@ -6,10 +6,18 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from stalls import RunAgain
 
 settings.register_profile("labkit", deadline=None)  # machines are noisy: speed is measured in benchmarks, never here
 settings.load_profile("labkit")
 
+REAL_CLOCK = {
+    "test_clock", "test_cli_poll", "test_connection", "test_crash", "test_dispatcher", "test_each_fault",
+    "test_faults", "test_foreign_peers", "test_limits", "test_many_streams", "test_process", "test_real_clock",
+    "test_real_lens", "test_receiver", "test_receiver_app", "test_retention", "test_retries", "test_server",
+    "test_shared_suite", "test_sockets", "test_store", "test_websocket",
+}  # fmt: skip
+"""Modules with tests of the real clock: one that fails is run again if the machine stalled (tests/stalls.py)."""
 SANITIZE = Path(__file__).with_name("nbval_sanitize.cfg")
 
 
@@ -19,6 +27,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "soak: runs when LABKIT_SOAK is set, as `make soak` does")
     config.addinivalue_line("markers", "browser: runs when LABKIT_BROWSER is set, as `make browser` does")
     config.addinivalue_line("markers", "cluster: runs when LABKIT_CLUSTER is set, as `make cluster` does")
+    config.pluginmanager.register(RunAgain(REAL_CLOCK))
     if config.getoption("nbval", False):
         config.option.nbval_current_env = True
         config.option.nbval_cell_timeout = 60.0

@@ -15,6 +15,7 @@ import pytest
 
 from labkit.clock import RealClock
 from labkit.ledger import Ledger
+from labkit.network import sockets
 from labkit.network.sockets import SocketNetwork, resolve
 from labkit.policies import RetryProfile
 from labkit.source.deliver import LARGEST_ANSWER, deliver
@@ -432,6 +433,21 @@ def test_what_comes_packed_though_it_was_not_asked_for_stays_packed(network):
     assert b"\r\nAccept-Encoding: identity\r\n" in requests[0]
     assert answer.content == packed
     assert peak < 10_000_000
+
+
+def test_a_connection_closed_before_the_request_is_written_is_an_error_of_the_exchange(network, monkeypatch):
+    """As by another thread that closes the network just then."""
+    connect = sockets._Backend.connect_tcp
+
+    def connect_and_close(self, *address, **options):
+        connection = connect(self, *address, **options)
+        connection.close()
+        return connection
+
+    monkeypatch.setattr(sockets._Backend, "connect_tcp", connect_and_close)
+    with Listener(silent) as server, pytest.raises(httpx.ReadError):
+        network.client("me", "poll").get(server.url)
+    assert network.ledger.error[0] == "ReadError"
 
 
 def test_closing_cuts_who_waits_for_an_answer(network):

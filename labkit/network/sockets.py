@@ -204,8 +204,9 @@ class _Connection(httpcore.NetworkStream):
             meter.connection, meter.request, meter.on_cut = self._number, self._requests, self.cut
         rest = memoryview(buffer)
         while rest:
-            self._socket.settimeout(_left(self._clock, meter, timeout, httpcore.WriteTimeout))
+            left = _left(self._clock, meter, timeout, httpcore.WriteTimeout)
             try:
+                self._socket.settimeout(left)  # an OSError too, if another thread has closed the socket
                 sent = self._socket.send(rest)
             except TimeoutError:
                 raise httpcore.WriteTimeout("the peer did not read the request in time") from None
