@@ -1,7 +1,7 @@
 """How long this machine last kept a thread from running: what a test of the real clock supposes to be short.
 
-Such a test compares instants that several threads and processes took. Where the machine itself stood still between two
-of them, it says nothing about labkit, so it is run again (marker `real_clock`); a fault of labkit's own fails each time.
+Such a test compares instants that several threads and processes took. Where the machine stood still between two of
+them, it says nothing about labkit, so it is run again (`REAL_CLOCK` in conftest.py); a fault of labkit fails each time.
 """
 
 import threading
