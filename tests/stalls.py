@@ -41,6 +41,8 @@ class RunAgain:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        if item.path.stem not in self._modules:
+            return
         again = getattr(item, "execution_count", 1) > 1
         if again:
             for kept in vars(item.module).values():
