@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
-from stalls import RunAgain
 
 settings.register_profile("labkit", deadline=None)  # machines are noisy: speed is measured in benchmarks, never here
 settings.load_profile("labkit")
@@ -17,7 +16,8 @@ REAL_CLOCK = {
     "test_real_lens", "test_receiver", "test_receiver_app", "test_retention", "test_retries", "test_server",
     "test_shared_suite", "test_sockets", "test_store", "test_websocket",
 }  # fmt: skip
-"""Modules with tests of the real clock: one that fails is run again if the machine stalled (tests/stalls.py)."""
+"""Modules with tests of the real clock. A machine that stalls can make one fail, so it is run up to three times more; a
+defect fails each time. The summary counts the reruns."""
 SANITIZE = Path(__file__).with_name("nbval_sanitize.cfg")
 
 
@@ -27,7 +27,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "soak: runs when LABKIT_SOAK is set, as `make soak` does")
     config.addinivalue_line("markers", "browser: runs when LABKIT_BROWSER is set, as `make browser` does")
     config.addinivalue_line("markers", "cluster: runs when LABKIT_CLUSTER is set, as `make cluster` does")
-    config.pluginmanager.register(RunAgain(REAL_CLOCK))
+    config.addinivalue_line("markers", "flaky(reruns): run again if it fails, by pytest-rerunfailures")
     if config.getoption("nbval", False):
         config.option.nbval_current_env = True
         config.option.nbval_cell_timeout = 60.0
@@ -58,3 +58,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if item.path.suffix == ".ipynb" or item.path.stem in LONG:
             item.add_marker(pytest.mark.slow)
+        if item.path.stem in REAL_CLOCK:
+            item.add_marker(pytest.mark.flaky(reruns=3))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Measure again what a module keeps for its tests, before one of them is run again."""
+    if isinstance(item, pytest.Function) and getattr(item, "execution_count", 1) > 1:
+        for kept in vars(item.module).values():
+            if hasattr(kept, "cache_clear"):
+                kept.cache_clear()

@@ -639,7 +639,7 @@ def _pytest(copy, tests):
     where = "import labkit, pathlib, sys; sys.exit(not pathlib.Path(labkit.__file__).is_relative_to(sys.argv[1]))"
     if subprocess.run([sys.executable, "-c", where, str(copy.resolve())], cwd=copy, env=environ).returncode:
         raise SystemExit("the copy's labkit must be the one that is imported, and is not")
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-p", "no:rerunfailures", *tests]
     return subprocess.run(command, cwd=copy, env=environ, capture_output=True, text=True, timeout=300)
 
 

@@ -163,11 +163,13 @@ def test_both_lenses_agree_on_what_was_received(name):
     assert abs(deliveries[0] - deliveries[1]) <= (
         2 if name == "batched" else 0
     )  # when a batch closes is a matter of ms
+    if name != "batched" and ours.approach.idle_interval == math.inf:  # a slow machine may send the last ones late
+        assert len(ours.exchanges) == len(theirs.exchanges)
+        return
     requests, expected = (result.row()["requests"] for result in (ours, theirs))
-    more = 2 if name == "batched" or ours.approach.idle_interval < math.inf else 0
-    assert requests <= expected + more
+    assert requests <= expected + 2
     if name not in ("aimd", "halve_double", "long_polling", "relay"):
-        assert requests >= expected - more
+        assert requests >= expected - 2
 
 
 @pytest.mark.slow
