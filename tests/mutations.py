@@ -593,6 +593,35 @@ MUTATIONS = (
         "",
         "tests/test_cli_faults.py::test_a_verdict_that_is_not_the_expected_one_fails_with_status_1",
     ),
+    Mutation(
+        "an endpoint's limit in flight is not kept",
+        "labkit/source/outbox.py",
+        "max(0, in_flight - in_flight_now)",
+        "in_flight",
+        "tests/test_dispatcher.py::test_a_herd_of_1000_deliveries_meets_a_receiver_that_comes_back_few_at_a_time",
+    ),
+    Mutation(
+        "a wait has no jitter",
+        "labkit/policies.py",
+        "return wait * chance.uniform(1 - self.jitter, 1 + self.jitter) if self.jitter else wait",
+        "return wait",
+        "tests/test_dispatcher.py::"
+        "test_jitter_spreads_a_herd_of_1000_deliveries_and_without_it_they_are_all_due_at_once",
+    ),
+    Mutation(
+        "every copy of an event has its effect",
+        "labkit/receiver/inbox.py",
+        "if new and effect:",
+        "if effect:",
+        "tests/test_inbox.py::test_forty_events_delivered_eight_times_at_once_have_forty_effects",
+    ),
+    Mutation(
+        "an inbox forgets its events when its process dies",
+        "labkit/receiver/inbox.py",
+        "self._db = Database(path, _SCHEMA)",
+        'self._db = Database(":memory:", _SCHEMA)',
+        "tests/test_crash.py::test_five_kills_of_each_party_at_random_moments_lose_nothing_and_have_each_effect_once",
+    ),
 )
 
 

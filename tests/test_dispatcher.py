@@ -1,5 +1,6 @@
 """At least once: what is retried, when, for how long, and what it does to the others (P1, P2, P4, P5)."""
 
+import heapq
 import json
 import os
 import random
@@ -339,31 +340,36 @@ def test_a_slow_or_dead_endpoint_does_not_slow_another(bad: str) -> None:
 
 
 class Crowd:
-    """An answer that takes a second, or `seconds`, and the most that were under way at once."""
+    """Answers that take `seconds`, a second each if it is not given, and the most that were under way at once."""
 
-    def __init__(self, it: World, seconds: float = 1) -> None:
+    def __init__(self, it: World, seconds: Callable[[str], float] = lambda id: 1) -> None:
         self.it, self.seconds, self.now, self.most = it, seconds, 0, 0
 
     def __call__(self, id: str, nth: int) -> Response:
         self.now += 1
         self.most = max(self.most, self.now)
-        self.it.clock.sleep(self.seconds)
+        self.it.clock.sleep(self.seconds(id))
         self.now -= 1
         return Response()
 
 
 def test_a_herd_of_1000_deliveries_meets_a_receiver_that_comes_back_few_at_a_time() -> None:
+    """Twenty places: the next delivery starts as soon as one is free. The answers take 1, 2 and 3 s in turn."""
     with world((60, 60), in_flight=20) as it:
-        crowd = Crowd(it)
+        crowd = Crowd(it, lambda id: 1 + int(id.removeprefix("evt_")) % 3)
         shop = it.endpoint(
             "shop", lambda event, nth: Response(status=503) if it.clock.now() < 30 else crowd(event, nth)
         )
-        for _ in range(1000):
-            it.emit()
+        for number in range(1000):
+            it.emit(f"evt_{number}")
         it.clock.run()
         assert it.counts() == (0, 1000, 0)
         assert crowd.most == 20
-        assert [at for at, _ in shop.got[1000:]] == [60.0 + number // 20 for number in range(1000)]
+        free, starts = [60.0] * 20, []
+        for number in range(1000):
+            starts.append(heapq.heappop(free))
+            heapq.heappush(free, starts[-1] + 1 + number % 3)
+        assert [at for at, _ in shop.got[1000:]] == starts
 
 
 def test_the_limit_in_flight_is_each_endpoints_own() -> None:
@@ -382,7 +388,7 @@ def test_the_limit_in_flight_is_each_endpoints_own() -> None:
 def herd(jitter: float) -> tuple[list[float], int]:
     """When 1,000 deliveries come again that failed at 0 s, 60 s before; the most under way. Each takes 0.1 s."""
     with world((60,), jitter=jitter, in_flight=20) as it:
-        crowd = Crowd(it, 0.1)
+        crowd = Crowd(it, lambda id: 0.1)
         shop = it.endpoint("shop", lambda event, nth: Response(status=503) if nth == 1 else crowd(event, nth))
         for number in range(1000):
             it.emit(f"evt_{number}")
