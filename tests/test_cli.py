@@ -368,7 +368,7 @@ def test_every_approach_with_errors_duplicates_and_a_long_label_fits_100_charact
     """Nine columns; the labels fold."""
     on_terminal(monkeypatch, 100)
     long = "polling:interval=600,types=earthquake.detected+explosion.detected,jitter=0.25,seed=5,conditional=true"
-    arguments = ["--duration", "86400", "--rate-limit", "30/3600", "--approach", "all", "--approach", long]
+    arguments = ["--duration", "7200", "--rate-limit", "30/3600", "--approach", "all", "--approach", long]
     _, out, _ = labkit(capsys, "compare", *arguments)
     table = table_in(out)
     assert max(len(line) for line in table) <= 100
