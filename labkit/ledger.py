@@ -255,7 +255,7 @@ class Ledger:
         | latency | s | received_at - occurred_at |
         | exchange | | number of the exchange that brought it; -1: none |
         | copies | | how often it arrived, before deduplication |
-        | effects | | how often it had its effect at a receiver that deduplicates: more than once is a defect |
+        | effects | | how often it had its effect at a consumer that deduplicates: more than once is a defect |
         """
         import numpy as np
         import pandas as pd

@@ -104,6 +104,12 @@ def test_the_order_is_the_events_where_it_is_promised(result):
         assert result.receipts.exchange.is_monotonic_increasing
 
 
+def test_where_the_source_calls_each_event_has_its_effect_once(result):
+    """However many copies arrived, and whether by webhook or by poll."""
+    if result.approach.called:
+        assert set(result.receipts.effects) == {1}
+
+
 def test_every_exchange_is_closed_and_is_what_the_servers_saw(ran):
     """Every exchange was answered, by a server that counted it; in the virtual lens there is no other count.
 

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import pytest
 
-from labkit import APPROACHES, FAULTS, Polling, Webhook, profile
+from labkit import APPROACHES, FAULTS, Batched, Hybrid, Polling, Relay, Webhook, profile
 from labkit.receiver import Inbox
 from labkit.retries import profiles
 from labkit.verdicts import CASES, expected, matrix, prepared
@@ -48,14 +48,15 @@ def test_no_loss_where_one_is_expected_fails(monkeypatch):
     assert (row.verdict, row.reason) == ("fails", f"expected to lose, and lost nothing: {rule.reason}")
 
 
-def test_a_receiver_without_deduplication_fails(monkeypatch):
+@pytest.mark.parametrize("approach", [Webhook(), Batched(), Relay(), Hybrid(reconcile_interval=600)])
+def test_a_receiver_without_deduplication_fails(monkeypatch, approach):
     def record(self: Inbox, id: str, body: bytes, effect=None) -> bool:
         with sqlite3.connect(":memory:") as sql:
             effect(sql)
         return True
 
     monkeypatch.setattr(Inbox, "record", record)
-    row = only(Webhook(), "svix", ("lost_answer",))
+    row = only(approach, "svix", ("lost_answer",))
     assert (row.verdict, row.lost) == ("fails", 0)
     assert row.reason == f"{row.doubled} events had their effect more than once"
     assert row.doubled > 0

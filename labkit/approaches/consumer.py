@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import flask
@@ -10,8 +11,10 @@ import httpx
 
 from labkit.approaches.parameters import LONGEST
 from labkit.clock import Clock
+from labkit.event import to_json
 from labkit.ledger import Kind, Ledger
 from labkit.network import TIMEOUT, Network
+from labkit.receiver import Inbox
 from labkit.wire import retry_after
 
 if TYPE_CHECKING:
@@ -31,6 +34,8 @@ class Consumer:
     """What `subscribe` prepared and `run` needs, such as a URL."""
     not_before: float = 0.0
     """The instant before which the source accepts no request."""
+    inbox: Inbox | None = None
+    """What deduplicates, where an event may come both by webhook and by poll, or twice by poll."""
 
     def client(self, kind: Kind) -> httpx.Client:
         """An httpx client for the source; its exchanges are recorded under `kind`."""
@@ -86,3 +91,5 @@ class Consumer:
             exchange = environ.get("labkit.exchange", -1)
             came_by = int(environ.get("REMOTE_PORT", 0)), environ.get("labkit.request", 0)
         self.ledger.arrived(self.name, event["id"], self.clock.now(), exchange, came_by)
+        if self.inbox and isinstance(carrier, httpx.Response):  # of a delivery, its receiver does it
+            self.inbox.record(event["id"], to_json(event), partial(self.act_on, event))

@@ -37,7 +37,7 @@ class Relay(Approach):
 
     def subscribe(self, consumer: Consumer) -> None:
         """Put the relay on the network, and subscribe its URL."""
-        kept: list[Event] = []
+        consumer.inbox, kept = Inbox(), list[Event]()
         receiver = Receiver([], Inbox(), on_arrival=kept.append)
         app = receiver_app(receiver, consumer.network.party_clock())
 

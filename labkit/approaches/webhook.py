@@ -44,11 +44,16 @@ def subscribe_receiver(
 ) -> dict[str, Any]:
     """Host a receiver under the consumer's name, and register its URL; the exchanges are set-up.
 
-    Returns the subscription. The default receiver records each arrival in the ledger.
+    Returns the subscription. The default receiver records each arrival in the ledger; its inbox is the consumer's.
     """
-    receiver = receiver or Receiver(
-        [], Inbox(), on_arrival=lambda event: consumer.receive(event, flask.request), on_event=consumer.act_on
-    )
+    if not receiver:
+        consumer.inbox = Inbox()
+        receiver = Receiver(
+            [],
+            consumer.inbox,
+            on_arrival=lambda event: consumer.receive(event, flask.request),
+            on_event=consumer.act_on,
+        )
     url = consumer.host(receiver_app(receiver, consumer.network.party_clock()))
     return register(consumer.client("setup"), f"{url}/hook", receiver.secrets, types, **options)
 
