@@ -10,7 +10,7 @@ import click
 
 from benchmarks import commit, endpoints, models, observer, outbox, streams, subscribers, sweeps, virtual
 from benchmarks.line import Line, NotMeasured, table
-from labkit.cli.output import check_target, terminal, write_json
+from labkit.cli.output import check_target, print_table, terminal, write_json
 from labkit.progress import progress
 
 Benchmark = Callable[[bool], Iterator[Line]]
@@ -58,7 +58,7 @@ def bench(names: Sequence[str], short: bool, against: str | None, json_path: str
     if json_path is not None:
         write_json({"short": short, "cores": os.cpu_count(), "lines": records}, json_path)
     if json_path != "-":
-        terminal().print(table(records))
+        print_table(table(records), terminal(), wide=True)
 
 
 if __name__ == "__main__":

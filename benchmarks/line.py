@@ -51,8 +51,18 @@ class Line:
 
 
 def turns(figure: Callable[[], float], peer: Callable[[], float], rounds: int) -> list[Pair]:
-    """The figures of so many rounds, by turns: whatever else the machine does then slows both."""
-    return [(figure(), peer()) for _ in range(rounds)]
+    """The figures of so many rounds, by turns: whatever else the machine does then slows both.
+
+    In every second round the peer is the first, so that what comes first has no advantage.
+    """
+    pairs = []
+    for number in range(rounds):
+        if number % 2:
+            second = peer()
+            pairs.append((figure(), second))
+        else:
+            pairs.append((figure(), peer()))
+    return pairs
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -79,19 +89,25 @@ def shown(value: float) -> str:
 
 
 def table(records: Iterable[Mapping[str, Any]]) -> "Table":
-    """One row per record, the ratio first. What was not measured has the reason in place of a peer."""
+    """The ratio first, then what was measured above its peer. What was not measured has the reason below it."""
     from rich.table import Table
 
-    made = Table()
-    for heading in ("ratio", "from\nto", "figure", "peer", "figures", "better"):
-        made.add_column(heading, justify="left" if heading in ("figure", "peer") else "right")
+    made = Table(show_lines=True)
+    made.add_column("ratio", justify="right")
+    made.add_column("from\nto", justify="right")
+    made.add_column("measured\nagainst")
+    made.add_column("figure\nits peer's", justify="right")
+    made.add_column("better")
     for record in records:
         if "reason" in record:
-            made.add_row("–", "", record["benchmark"], f"not measured: {record['reason']}")
+            made.add_row("–", "", f"{record['benchmark']}\nnot measured: {record['reason']}", "", "")
             continue
-        ratio, least, most, figure, peer = (
-            shown(record[key]) for key in ("ratio", "ratio_min", "ratio_max", "figure", "peer_figure")
+        unit, both = record["unit"], (record["figure"], record["peer_figure"])
+        made.add_row(
+            shown(record["ratio"]),
+            f"{shown(record['ratio_min'])}\n{shown(record['ratio_max'])}",
+            f"{record['what']}\n{record['peer']}",
+            "\n".join(f"{shown(value)} {unit}" for value in both),
+            record["better"],
         )
-        span, figures = f"{least}\n{most}", f"{figure} {record['unit']}\n{peer} {record['unit']}"
-        made.add_row(f"[bold]{ratio}[/]", span, record["what"], record["peer"], figures, record["better"])
     return made
