@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import flask
 import httpx
 
 from labkit.approaches.parameters import LONGEST
@@ -15,6 +14,7 @@ from labkit.network import TIMEOUT, Network
 from labkit.wire import retry_after
 
 if TYPE_CHECKING:
+    import flask
     from _typeshed.wsgi import WSGIApplication
 
 
@@ -77,7 +77,7 @@ class Consumer:
         """
         self.ledger.had_effect(self.name, event["id"])
 
-    def receive(self, event: Mapping[str, Any], carrier: httpx.Response | flask.Request) -> None:
+    def receive(self, event: Mapping[str, Any], carrier: "httpx.Response | flask.Request") -> None:
         """Record that a copy of an event arrived, before deduplication, and in which answer or request."""
         if isinstance(carrier, httpx.Response):
             exchange, came_by = carrier.extensions["labkit.exchange"], (0, 0)
