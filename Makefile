@@ -36,11 +36,8 @@ browser: .venv/browser.stamp   ## the walkthroughs in JupyterLab and a chromium;
 cluster: .venv/cluster.stamp   ## sweeps on a Dask cluster of two worker processes, one of which is killed
 	LABKIT_CLUSTER=1 $(BIN)/pytest -q -n0 -m cluster tests
 
-bench: .venv/test.stamp        ## speed and memory, as ratios against a floor in the same run
-	$(BIN)/python benchmarks/virtual.py
-	$(BIN)/python benchmarks/real.py
-	$(BIN)/python benchmarks/observer.py
-	$(BIN)/python benchmarks/streams.py
+bench: .venv/test.stamp        ## speed and memory, as ratios against a peer in the same run (ARGS="--only streams")
+	$(BIN)/python -m benchmarks $(ARGS)
 
 mutations: .venv/test.stamp    ## break the code on purpose: each mutation must turn its test red
 	$(BIN)/python tests/mutations.py

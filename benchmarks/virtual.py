@@ -1,13 +1,14 @@
-"""Speed and memory of the virtual lens, each as a ratio against a floor measured in the same run."""
+"""Speed and memory of the virtual lens, and how long a command takes to start."""
 
 import random
 import subprocess
 import sys
-import time
 import tracemalloc
+from collections.abc import Callable, Iterator
 
 import httpx
 
+from benchmarks.line import Line, cpu_seconds, seconds, turns
 from labkit import Polling, Scenario, poisson
 from labkit.clock import VirtualClock
 from labkit.ledger import Ledger
@@ -15,63 +16,67 @@ from labkit.lenses import VirtualLens
 from labkit.network.memory import MemoryNetwork
 from labkit.source import EventSource
 
-POLLS, ROUNDS = 4000, 5
+
+def exchanges(short: bool) -> Iterator[Line]:
+    polls, rounds = (200, 2) if short else (4000, 5)
+
+    def bare_loop() -> None:
+        """An httpx client on its own WSGI transport: no clock, no network, no ledger."""
+        clock = VirtualClock()
+        source = EventSource(clock, MemoryNetwork(clock, Ledger()), random.Random(0))
+        client, cursor = httpx.Client(transport=httpx.WSGITransport(source.app)), ""
+        for _ in range(polls):
+            answer = client.get(f"http://source/events?limit=100&after={cursor}").raise_for_status()
+            cursor = answer.json()["next"]
+
+    def rate(work: Callable[[], object]) -> float:
+        return polls / cpu_seconds(work)
+
+    bare_loop(), quiet_run(200)
+    pairs = turns(lambda: rate(lambda: quiet_run(polls)), lambda: rate(bare_loop), rounds)
+    peer = "an httpx client on its WSGI transport, same view"
+    yield Line("polls of the virtual lens", peer, "per CPU-second", "more", pairs)
 
 
-def bare_loop(polls: int) -> float:
-    """Polls per CPU-second of an httpx client on its own WSGI transport: no clock, no network, no ledger."""
-    clock = VirtualClock()
-    source = EventSource(clock, MemoryNetwork(clock, Ledger()), random.Random(0))
-    client, cursor = httpx.Client(transport=httpx.WSGITransport(source.app)), ""
-    start = time.process_time()
-    for _ in range(polls):
-        answer = client.get(f"http://source/events?limit=100&after={cursor}").raise_for_status()
-        cursor = answer.json()["next"]
-    return polls / (time.process_time() - start)
+def quiet_run(polls: int) -> object:
+    """A run of so many polls, hardly one of which finds an event."""
+    return VirtualLens().run(Scenario(poisson(per_hour=0.001, duration=polls * 60.04)), Polling(interval=60))
 
 
-def virtual_lens(polls: int) -> float:
-    """The same polls of the same view, as a run of the virtual lens makes them."""
-    scenario = quiet(polls)
-    start = time.process_time()
-    VirtualLens().run(scenario, Polling(interval=60))
-    return polls / (time.process_time() - start)
+def memory(short: bool) -> Iterator[Line]:
+    polls = 500 if short else 6000
+
+    def ledger() -> Ledger:
+        filled = Ledger()
+        for number in range(polls):
+            filled.close(filled.open("poll", "consumer-1", "source", "GET", "/events", number), number + 0.04, 200)
+        return filled
+
+    quiet_run(10)
+    pairs = turns(lambda: held(lambda: quiet_run(polls)) / polls, lambda: held(ledger) / polls, 1)
+    yield Line("memory of a finished run, per exchange", "the ledger's columns alone", "bytes", "less", pairs)
 
 
-def quiet(polls: int) -> Scenario:
-    return Scenario(poisson(per_hour=0.001, duration=polls * 60.04))
-
-
-def memory(polls: int) -> int:
-    """Bytes that a finished run holds."""
-    scenario = quiet(polls)
+def held(make: Callable[[], object]) -> int:
+    """Bytes that an object holds."""
     tracemalloc.start()
-    result = VirtualLens().run(scenario, Polling(interval=60))
-    held, _ = tracemalloc.get_traced_memory()
+    made = make()  # noqa: F841  it is what holds them
+    bytes, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert len(result.exchanges) >= polls
-    return held
+    return bytes
 
 
-def import_seconds(statement: str) -> float:
-    """The least of five times, in a new process each."""
-    program = f"import time; start = time.perf_counter(); {statement}; print(time.perf_counter() - start)"
-    return min(float(subprocess.check_output([sys.executable, "-c", program])) for _ in range(5))
+def start(short: bool) -> Iterator[Line]:
+    rounds = 1 if short else 9
+    for what, command, peer in (
+        ("import labkit", ["-c", "import labkit"], "import flask, httpx"),
+        ("labkit --help", ["-m", "labkit", "--help"], "import click"),
+    ):
+        pairs = turns(lambda: python(*command), lambda: python("-c", peer), rounds)  # noqa: B023  called at once
+        yield Line(f"a process that runs `{what}`", f"one that runs `{peer}`", "ms", "less", pairs)
 
 
-def main() -> None:
-    bare_loop(200), virtual_lens(200)
-    rounds = [(bare_loop(POLLS), virtual_lens(POLLS)) for _ in range(ROUNDS)]
-    floor, lens = sorted(rounds, key=lambda pair: pair[1] / pair[0])[ROUNDS // 2]
-    print(f"exchanges per CPU-second   bare loop {floor:,.0f}   virtual lens {lens:,.0f}   ratio {lens / floor:.2f}")
-    small, large = memory(2000), memory(6000)
-    print(f"memory of a run            {large / 6000:,.0f} B an exchange", end="; ")
-    print(f"one exchange more: {(large - small) / 4000:,.0f} B")
-    print(f"import labkit              {import_seconds('import labkit') * 1000:,.0f} ms", end="   ")
-    print(f"of it flask and httpx {import_seconds('import flask, httpx') * 1000:,.0f} ms", end="   ")
-    loaded = "import labkit, sys; assert not {'pandas', 'matplotlib', 'numpy'} & set(sys.modules)"
-    print(f"without pandas, numpy, matplotlib: {subprocess.run([sys.executable, '-c', loaded]).returncode == 0}")
-
-
-if __name__ == "__main__":
-    main()
+def python(*arguments: str) -> float:
+    """Milliseconds of a new process, from its start to its end."""
+    command = [sys.executable, *arguments]
+    return 1000 * seconds(lambda: subprocess.run(command, check=True, stdout=subprocess.DEVNULL))

@@ -1,57 +1,8 @@
 """The Webhook Lab: measure when to poll an API, when to be notified by webhook, and everything in between."""
+# ruff: noqa: F403, F405
 
-from labkit.approaches import (
-    APPROACHES,
-    Aimd,
-    Approach,
-    Batched,
-    ConditionalFeed,
-    Doorbell,
-    FakeStream,
-    Feed,
-    HalveDouble,
-    Hybrid,
-    Leased,
-    LongPolling,
-    OnDemand,
-    Polling,
-    Relay,
-    Stream,
-    Thin,
-    Webhook,
-    WebSocket,
-)
-from labkit.arrivals import Arrivals, bursty, daily, poisson, switching
-from labkit.clock import RealClock, VirtualClock
-from labkit.event import Event
-from labkit.experiment import Comparison, RunError, compare, sweep
-from labkit.faults import (
-    FAULTS,
-    ClockSkew,
-    Delay,
-    Disorder,
-    DrippingAnswer,
-    Handshake,
-    IncompleteAnswer,
-    JunkAnswer,
-    LateCommit,
-    LostAnswer,
-    LostRequest,
-    Nat,
-    Outage,
-    Poison,
-    SlowAnswer,
-    Status,
-)
-from labkit.lenses import ModelLens, RealLens, VirtualLens
-from labkit.policies import RateLimit, RetryProfile
-from labkit.result import Result
-from labkit.retries import profile
-from labkit.scenario import Scenario
-from labkit.server import serve
-from labkit.source import EventSource
-from labkit.tidy import confidence_intervals
-from labkit.trace import earthquakes, from_csv
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
 
@@ -64,3 +15,18 @@ __all__ = [
     "VirtualLens", "WebSocket", "Webhook", "bursty", "compare", "confidence_intervals", "daily", "earthquakes",
     "from_csv", "poisson", "profile", "serve", "sweep", "switching",
 ]  # fmt: skip
+
+if TYPE_CHECKING:
+    from labkit.public import *
+else:
+
+    def __getattr__(name: str) -> object:
+        """Import the public names when the first of them is used: `labkit --help` uses none."""
+        if name not in __all__:
+            raise AttributeError(f"module 'labkit' has no attribute {name!r}")
+        public = import_module("labkit.public")
+        globals().update({each: getattr(public, each) for each in __all__})
+        return globals()[name]
+
+    def __dir__() -> list[str]:
+        return [*globals(), *__all__]

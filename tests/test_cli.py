@@ -17,7 +17,7 @@ import pytest
 
 from labkit import APPROACHES, Polling, Scenario, Webhook, compare, earthquakes
 from labkit.approaches import Approach
-from labkit.cli import main
+from labkit.cli import COMMANDS, cli, main
 from labkit.cli.named import parse_named
 from labkit.cli.table import COLUMNS
 from labkit.experiment import RunError
@@ -44,6 +44,19 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for variable in ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "COLUMNS", "LINES"):
         monkeypatch.delenv(variable, raising=False)
+
+
+def test_the_help_names_every_command_with_a_whole_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["--help"])
+    shown = capsys.readouterr().out
+    for name, (_, sentence) in COMMANDS.items():
+        assert f"  {name:<14}{sentence}\n" in shown and sentence.endswith((".", "?"))
+
+
+def test_every_command_is_where_the_table_says_and_has_the_name_it_is_called_by() -> None:
+    context = click.Context(cli)
+    found = {name: cli.get_command(context, name) for name in cli.list_commands(context)}
+    assert {name: command and command.name for name, command in found.items()} == {name: name for name in COMMANDS}
 
 
 def test_compare_shows_a_table_and_draws_a_figure(capsys: pytest.CaptureFixture[str]) -> None:

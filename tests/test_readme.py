@@ -7,8 +7,6 @@ from pathlib import Path
 
 import pytest
 
-import labkit
-
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = [ROOT / "README.md", ROOT / "DESIGN.md", *(ROOT / "docs").glob("*.md"), ROOT / "data" / "README.md"]
@@ -47,14 +45,3 @@ def test_every_link_to_a_file_leads_somewhere(page: Path) -> None:
 def test_the_make_targets_that_are_named_exist() -> None:
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     assert set(re.findall(r"\$ make ([a-z]+)", README)) <= targets
-
-
-def test_all_is_the_public_names() -> None:
-    public = {name for name in vars(labkit) if not name.startswith("_")}
-    modules = {name for name in public if type(getattr(labkit, name)).__name__ == "module"}
-    assert public - modules == set(labkit.__all__)
-
-
-def test_importing_labkit_is_quick_because_it_leaves_the_heavy_ones() -> None:
-    check = "import labkit, sys; assert not {'pandas', 'matplotlib', 'numpy', 'loky'} & set(sys.modules)"
-    subprocess.run([sys.executable, "-c", check], check=True, timeout=60)

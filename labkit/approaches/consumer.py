@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import flask
 import httpx
 
 from labkit.approaches.parameters import LONGEST
@@ -18,6 +17,7 @@ from labkit.receiver import Inbox
 from labkit.wire import retry_after
 
 if TYPE_CHECKING:
+    import flask
     from _typeshed.wsgi import WSGIApplication
 
 
@@ -82,7 +82,7 @@ class Consumer:
         """
         self.ledger.had_effect(self.name, event["id"])
 
-    def receive(self, event: Mapping[str, Any], carrier: httpx.Response | flask.Request) -> None:
+    def receive(self, event: Mapping[str, Any], carrier: "httpx.Response | flask.Request") -> None:
         """Record that a copy of an event arrived, before deduplication, and in which answer or request."""
         if isinstance(carrier, httpx.Response):
             exchange, came_by = carrier.extensions["labkit.exchange"], (0, 0)

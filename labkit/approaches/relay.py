@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import httpx
-from flask import Response, request
 
 from labkit import theory
 from labkit.approaches.approach import Approach, Style
@@ -14,7 +13,6 @@ from labkit.approaches.parameters import idle_seconds
 from labkit.approaches.webhook import register
 from labkit.event import to_json
 from labkit.receiver import Inbox, Receiver
-from labkit.receiver.app import receiver_app
 from labkit.receiver.core import Event
 
 
@@ -37,6 +35,10 @@ class Relay(Approach):
 
     def subscribe(self, consumer: Consumer) -> None:
         """Put the relay on the network, and subscribe its URL."""
+        from flask import Response, request  # here, so that what only lists or draws approaches starts without it
+
+        from labkit.receiver.app import receiver_app
+
         consumer.inbox, kept = Inbox(), list[Event]()
         receiver = Receiver([], Inbox(), on_arrival=kept.append)
         app = receiver_app(receiver, consumer.network.party_clock())

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import flask
 import httpx
 
 from labkit import theory
@@ -12,7 +11,6 @@ from labkit.approaches.consumer import Consumer
 from labkit.approaches.page import document
 from labkit.checks import event_types
 from labkit.receiver import Inbox, Receiver
-from labkit.receiver.app import receiver_app
 
 
 @dataclass(frozen=True)
@@ -46,6 +44,10 @@ def subscribe_receiver(
 
     Returns the subscription. The default receiver records each arrival in the ledger; its inbox is the consumer's.
     """
+    import flask  # here, so that what only lists or draws approaches starts without it
+
+    from labkit.receiver.app import receiver_app
+
     if not receiver:
         consumer.inbox = Inbox()
         receiver = Receiver(

@@ -3,33 +3,50 @@
 import shlex
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
 import click
 
 import labkit
-from labkit.cli.about import approaches_command, doctor_command
-from labkit.cli.compare import compare_command
-from labkit.cli.contest import contest_command
-from labkit.cli.copies import assignment_command, walkthroughs_command
-from labkit.cli.faults import faults_command
-from labkit.cli.poll import poll_command
-from labkit.cli.retries import retries_command
-from labkit.cli.serve import serve_group
-from labkit.cli.sweep import sweep_command
 
 __all__ = ["cli", "main"]
 
+COMMANDS = {
+    "compare": ("compare.compare_command", "Run approaches over the same events, side by side."),
+    "sweep": ("sweep.sweep_command", "Run approaches in many scenarios, with confidence intervals."),
+    "faults": ("faults.faults_command", "Run every approach under every fault: which of them hold?"),
+    "contest": ("contest.contest_command", "Score a file with next_delay(history)."),
+    "walkthroughs": ("copies.walkthroughs_command", "Write copies of the notebooks, without outputs."),
+    "assignment": ("copies.assignment_command", "Write the students' copies of the exercises."),
+    "serve": ("serve.serve_group", "Serve an event source or a webhook receiver."),
+    "poll": ("poll.poll_command", "Poll a source, and show what each request brings."),
+    "approaches": ("about.approaches_command", "List the approaches, with their parameters."),
+    "retries": ("retries.retries_command", "List the retry profiles of known senders."),
+    "doctor": ("about.doctor_command", "Show what is installed, and what is missing."),
+}
+"""Where each command is, and what `labkit --help` says of it: a module is imported when its command is used."""
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+
+class Commands(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*COMMANDS]
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[name][0].partition(".")
+        command: click.Command = getattr(import_module(f"labkit.cli.{module}"), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, sentence) for name, (_, sentence) in COMMANDS.items()])
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(labkit.__version__, prog_name="labkit")
 def cli() -> None:
     """Measure what it costs to learn that something happened, and how late you learn it."""
-
-
-for command in (compare_command, sweep_command, faults_command, contest_command, walkthroughs_command,
-                assignment_command, serve_group, poll_command, approaches_command, retries_command,
-                doctor_command):  # fmt: skip
-    cli.add_command(command)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -1,0 +1,39 @@
+"""Ten million subscribers that poll for a day, computed; against one of them, simulated."""
+
+import math
+import tracemalloc
+from collections.abc import Callable, Iterator
+
+from benchmarks.line import Line, seconds, turns
+from labkit import ModelLens, Polling, Scenario, VirtualLens, earthquakes
+
+SUBSCRIBERS, INTERVAL, PHASES = 10_000_000, 30.0, 50
+
+
+def subscribers(short: bool) -> Iterator[Line]:
+    """The subscribers are spread evenly over phases that are 0.6 s apart; those of one phase poll together."""
+    day = earthquakes(duration=3600 if short else 86_400)
+
+    def computed() -> None:
+        group, lens, period = Scenario(day, consumers=SUBSCRIBERS // PHASES), ModelLens(), INTERVAL + 2 * Scenario.delay
+        for first in (phase * INTERVAL / PHASES for phase in range(PHASES)):
+            requests = lens.run(group, Polling(INTERVAL, initial_delay=first)).row()["requests"]
+            assert requests == group.consumers * math.ceil((day.duration - first) / period)
+
+    def simulated() -> None:
+        VirtualLens().run(Scenario(day), Polling(INTERVAL)).row()
+
+    peer = "one subscriber by the virtual lens"
+    what = f"a day of {SUBSCRIBERS:,} subscribers at {PHASES} phases, by the model lens"
+    computed(), simulated()
+    yield Line(what, peer, "s", "less", turns(lambda: seconds(computed), lambda: seconds(simulated), 1 if short else 3))
+    yield Line("peak memory of the same", peer, "MB", "less", [(peak(computed), peak(simulated))])
+
+
+def peak(work: Callable[[], object]) -> float:
+    """The most MB that a piece of work holds at a time."""
+    tracemalloc.start()
+    work()
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return most / 1e6
