@@ -51,7 +51,7 @@ from labkit.scenario import Scenario
 from labkit.server import serve
 from labkit.source import EventSource
 from labkit.tidy import confidence_intervals
-from labkit.trace import earthquakes, from_csv
+from labkit.trace import earthquakes, from_log
 
 __version__ = "0.1.0"
 
@@ -62,5 +62,5 @@ __all__ = [
     "LostRequest", "ModelLens", "Nat", "OnDemand", "Outage", "Poison", "Polling", "RateLimit", "RealClock", "RealLens",
     "Relay", "Result", "RetryProfile", "RunError", "Scenario", "SlowAnswer", "Status", "Stream", "Thin", "VirtualClock",
     "VirtualLens", "WebSocket", "Webhook", "bursty", "compare", "confidence_intervals", "daily", "earthquakes",
-    "from_csv", "poisson", "profile", "serve", "sweep", "switching",
+    "from_log", "poisson", "profile", "serve", "sweep", "switching",
 ]  # fmt: skip
