@@ -41,6 +41,7 @@ bench: .venv/test.stamp        ## speed and memory, as ratios against a floor in
 	$(BIN)/python benchmarks/real.py
 	$(BIN)/python benchmarks/observer.py
 	$(BIN)/python benchmarks/streams.py
+	$(BIN)/python benchmarks/describe.py
 
 mutations: .venv/test.stamp    ## break the code on purpose: each mutation must turn its test red
 	$(BIN)/python tests/mutations.py

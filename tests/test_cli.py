@@ -155,7 +155,7 @@ def test_a_log_comes_in_by_a_pipe(tmp_path: Path) -> None:
         (["--trace", "poisson", "--rate", "0"], "got 0"),
         (["--trace", "poisson", "--min-magnitude", "3"], "--min-magnitude 3"),
         (["--trace", "daily", "--time-column", "x"], "--time-column x"),
-        (["--trace", "poisson", "--day-first"], "--day-first: it is for --trace FILE, not for poisson"),
+        (["--trace", "poisson", "--day-first"], "--day-first: it is for a log of your own, not for poisson"),
         (["--trace", "earthquakes", "--trace", "daily"], "or the path of a CSV or JSON lines file, got 'earthquakes'"),
         (["--trace", "nowhere.csv"], "nowhere.csv"),
         (

@@ -11,6 +11,7 @@ from labkit.cli.about import approaches_command, doctor_command
 from labkit.cli.compare import compare_command
 from labkit.cli.contest import contest_command
 from labkit.cli.copies import assignment_command, walkthroughs_command
+from labkit.cli.describe import describe_command
 from labkit.cli.faults import faults_command
 from labkit.cli.poll import poll_command
 from labkit.cli.retries import retries_command
@@ -26,7 +27,7 @@ def cli() -> None:
     """Measure what it costs to learn that something happened, and how late you learn it."""
 
 
-for command in (compare_command, sweep_command, faults_command, contest_command, walkthroughs_command,
+for command in (compare_command, sweep_command, describe_command, faults_command, contest_command, walkthroughs_command,
                 assignment_command, serve_group, poll_command, approaches_command, retries_command,
                 doctor_command):  # fmt: skip
     cli.add_command(command)

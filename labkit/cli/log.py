@@ -31,6 +31,13 @@ def split(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     return {n: v for n, v in given.items() if n in names}, {n: v for n, v in given.items() if n not in names}
 
 
+def refuse(reading: Mapping[str, Any], what: str) -> None:
+    """Raise UsageError if one of these options was given for events that are no log."""
+    for name, value in reading.items():
+        option = f"--{name.replace('_', '-')}{'' if value is True else f' {value}'}"
+        raise click.UsageError(f"{option}: it is for a log of your own, not for {what}")
+
+
 def is_log(path: str) -> bool:
     """Whether this is a log's path, or "-" for standard input."""
     return path == "-" or (bool(path) and (path.lower().endswith(SUFFIXES) or Path(path).exists()))

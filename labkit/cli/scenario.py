@@ -9,7 +9,7 @@ from labkit import trace
 from labkit.approaches import APPROACHES, Approach, Polling, Webhook
 from labkit.arrivals import Arrivals, bursty, daily, poisson, switching
 from labkit.checks import number
-from labkit.cli.log import LOG_OPTIONS, is_log, split
+from labkit.cli.log import LOG_OPTIONS, is_log, refuse, split
 from labkit.cli.named import parse_all
 from labkit.cli.rate_limit import poll_interval_option, rate_limit_of, rate_limit_option
 from labkit.cli.retries import retention_option, retries_of, retries_option
@@ -96,9 +96,7 @@ def _arrivals(traces: Sequence[str], seed: int, **options: Any) -> Arrivals:
     reading, given = split(options)
     what, names = traces[0], ", ".join(MADE)
     if len(traces) == 1 and (what in MADE or what == "earthquakes"):
-        for name, value in reading.items():
-            option = f"--{name.replace('_', '-')}{'' if value is True else f' {value}'}"
-            raise click.UsageError(f"{option}: it is for --trace FILE, not for {what}")
+        refuse(reading, what)
     rate = given.pop("rate", None)
     if len(traces) == 1 and what in MADE:
         return _made(what, seed, rate, given)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from math import inf
 from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from labkit.log.instants import DAY_FIRST, DIGITS, ISO, Instants, check_format, form_of, remedy, zone_of
@@ -148,7 +149,7 @@ def counted(rows: int) -> str:
 
 
 def _name(files: Sequence[str | PathLike[str]]) -> str:
-    return ", ".join("standard input" if str(file) == "-" else str(file) for file in files)
+    return ", ".join("standard input" if str(file) == "-" else Path(file).name for file in files)
 
 
 def _time_column(rows: Rows, form: str | None) -> str:
@@ -165,8 +166,9 @@ def _time_column(rows: Rows, form: str | None) -> str:
     if not best or shares[best] == 0:
         (row, cells), names = rows.head[0], listed(rows.columns)
         want = "ISO 8601 or Unix times" if form is None else Instants(form).want
-        help = next(filter(None, (remedy(cell) for cells in heads.values() for cell in cells[:1])), "")
-        found = f"the columns are {names}; row {row} is {cells}; write instants as 2026-01-31T12:00:00Z{help}"
+        remedies = filter(None, (remedy(cell) for cells in heads.values() for cell in cells[:1]))
+        help = next(remedies, "; write instants as 2026-01-31T12:00:00Z")
+        found = f"the columns are {names}; row {row} is {cells}{help}"
         rows.fail(f"no column holds instants ({want}); {found}")
     if form_of([best]):
         rows.fail(f"row 1 must be a header that names the columns, got {best!r}")

@@ -1,7 +1,7 @@
 """The window of time that a picture shows: its start and end, its unit, and what its origin is called."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from math import inf
 from typing import TYPE_CHECKING, TypeVar
 
@@ -83,17 +83,17 @@ def window(result: Result, start: float | None, end: float | None, length: float
     return Window(start, start + length if end is None else end, origin)
 
 
-def date(unix: float) -> str:
-    """A Unix time to the second, in UTC.
+def date(unix: float, zone: tzinfo = UTC) -> str:
+    """A Unix time to the second, as the clocks of a zone show it.
 
     >>> date(1518780788.9)
     'Fri 16 Feb 2018, 11:33:08 UTC'
     """
-    at = datetime.fromtimestamp(unix, UTC)
+    at = datetime.fromtimestamp(unix, UTC).astimezone(zone)
     day, month = gettext(DAYS[at.weekday()]), gettext(MONTHS[at.month - 1])
     time = at.strftime("%H:%M:%S" if at.second else "%H:%M")
-    text = "{day} {number} {month} {year}, {time} UTC"
-    return gettext(text, day=day, number=at.day, month=month, year=at.year, time=time)
+    text = "{day} {number} {month} {year}, {time} {zone}"
+    return gettext(text, day=day, number=at.day, month=month, year=at.year, time=time, zone=at.tzname())
 
 
 def busiest(result: Result, seconds: float = 3600.0) -> tuple[float, float]:
