@@ -32,6 +32,13 @@ def test_the_week_that_labkit_has_is_described_by_its_name(capsys):
     assert not Path("out").exists()
 
 
+def test_the_documentation_shows_what_is_printed(capsys):
+    page = (ROOT / "docs" / "logs.md").read_text(encoding="utf-8")
+    shown = page.split("$ labkit describe earthquakes\n")[1].split("```")[0]
+    _, out, _ = labkit(capsys, "describe", "earthquakes")
+    assert out.replace("\\", "/") == shown
+
+
 def test_a_spanish_log_with_the_day_first(capsys):
     rows = [f"{1 + n // 24:02}/02/2026 {n % 24}:00;{'alta' if n % 3 else 'modificación'}" for n in range(96)]
     Path("registro.csv").write_text("fecha;tipo\n" + "\n".join(rows) + "\n", encoding="utf-8")
