@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, TypeVar
 from labkit.catalogue import gettext
 from labkit.checks import number
 from labkit.plots.words import counted, short
-from labkit.result import Result
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from labkit.result import Result
 
 T = TypeVar("T", float, "NDArray[np.float64]")
 
@@ -67,7 +68,7 @@ class Window:
         return (instant - self.start) / self.unit
 
 
-def window(result: Result, start: float | None, end: float | None, length: float) -> Window:
+def window(result: "Result", start: float | None, end: float | None, length: float) -> Window:
     """The window from `start` to `end`; by default `length` seconds from the start of the busiest hour.
 
     Its origin is a date where the events were recorded at one, else "the busiest hour" or the instant.
@@ -96,7 +97,7 @@ def date(unix: float, zone: tzinfo = UTC) -> str:
     return gettext(text, day=day, number=at.day, month=month, year=at.year, time=time, zone=at.tzname())
 
 
-def busiest(result: Result, seconds: float = 3600.0) -> tuple[float, float]:
+def busiest(result: "Result", seconds: float = 3600.0) -> tuple[float, float]:
     """The (start, end) of the half-open window of `seconds` with most events; the first if there are several.
 
     It starts with an event: with events at 0, 50, 60 and 100 s, the busiest 51 s are (50, 101), with three of them.
