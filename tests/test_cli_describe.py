@@ -6,7 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from test_cli import elsewhere, labkit  # noqa: F401  (a fixture)
+from test_cli import elsewhere, labkit
+
+__all__ = ["elsewhere"]
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parent.parent

@@ -203,9 +203,27 @@ def test_a_weekly_rhythm_takes_four_weeks():
     assert describe(poisson(10, 6 * WEEK)).rhythm.weekly is False
 
 
+@pytest.mark.parametrize(("begin", "daily"), [(20, None), (23, False), (0, False)])
+def test_only_whole_days_tell_of_a_daily_rhythm(begin, daily):
+    """Three days and a bit: from 20:00 they have only two whole days."""
+    hours = np.arange(begin, begin + (3 * 24 + 2)) * 3600.0
+    assert describe(log(hours)).rhythm.daily is daily
+
+
+def test_a_log_of_dates_has_weekdays_and_no_hours():
+    found = describe(log(np.repeat(np.arange(0, 40), 3) * 86_400.0))
+    assert found.resolution == 86_400
+    record = found.record()
+    assert (record["hours"], record["daily"], record["weekly"]) == ([None] * 24, None, False)
+    assert min(record["weekdays"]) == pytest.approx(3 / 24, rel=0.2)
+    assert not [said for said in sentences(found) if "hour of the day" in said]
+
+
 @pytest.mark.parametrize(("last", "known"), [(86_399, False), (86_400, True), (101 * 365.25 * 86_400, False)])
 def test_a_log_of_less_than_a_day_or_more_than_a_century_has_no_rhythm(last, known):
     assert (rhythm(np.array([0, round(last * SECOND)])) is not None) == known
+    said = "The log is longer than" if last > 1e9 else "The log is too short"
+    assert any(each.startswith(said) for each in sentences(describe(log(np.array([0, last]))))) != known
 
 
 # --- the whole

@@ -63,10 +63,10 @@ def scenario_options(number: type[float] | click.ParamType[Any], more: str = "")
 
 def scenario_of(lens: Lens, what: Sequence[str], seed: int, delay: float | None, faults: tuple[Fault, ...],
                 rate_limit: str, poll_interval: float, retries: str | None, retention: float | None,
-                **events: Any) -> Scenario:  # fmt: skip
-    """The scenario that these options describe."""
+                arrivals: Callable[..., Arrivals] | None = None, **events: Any) -> Scenario:  # fmt: skip
+    """The scenario that these options describe; `arrivals` is `arrivals_of`, or one that keeps what it has read."""
     return Scenario(
-        _arrivals(what, seed, **events),
+        (arrivals or arrivals_of)(tuple(what), seed, **events),
         lens.delay if delay is None else delay,
         seed,
         retries=retries_of(retries),
@@ -91,7 +91,7 @@ def _parsed(text: str, lens: str) -> list[Approach]:
     return parse_all("--approach", text, APPROACHES)
 
 
-def _arrivals(traces: Sequence[str], seed: int, **options: Any) -> Arrivals:
+def arrivals_of(traces: Sequence[str], seed: int, **options: Any) -> Arrivals:
     """The arrivals that the options describe; an option that does not apply to them is an error."""
     reading, given = split(options)
     what, names = traces[0], ", ".join(MADE)

@@ -131,7 +131,7 @@ def describe(log: Log | Arrivals) -> Description:
     return Description(
         log.name, log.zone, len(at), int(at[0]) / SECOND, int(at[-1]) / SECOND,
         (len(at) - 1) / span if span else None, resolution, _gaps(at) if span else None, dispersion(at, resolution),
-        [_busiest(at, window) for window in BUSIEST if window >= resolution], rhythm(clock),
+        [_busiest(at, window) for window in BUSIEST if window >= resolution], rhythm(clock, resolution > 3600),
         dict(Counter(log.types).most_common()), log.notes, bin if span else 1.0,
         np.histogram((at - at[0]) / SECOND, edges)[0], gap_edges, gap_counts,
     )  # fmt: skip

@@ -26,8 +26,8 @@ LONGEST = 876_000
 class Rhythm:
     """Events per hour of time, by hour of the week in 7 rows from Monday, by hour of the day, and by day of the week.
 
-    NaN where the log has less than half of that time. `daily` and `weekly` say whether the rhythm repeats, or are None
-    if the log is too short to tell.
+    NaN where the log has less than half of that time, and at all hours of a log of dates. `daily` and `weekly` say
+    whether the rhythm repeats, or are None if the log is too short to tell.
     """
 
     week: "NDArray[np.float64]"
@@ -49,8 +49,10 @@ def local(at: "NDArray[np.int64]", zone: tzinfo) -> "NDArray[np.int64]":
     return at + np.repeat(np.array(shifts, dtype=np.int64), np.diff(starts, append=len(at)))
 
 
-def rhythm(clock: "NDArray[np.int64]") -> Rhythm | None:
-    """The rhythm of events at these times of the zone's clocks (in order); None for a log of less than a day.
+def rhythm(clock: "NDArray[np.int64]", dates: bool = False) -> Rhythm | None:
+    """The rhythm of events at these times of the zone's clocks (in order), or on these `dates`.
+
+    None for a log of less than a day, or of more than 100 years.
 
     A rate is a number of events / the time that the log has of that hour: two events in three Mondays from 9:00 to
     10:00 are 0.67 per hour.
@@ -68,9 +70,10 @@ def rhythm(clock: "NDArray[np.int64]") -> Rhythm | None:
     whole = hours[np.searchsorted(hours, start) : np.searchsorted(hours, start + 24 * days)] - start
     counts = np.bincount(whole, minlength=24 * days).reshape(days, 24)
     by_week = counts.sum(axis=1)[: days // 7 * 7].reshape(-1, 7)
+    known = np.nan if dates else 1.0
     return Rhythm(
-        _rate(week, time, 0.5), _rate(week.sum(axis=0), time.sum(axis=0), 0.5),
-        _rate(week.sum(axis=1), time.sum(axis=1), 12), _repeats(counts), _repeats(by_week),
+        known * _rate(week, time, 0.5), known * _rate(week.sum(axis=0), time.sum(axis=0), 0.5),
+        _rate(week.sum(axis=1), time.sum(axis=1), 12), None if dates else _repeats(counts), _repeats(by_week),
     )  # fmt: skip
 
 

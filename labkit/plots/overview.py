@@ -31,9 +31,10 @@ def overview(description: Description) -> Figure:
     """
     drawing = canvas(14, 11)
     cells = [["time", "time"], ["gaps", "week"], ["dispersion", "types"]]
-    blank = {"gaps": description.gap_counts.size, "dispersion": len(description.dispersion),
-             "week": description.rhythm is not None, "types": len(description.types)}  # fmt: skip
-    kept: list[list[Any]] = [[name if name == "time" or blank[name] else "." for name in row] for row in cells]
+    hours = description.rhythm is not None and description.resolution <= 3600
+    shown = {"time": 1, "gaps": description.gap_counts.size, "dispersion": len(description.dispersion),
+             "week": hours, "types": len(description.types)}  # fmt: skip
+    kept: list[list[Any]] = [[name if shown[name] else "." for name in row] for row in cells]
     axes = drawing.subplot_mosaic([row for row in kept if set(row) != {"."}], width_ratios=[1, 1.15])
     parts = [_over_time(axes["time"], description)]
     if "gaps" in axes:

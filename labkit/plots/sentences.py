@@ -17,6 +17,7 @@ VERDICTS = {
     "less": "less than a Poisson stream's in windows of {windows}",
 }
 MOST_TYPES = 8
+HOUR, DAY = 3600, 86_400
 
 
 def sentences(description: Description) -> list[str]:
@@ -81,9 +82,12 @@ def dispersion_said(scales: Sequence[Scale]) -> Iterator[str]:
 
 def _rhythm(found: Description) -> Iterator[str]:
     if found.rhythm is None:
-        yield gettext("The log is too short for a rhythm: it takes at least a day.")
+        short = gettext("The log is too short for a rhythm: it takes at least a day.")
+        long = gettext("The log is longer than 100 years: it has a wrong instant, and no rhythm.")
+        yield short if found.last - found.first < DAY else long
         return
-    yield _daily(found.rhythm, str(found.zone))
+    if found.resolution <= HOUR:
+        yield _daily(found.rhythm, str(found.zone))
     yield _weekly(found.rhythm)
 
 
