@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from benchmarks import commit, endpoints, models, observer, outbox, streams, subscribers, sweeps, virtual
+from benchmarks import commit, describe, endpoints, models, observer, outbox, streams, subscribers, sweeps, virtual
 from benchmarks.line import Line, NotMeasured, table
 from labkit.cli.output import check_target, print_table, terminal, write_json
 from labkit.progress import progress
@@ -22,6 +22,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "start": virtual.start,
     "model": models.model,
     "subscribers": subscribers.subscribers,
+    "describe": describe.describe,
     "sweep": sweeps.sweep_on_two_processes,
     "ledger": observer.ledger,
     "beside": observer.beside,

@@ -13,7 +13,7 @@ __all__ = [
     "LostRequest", "ModelLens", "Nat", "OnDemand", "Outage", "Poison", "Polling", "RateLimit", "RealClock", "RealLens",
     "Relay", "Result", "RetryProfile", "RunError", "Scenario", "SlowAnswer", "Status", "Stream", "Thin", "VirtualClock",
     "VirtualLens", "WebSocket", "Webhook", "bursty", "compare", "confidence_intervals", "daily", "earthquakes",
-    "from_csv", "poisson", "profile", "serve", "sweep", "switching",
+    "from_log", "poisson", "profile", "serve", "sweep", "switching",
 ]  # fmt: skip
 
 if TYPE_CHECKING:

@@ -53,4 +53,4 @@ from labkit.scenario import Scenario
 from labkit.server import serve
 from labkit.source import EventSource
 from labkit.tidy import confidence_intervals
-from labkit.trace import earthquakes, from_csv
+from labkit.trace import earthquakes, from_log

@@ -12,7 +12,9 @@ import pandas as pd
 from labkit import plots
 from labkit.approaches import Approach, Polling, Webhook
 from labkit.arrivals import Arrivals
+from labkit.description import describe
 from labkit.event import Event
+from labkit.log import Log
 from labkit.result import Result
 from labkit.scenario import Scenario
 
@@ -96,6 +98,12 @@ def texts(figure: plots.Figure) -> list[str]:
     return [text.get_text() for text in figure.drawing.findobj(Text) if text.get_visible() and text.get_text()]
 
 
+def hostile_log(*types: str) -> Log:
+    """One event per minute for three days. By default one type is markup, and one rewrites a terminal."""
+    names = types or (HOSTILE, "\x1b[31m\x1b]0;title\x07\u202e")
+    return Log(HOSTILE, np.arange(3 * 1440) * 60_000_000, {name: 10 + n for n, name in enumerate(names)})
+
+
 @cache
 def every_picture() -> dict[str, plots.Figure]:
     """One figure per picture, with a hostile label; made once in a process."""
@@ -111,4 +119,5 @@ def every_picture() -> dict[str, plots.Figure]:
         "survival": plots.survival([hostile, pushed()]),
         "request_bars": plots.request_bars([hostile, pushed()]),
         "intervals": plots.intervals(hostile),
+        "overview": plots.overview(describe(hostile_log())),
     }

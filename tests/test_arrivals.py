@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from labkit import arrivals as made
 from labkit.arrivals import EARLIEST, EPOCH, LATEST, WEEK, Arrivals, bursty, daily, poisson, switching
 from labkit.event import ID, Event, timestamp
-from labkit.trace import earthquakes, from_csv
+from labkit.trace import earthquakes, from_log
 
 SEEDS = range(100)
 GENERATORS = [poisson, bursty, daily, switching]
@@ -379,7 +379,7 @@ def test_a_csv_gives_one_event_a_row(write):
         "a-1,2026-01-01T00:00:00Z,order.paid,1.5,1,Ann\n"
         'a-2,2026-01-01T00:00:10.250Z,order.sent,-2,2,"Bo, Jr"\n'
     )
-    orders = from_csv(path)
+    orders = from_log(path)
     assert orders.events == (
         Event("a-1", "order.paid", 0.0, {"amount": 1.5, "count": 1, "who": "Ann"}),
         Event("a-2", "order.sent", 10.25, {"amount": -2.0, "count": 2, "who": "Bo, Jr"}),
@@ -408,7 +408,7 @@ def test_a_csv_gives_one_event_a_row(write):
     ],
 )
 def test_instants_may_be_iso_8601_or_unix_times_of_any_unit(write, start, end, note):
-    found = from_csv(write(f"when\n{start}\n{end}\n"))
+    found = from_log(write(f"when\n{start}\n{end}\n"))
     assert instants(found) == [0.0, 1.5]
     assert found.epoch == 1_767_225_600.0
     assert [text for text in found.notes if note and note in text] == ([found.notes[-1]] if note else [])
@@ -427,20 +427,20 @@ def test_instants_may_be_iso_8601_or_unix_times_of_any_unit(write, start, end, n
 )
 def test_a_power_of_ten_is_the_first_instant_of_the_finer_unit(write, cell, epoch, unit):
     """10^11 s is the year 5138, 10^11 ms is 1973: of the two, an event log means the second."""
-    found = from_csv(write(f"time\n{cell}\n"))
+    found = from_log(write(f"time\n{cell}\n"))
     assert found.epoch == epoch
     assert found.notes[-1] == f"Column 'time' was read as Unix {unit}."
 
 
 def test_compact_dates_are_dates_not_unix_times(write):
-    assert instants(from_csv(write("date\n20260131\n20260201\n"))) == [0.0, 86_400.0]
+    assert instants(from_log(write("date\n20260131\n20260201\n"))) == [0.0, 86_400.0]
 
 
 def test_seconds_from_a_start_of_their_own_are_taken_when_the_column_is_named(write):
     path = write("at,size\n0,7\n12.5,8\n")
-    assert instants(from_csv(path, time_column="at")) == [0.0, 12.5]
+    assert instants(from_log(path, time_column="at")) == [0.0, 12.5]
     with pytest.raises(ValueError, match=r"mine\.csv: no column holds instants .*'at', 'size'; row 2 is \['0', '7'\]"):
-        from_csv(path)
+        from_log(path)
 
 
 @given(
@@ -466,7 +466,7 @@ def test_instants_come_back_sorted_whatever_their_form_and_order(tmp_path_factor
     path = tmp_path_factory.mktemp("trace") / "random.csv"
     rows = [f"{number}{delimiter}{written(number)}{delimiter}{n}" for n, number in enumerate(numbers)]
     path.write_text(eol.join([f"key{delimiter}moment{delimiter}n", *rows, ""]), encoding="utf-8", newline="")
-    found = from_csv(path, time_column="moment")
+    found = from_log(path, time_column="moment")
     expected = sorted(range(len(numbers)), key=lambda n: numbers[n])
     assert [event.data["n"] for event in found.events] == expected, "ties keep the file's order"
     assert [round(at * 1e6) for at in instants(found)] == [numbers[n] - min(numbers) for n in expected]
@@ -475,34 +475,34 @@ def test_instants_come_back_sorted_whatever_their_form_and_order(tmp_path_factor
 
 def test_the_duration_ends_one_mean_gap_after_the_last_event(write):
     """0, 10 and 20 s: 30 s, so that the rate is one in 10 s."""
-    found = from_csv(write("time\n0\n20\n10\n"))
+    found = from_log(write("time\n0\n20\n10\n"))
     assert (found.duration, found.rate) == (30.0, 0.1)
 
 
 @pytest.mark.parametrize("rows", ["5\n", "5\n5\n", "5\n5.000001\n"])
 def test_the_duration_is_at_least_a_second(write, rows):
-    found = from_csv(write(f"time\n{rows}"))
+    found = from_log(write(f"time\n{rows}"))
     assert found.duration == 1.0
     assert len(found.events) == rows.count("\n")
 
 
 def test_a_duration_cuts_half_open_and_says_so(write):
     path = write("time\n0\n10\n20\n")
-    assert instants(from_csv(path, duration=20)) == [0.0, 10.0]
-    assert from_csv(path, duration=20).notes[-1] == "The first 2 of 3 rows fall before the end, 20 s."
-    assert instants(from_csv(path, duration=20.001)) == [0.0, 10.0, 20.0]
+    assert instants(from_log(path, duration=20)) == [0.0, 10.0]
+    assert from_log(path, duration=20).notes[-1] == "The first 2 of 3 rows fall before the end, 20 s."
+    assert instants(from_log(path, duration=20.001)) == [0.0, 10.0, 20.0]
     with pytest.raises(ValueError, match="duration must be > 0 seconds, got -1"):
-        from_csv(path, duration=-1)
+        from_log(path, duration=-1)
 
 
 def test_rows_out_of_order_are_sorted_and_counted(write):
-    found = from_csv(write("time,n\n30,a\n10,b\n20,c\n40,d\n"))
+    found = from_log(write("time,n\n30,a\n10,b\n20,c\n40,d\n"))
     assert [event.data["n"] for event in found.events] == ["b", "c", "a", "d"]
     assert found.notes[-1] == "2 rows came after a later row; all rows were sorted by time."
 
 
 def test_duplicates_are_kept(write):
-    assert len(from_csv(write("time,n\n1,a\n1,a\n1,a\n")).events) == 3
+    assert len(from_log(write("time,n\n1,a\n1,a\n1,a\n")).events) == 3
 
 
 @pytest.mark.parametrize(
@@ -516,18 +516,18 @@ def test_duplicates_are_kept(write):
 )
 def test_a_telling_name_is_preferred(write, header, chosen):
     path = write(f"{header}\n2026-01-01T00:00:00Z,2026-01-01T00:00:00Z\n")
-    assert from_csv(path).params["time_column"] == chosen
+    assert from_log(path).params["time_column"] == chosen
 
 
 def test_the_only_column_of_instants_is_found_among_numbers_and_words(write):
-    assert from_csv(write("n,magnitude,seen,place\n1,4.5,2026-01-01,A\n2,5.5,2026-01-02,B\n")).params[
+    assert from_log(write("n,magnitude,seen,place\n1,4.5,2026-01-01,A\n2,5.5,2026-01-02,B\n")).params[
         "time_column"
     ] == ("seen")
 
 
 def test_the_named_column_wins_and_the_other_becomes_data(write):
     path = write("occurred_at,updated\n2026-01-01T00:00:00Z,2026-01-02T00:00:00Z\n")
-    found = from_csv(path, time_column="updated")
+    found = from_log(path, time_column="updated")
     assert found.epoch == 1_767_312_000.0
     assert found.events[0].data == {"occurred_at": "2026-01-01T00:00:00Z"}
 
@@ -535,7 +535,7 @@ def test_the_named_column_wins_and_the_other_becomes_data(write):
 def test_a_bad_cell_in_a_telling_column_is_an_error_not_a_reason_to_take_another(write):
     path = write("occurred_at,updated\n2026-01-01T00:00:00Z,2026-01-02\nsoon,2026-01-03\n")
     with pytest.raises(ValueError, match=r"mine\.csv: row 3: occurred_at must be ISO 8601 .*, got 'soon'"):
-        from_csv(path)
+        from_log(path)
 
 
 @pytest.mark.parametrize(
@@ -550,7 +550,7 @@ def test_a_bad_cell_in_a_telling_column_is_an_error_not_a_reason_to_take_another
     ],
 )
 def test_ids_that_cannot_stand_on_the_wire_are_numbered_by_row_and_kept_in_data(write, ids, expected):
-    found = from_csv(write("id,time\n" + "".join(f"{own},{n}\n" for n, own in enumerate(ids))))
+    found = from_log(write("id,time\n" + "".join(f"{own},{n}\n" for n, own in enumerate(ids))))
     assert [event.id for event in found.events] == expected
     replaced = ids != expected
     assert [event.data for event in found.events] == [{"id": own} if replaced else {} for own in ids]
@@ -559,13 +559,13 @@ def test_ids_that_cannot_stand_on_the_wire_are_numbered_by_row_and_kept_in_data(
 
 @pytest.mark.parametrize("type", ["Door.Opened", "a", "x" * 128])
 def test_a_type_that_the_api_takes_is_kept(write, type):
-    found = from_csv(write(f"type,time\n{type},1\n"))
+    found = from_log(write(f"type,time\n{type},1\n"))
     assert (found.events[0].type, found.events[0].data) == (type, {})
 
 
 @pytest.mark.parametrize("type", ["Order Paid", "..", ".a", "x" * 129, "batch", "endpoint.test"])
 def test_a_type_that_the_api_refuses_is_replaced_and_stays_in_data(write, type):
-    found = from_csv(write(f"type,time\n{type},1\n"))
+    found = from_log(write(f"type,time\n{type},1\n"))
     assert (found.events[0].type, found.events[0].data) == ("event.recorded", {"type": type})
     assert f"Column 'type' has {type!r}, which is not a valid event type" in found.notes[-1]
 
@@ -590,7 +590,7 @@ def test_a_type_that_the_api_refuses_is_replaced_and_stays_in_data(write, type):
     ],
 )
 def test_a_column_is_numbers_only_where_every_cell_is_one_that_json_carries(write, cells, expected):
-    found = from_csv(write("time,value\n" + "".join(f"{n},{cell}\n" for n, cell in enumerate(cells))))
+    found = from_log(write("time,value\n" + "".join(f"{n},{cell}\n" for n, cell in enumerate(cells))))
     values = [event.data["value"] for event in found.events]
     assert values == expected
     assert list(map(type, values)) == list(map(type, expected))
@@ -609,7 +609,7 @@ def test_a_column_is_numbers_only_where_every_cell_is_one_that_json_carries(writ
     ids=["BOM", "semicolons and CRLF", "tabs", "blank lines that end in CRLF", "quotes", "spaces and blank lines"],
 )
 def test_dialects_that_spreadsheets_write_are_read_alike(write, content):
-    found = from_csv(write(content))
+    found = from_log(write(content))
     assert [(event.occurred_at, dict(event.data)) for event in found.events] == [
         (0.0, {"who": "Ann"}),
         (1.0, {"who": "Bo"}),
@@ -617,20 +617,20 @@ def test_dialects_that_spreadsheets_write_are_read_alike(write, content):
 
 
 def test_quoted_cells_may_hold_delimiters_quotes_and_lines(write):
-    found = from_csv(write('time;text\n1;"a;b, ""c""\nd"\n2;e\n'))
+    found = from_log(write('time;text\n1;"a;b, ""c""\nd"\n2;e\n'))
     assert [event.data["text"] for event in found.events] == ['a;b, "c"\nd', "e"]
 
 
 def test_rows_are_numbered_as_a_spreadsheet_does(write):
     """Blank rows and cells with line breaks count as one row each."""
     with pytest.raises(ValueError, match=r"row 5: time must be Unix seconds as in other rows, got 'x'"):
-        from_csv(write('time,text\n1,"a\nb"\n\n2,c\nx,d\n'))
+        from_log(write('time,text\n1,"a\nb"\n\n2,c\nx,d\n'))
 
 
 def test_min_magnitude_filters_before_the_first_event_is_chosen(write):
     path = write("time,magnitude\n0,1\n10,3\n25,2.5\n")
-    assert instants(from_csv(path, min_magnitude=2.5)) == [0.0, 15.0]
-    assert from_csv(path, min_magnitude=2.5).epoch == 10.0
+    assert instants(from_log(path, min_magnitude=2.5)) == [0.0, 15.0]
+    assert from_log(path, min_magnitude=2.5).epoch == 10.0
 
 
 @pytest.mark.parametrize(
@@ -696,20 +696,20 @@ def test_min_magnitude_filters_before_the_first_event_is_chosen(write):
 def test_what_is_wrong_with_a_csv_is_said_with_file_row_and_value(write, content, options, message):
     path = write(content)
     with pytest.raises(ValueError) as caught:
-        from_csv(path, **options)
+        from_log(path, **options)
     assert str(caught.value).startswith(f"{path}: {message}")
 
 
 def test_a_missing_file_and_a_directory_are_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"none\.csv: no such file"):
-        from_csv(tmp_path / "none.csv")
-    with pytest.raises(IsADirectoryError, match=r"is a directory, not a CSV file"):
-        from_csv(tmp_path)
+        from_log(tmp_path / "none.csv")
+    with pytest.raises(IsADirectoryError, match=r"is a directory, not a log"):
+        from_log(tmp_path)
 
 
 def test_the_earthquake_file_reads_alike_as_a_file_of_ones_own():
     path = Path(__file__).parent.parent / "data" / "earthquakes.csv"
-    own, week = from_csv(path, min_magnitude=2.5, duration=WEEK), earthquakes(2.5)
+    own, week = from_log(path, min_magnitude=2.5, duration=WEEK), earthquakes(2.5)
     assert instants(own) == instants(week)
     assert own.epoch == week.epoch
     assert [f"evt_{event.id}" for event in own.events] == [event.id for event in week.events]

@@ -20,14 +20,17 @@ from labkit import (
     Webhook,
     catalogue,
     compare,
+    daily,
     earthquakes,
     plots,
+    poisson,
 )
 from labkit.catalogue import gettext, ngettext
 from labkit.course import Disqualified, traces
 from labkit.course.check import Incorrect, NotAttempted, call, check, check_at_most, check_call, checking
 from labkit.course.hints import HINTS, hint
 from labkit.course.strategy import run_strategy
+from labkit.description import describe
 from labkit.plots.contest import NAMES
 from labkit.plots.contest import contest as contest_picture
 
@@ -57,7 +60,7 @@ KEPT = {word for name, approach in APPROACHES.items() for word in (name, *approa
     *NAMES,
     "earthquakes",
 }
-UNITS = {"s", "t", "p95", "λT", "ms", "x", "m", "min", "h"}
+UNITS = {"UTC", "tick", "happened", "s", "t", "p95", "λT", "ms", "x", "m", "min", "h"}
 
 
 def words(figure):
@@ -133,10 +136,26 @@ def contest(comparison):
     return contest_picture(pd.DataFrame(rows))
 
 
+def overview(comparison):
+    return plots.overview(described())
+
+
 PICTURES = [
     staircases, swim_lanes, timeline, frontier, of_results, crossover, latencies, request_bars, intervals, phase,
-    inspection, price, contest,
+    inspection, price, contest, overview,
 ]  # fmt: skip
+
+
+def described():
+    return describe(replace(daily(duration=5 * 86_400, per_hour=60), name="ю"))
+
+
+def test_no_english_is_left_in_the_sentences_on_a_log(made_up):
+    """Of a log with a rhythm, of a short one, and of one with a single event; but for the zone and the type."""
+    logs = [describe(replace(daily(), name="ю")), describe(poisson(duration=7200)), describe(poisson(duration=700))]
+    said = " ".join(sentence for log in [described(), *logs] for sentence in plots.sentences(log))
+    assert set(re.findall("[A-Za-z]+", said)) <= {"UTC", "tick", "happened", "s", "h", "min"}
+    assert said.count("ж") > 500
 
 
 @pytest.mark.parametrize("picture", PICTURES, ids=lambda picture: picture.__name__)

@@ -132,6 +132,25 @@ def test_a_log_of_one_s_own_is_compared(capsys: pytest.CaptureFixture[str]) -> N
     assert "sorted" in out
 
 
+def test_several_logs_are_one_trace_in_a_form_that_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("a.csv").write_text("fecha;tipo\n31/01/2026 23:59;alta\n", encoding="utf-8")
+    Path("b.csv").write_text("fecha;tipo\n01/02/2026 00:01;baja\n", encoding="utf-8")
+    logs = ["--trace", "a.csv", "--trace", "b.csv", "--day-first", "--time-zone", "Europe/Madrid"]
+    chosen = ["--type-column", "tipo", "--approach", "webhook:types=baja", "--json", "-"]
+    status, out, err = labkit(capsys, "compare", *logs, *chosen)
+    assert status == 0, err
+    document = json.loads(out)
+    assert (document["scenario"]["trace"], document["results"][0]["events"]) == ("a.csv, b.csv", 1)
+    assert "b.csv: 1 row had no UTC offset and were read as Europe/Madrid, such as '01/02/2026 00:01'." in err
+
+
+def test_a_log_comes_in_by_a_pipe(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "labkit", "compare", "--trace", "-", "--approach", "webhook", "--json", "-"]
+    log = '{"time": 1767225600}\n{"time": 1767225660}\n'
+    ran = subprocess.run(command, input=log, capture_output=True, text=True, check=True, timeout=60, cwd=tmp_path)
+    assert json.loads(ran.stdout)["results"][0]["events"] == 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
@@ -149,6 +168,8 @@ def test_a_log_of_one_s_own_is_compared(capsys: pytest.CaptureFixture[str]) -> N
         (["--trace", "poisson", "--rate", "0"], "got 0"),
         (["--trace", "poisson", "--min-magnitude", "3"], "--min-magnitude 3"),
         (["--trace", "daily", "--time-column", "x"], "--time-column x"),
+        (["--trace", "poisson", "--day-first"], "--day-first: it is for a log of your own, not for poisson"),
+        (["--trace", "earthquakes", "--trace", "daily"], "or the path of a CSV or JSON lines file, got 'earthquakes'"),
         (["--trace", "nowhere.csv"], "nowhere.csv"),
         (
             ["--trace", "earthquake"],
@@ -165,7 +186,7 @@ def test_a_log_of_one_s_own_is_compared(capsys: pytest.CaptureFixture[str]) -> N
         (["--csv", __file__], "--csv must be the path of a folder, got"),
         (["--json", "."], "--json must be the path of a file, got '.'"),
         (["--json", ""], "--json must be the path of a file, got ''"),
-        (["--trace", ""], "CSV file, got ''"),
+        (["--trace", ""], "CSV or JSON lines file, got ''"),
         (["--speed", "2"], "--speed 2: the virtual lens has no speed; use --lens real"),
         (["--lens", "real", "--delay", "1"], "delay must be 0 in the real lens"),
         (["--lens", "real", "--duration", "601"], "use speed 2 or more (--speed 2), or a shorter duration"),

@@ -1,6 +1,7 @@
 """`labkit sweep`: what an engineer types, and what it answers."""
 
 import csv
+import io
 import json
 import os
 import shlex
@@ -10,6 +11,7 @@ import sys
 import time
 from concurrent.futures import BrokenExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from test_cli import elsewhere, labkit
@@ -69,6 +71,14 @@ def test_delays_and_a_fault_s_values_are_combined_with_the_rates(capsys):
     _, out, _ = labkit(capsys, "sweep", *EVENTS, "--delay", "0.02,0.5", *fault, "--approach", "webhook", "--json", "-")
     found = [(row["per_hour"], row["delay"], row["faults_0_duration"]) for row in json.loads(out)["results"]]
     assert found == [(rate, delay, length) for rate in (12, 60) for delay in (0.02, 0.5) for length in (60, 600)]
+
+
+def test_standard_input_is_read_once_for_all_scenarios(capsys, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(b"time\n0\n60\n")))
+    given = ["--trace", "-", "--delay", "0.02,0.5", "--approach", "webhook"]
+    status, out, err = labkit(capsys, "sweep", *given, "--json", "-")
+    assert status == 0, err
+    assert [(row["delay"], row["events"]) for row in json.loads(out)["results"]] == [(0.02, 2), (0.5, 2)]
 
 
 def test_the_same_command_goes_on_from_its_file_and_another_is_refused(capsys):

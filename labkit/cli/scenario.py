@@ -1,7 +1,6 @@
 """The events, approaches and faults of a command: the options that `labkit compare` and `labkit sweep` share."""
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import click
@@ -10,6 +9,7 @@ from labkit import trace
 from labkit.approaches import APPROACHES, Approach, Polling, Webhook
 from labkit.arrivals import Arrivals, bursty, daily, poisson, switching
 from labkit.checks import number
+from labkit.cli.log import LOG_OPTIONS, is_log, refuse, split
 from labkit.cli.named import parse_all
 from labkit.cli.rate_limit import poll_interval_option, rate_limit_of, rate_limit_option
 from labkit.cli.retries import retention_option, retries_of, retries_option
@@ -27,16 +27,16 @@ def scenario_options(number: type[float] | click.ParamType[Any], more: str = "")
     """The options that describe what runs. `number` is the type of a rate and of a delay, and `more` follows these."""
     options = [
         click.option(
-            "--trace", "what", default="earthquakes", metavar="NAME|FILE.csv", show_default=True,
-            help=f"The events: earthquakes, {', '.join(MADE)}, or a CSV file of your own with a column of instants.",
+            "--trace", "what", multiple=True, default=("earthquakes",), metavar="NAME|FILE", show_default=True,
+            help=f"The events: earthquakes, {', '.join(MADE)}, or a log of your own as CSV or JSON lines; - is standard"
+            " input. Repeatable for files.",
         ),
-        click.option("--time-column", metavar="NAME",
-                     help="The column of instants in FILE.csv, if it is not found by itself."),
+        *LOG_OPTIONS,
         click.option("--min-magnitude", type=float, metavar="M", help="Only events of magnitude M or more."),
         click.option("--rate", type=number, metavar=f"EVENTS_PER_HOUR{more}",
                      help="Mean rate of generated events. [default: 10]"),
         click.option("--duration", type=float, metavar="SECONDS",
-                     help="Events end here. [default: a week, or FILE.csv's own]"),
+                     help="Events end here. [default: a week, or FILE's own]"),
         click.option("--delay", type=number, metavar=f"SECONDS{more}",
                      help="Network delay, each way. [default: 0.02; real: none]"),
         click.option("--seed", type=int, default=0, show_default=True, help="Seed of everything random."),
@@ -61,12 +61,12 @@ def scenario_options(number: type[float] | click.ParamType[Any], more: str = "")
     return add
 
 
-def scenario_of(lens: Lens, what: str, seed: int, delay: float | None, faults: tuple[Fault, ...],
+def scenario_of(lens: Lens, what: Sequence[str], seed: int, delay: float | None, faults: tuple[Fault, ...],
                 rate_limit: str, poll_interval: float, retries: str | None, retention: float | None,
-                **events: Any) -> Scenario:  # fmt: skip
-    """The scenario that these options describe."""
+                arrivals: Callable[..., Arrivals] | None = None, **events: Any) -> Scenario:  # fmt: skip
+    """The scenario that these options describe; `arrivals` is `arrivals_of`, or one that keeps what it has read."""
     return Scenario(
-        _arrivals(what, seed, **events),
+        (arrivals or arrivals_of)(tuple(what), seed, **events),
         lens.delay if delay is None else delay,
         seed,
         retries=retries_of(retries),
@@ -91,31 +91,37 @@ def _parsed(text: str, lens: str) -> list[Approach]:
     return parse_all("--approach", text, APPROACHES)
 
 
-def _arrivals(what: str, seed: int, **options: Any) -> Arrivals:
+def arrivals_of(traces: Sequence[str], seed: int, **options: Any) -> Arrivals:
     """The arrivals that the options describe; an option that does not apply to them is an error."""
-    given = {name: value for name, value in options.items() if value is not None}
-    if "time_column" in given and (what in MADE or what == "earthquakes"):
-        raise click.UsageError(f"--time-column {given['time_column']}: it is for --trace FILE.csv, not for {what}")
+    reading, given = split(options)
+    what, names = traces[0], ", ".join(MADE)
+    if len(traces) == 1 and (what in MADE or what == "earthquakes"):
+        refuse(reading, what)
     rate = given.pop("rate", None)
-    if what in MADE:
-        if "min_magnitude" in given:
-            refused = f"--min-magnitude {given['min_magnitude']:g}"
-            raise click.UsageError(f"{refused}: {what} events have no magnitude; use --trace earthquakes")
-        if rate is not None:
-            number("--rate", rate, "events per hour", above=0)
-            # switching is quiet half the time; the other half it is busy, at 60 times the quiet rate
-            quiet_and_busy = {"quiet_per_hour": 2 * rate / 61, "busy_per_hour": 120 * rate / 61}
-            given |= quiet_and_busy if what == "switching" else {"per_hour": rate}
-        made: Arrivals = MADE[what](seed=seed, **given)
-        return made
-    names = ", ".join(MADE)
+    if len(traces) == 1 and what in MADE:
+        return _made(what, seed, rate, given)
     if rate is not None:
         raise click.UsageError(f"--rate {rate:g}: a recorded trace has its own rate; --rate is for {names}")
-    if what == "earthquakes":
+    if len(traces) == 1 and what == "earthquakes":
         return trace.earthquakes(**given)
-    if not what or (not what.lower().endswith(".csv") and not Path(what).exists()):
-        raise click.UsageError(f"--trace must be earthquakes, {names} or the path of a CSV file, got {what!r}")
-    return trace.from_csv(what, **given)
+    for path in traces:
+        if not is_log(path):
+            be = f"earthquakes, {names} or the path of a CSV or JSON lines file"
+            raise click.UsageError(f"--trace must be {be}, got {path!r}")
+    return trace.from_log(*traces, **reading, **given)
+
+
+def _made(what: str, seed: int, rate: float | None, given: dict[str, Any]) -> Arrivals:
+    if "min_magnitude" in given:
+        refused = f"--min-magnitude {given['min_magnitude']:g}"
+        raise click.UsageError(f"{refused}: {what} events have no magnitude; use --trace earthquakes")
+    if rate is not None:
+        number("--rate", rate, "events per hour", above=0)
+        # switching is quiet half the time; the other half it is busy, at 60 times the quiet rate
+        quiet_and_busy = {"quiet_per_hour": 2 * rate / 61, "busy_per_hour": 120 * rate / 61}
+        given |= quiet_and_busy if what == "switching" else {"per_hour": rate}
+    made: Arrivals = MADE[what](seed=seed, **given)
+    return made
 
 
 def lens_of(name: str, speed: float) -> Lens:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor, Executor
 from contextlib import contextmanager
+from functools import cache
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ import click
 from labkit.checks import number
 from labkit.cli.named import parse_all
 from labkit.cli.output import check_target, command, print_table, terminal, write_json
-from labkit.cli.scenario import approaches_of, lens_of, scenario_of, scenario_options
+from labkit.cli.scenario import approaches_of, arrivals_of, lens_of, scenario_of, scenario_options
 from labkit.cli.table import COLUMNS, table_of_sweep
 from labkit.experiment import sweep
 from labkit.faults import FAULTS
@@ -98,6 +99,7 @@ def sweep_command(lens: str, speed: float, chosen: tuple[str, ...], faults: tupl
 def _scenarios(lens: Lens, faults: tuple[str, ...], rate: Values, delay: Values, **world: Any) -> list[Scenario]:
     """Every combination of a rate, a delay, and one of each fault's variants."""
     variants = product(*(parse_all("--fault", text, FAULTS) for text in faults))
+    world["arrivals"] = cache(arrivals_of)  # standard input can be read once
     combinations = product(rate or [None], delay or [None], variants)
     return [scenario_of(lens, rate=rate, delay=delay, faults=breaks, **world) for rate, delay, breaks in combinations]
 

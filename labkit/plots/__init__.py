@@ -6,7 +6,9 @@ from labkit.plots.figure import Figure
 from labkit.plots.knobs import interact, price
 from labkit.plots.lanes import swim_lanes, timeline
 from labkit.plots.latency import latencies
+from labkit.plots.overview import overview
 from labkit.plots.pace import intervals
+from labkit.plots.sentences import sentences
 from labkit.plots.staircase import staircases
 from labkit.plots.styles import style
 from labkit.plots.survival import survival
@@ -15,6 +17,6 @@ from labkit.plots.waiting import inspection, phase
 from labkit.plots.window import busiest
 
 __all__ = [
-    "Figure", "busiest", "crossover", "frontier", "inspection", "interact", "intervals", "latencies",
-    "phase", "price", "request_bars", "staircases", "style", "survival", "swim_lanes", "timeline",
+    "Figure", "busiest", "crossover", "frontier", "inspection", "interact", "intervals", "latencies", "overview",
+    "phase", "price", "request_bars", "sentences", "staircases", "style", "survival", "swim_lanes", "timeline",
 ]  # fmt: skip

@@ -1,18 +1,19 @@
 """The window of time that a picture shows: its start and end, its unit, and what its origin is called."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from math import inf
 from typing import TYPE_CHECKING, TypeVar
 
 from labkit.catalogue import gettext
 from labkit.checks import number
 from labkit.plots.words import counted, short
-from labkit.result import Result
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from labkit.result import Result
 
 T = TypeVar("T", float, "NDArray[np.float64]")
 
@@ -67,7 +68,7 @@ class Window:
         return (instant - self.start) / self.unit
 
 
-def window(result: Result, start: float | None, end: float | None, length: float) -> Window:
+def window(result: "Result", start: float | None, end: float | None, length: float) -> Window:
     """The window from `start` to `end`; by default `length` seconds from the start of the busiest hour.
 
     Its origin is a date where the events were recorded at one, else "the busiest hour" or the instant.
@@ -83,20 +84,20 @@ def window(result: Result, start: float | None, end: float | None, length: float
     return Window(start, start + length if end is None else end, origin)
 
 
-def date(unix: float) -> str:
-    """A Unix time to the second, in UTC.
+def date(unix: float, zone: tzinfo = UTC) -> str:
+    """A Unix time to the second, as the clocks of a zone show it.
 
     >>> date(1518780788.9)
     'Fri 16 Feb 2018, 11:33:08 UTC'
     """
-    at = datetime.fromtimestamp(unix, UTC)
+    at = datetime.fromtimestamp(unix, UTC).astimezone(zone)
     day, month = gettext(DAYS[at.weekday()]), gettext(MONTHS[at.month - 1])
     time = at.strftime("%H:%M:%S" if at.second else "%H:%M")
-    text = "{day} {number} {month} {year}, {time} UTC"
-    return gettext(text, day=day, number=at.day, month=month, year=at.year, time=time)
+    text = "{day} {number} {month} {year}, {time} {zone}"
+    return gettext(text, day=day, number=at.day, month=month, year=at.year, time=time, zone=at.tzname())
 
 
-def busiest(result: Result, seconds: float = 3600.0) -> tuple[float, float]:
+def busiest(result: "Result", seconds: float = 3600.0) -> tuple[float, float]:
     """The (start, end) of the half-open window of `seconds` with most events; the first if there are several.
 
     It starts with an event: with events at 0, 50, 60 and 100 s, the busiest 51 s are (50, 101), with three of them.

@@ -48,3 +48,13 @@ def listed(parts: Iterable[str]) -> str:
     """
     *most, last = parts
     return gettext("{most} and {last}", most=", ".join(most), last=last) if most else last
+
+
+def printable(text: str, longest: int = 40) -> str:
+    """A text from somebody else's file in one harmless line: what is no visible character as an escape, and cut short.
+
+    >>> printable("paid\\x1b[31m"), printable("x" * 50, 5)
+    ('paid\\\\x1b[31m', 'xxxx…')
+    """
+    shown = "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text[:longest])
+    return shown if len(text) <= longest and len(shown) <= longest else shown[: longest - 1] + "…"

@@ -1,0 +1,183 @@
+"""A log, read once from one file or several in order: the instant of each event, and the number of each type."""
+
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, tzinfo
+from math import inf
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from labkit.log.instants import DAY_FIRST, DIGITS, ISO, Instants, check_format, form_of, remedy, zone_of
+from labkit.log.rows import Row, Rows, listed, open_rows
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+TIME_COLUMNS = ("occurred_at", "timestamp", "time", "created_at", "datetime", "date")
+"""Names that say "when it happened", the most telling first."""
+MOST_TYPES = 1000
+OTHERS = "(all others)"
+"""Types that are counted apart, and what the others are counted as."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How to read a log's columns; see docs/logs.md. None is found by itself."""
+
+    time_column: str | None = None
+    time_format: str | None = None
+    day_first: bool = False
+    time_zone: str = "UTC"
+    type_column: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.time_format is not None and self.day_first:
+            raise ValueError(f"give time_format or day_first, not both, got {self.time_format!r} and True")
+        zone_of(self.time_zone), self.form
+
+    @property
+    def form(self) -> str | None:
+        """The form of the instants, if it was given."""
+        return DAY_FIRST if self.day_first else None if self.time_format is None else check_format(self.time_format)
+
+
+class Part:
+    """One file of a log: iterate once over (row, instant in microseconds, cells). `notes` are of what was guessed."""
+
+    def __init__(self, rows: Rows, reading: Reading, label: str = "") -> None:
+        self.rows, self.label = rows, label
+        self.found = reading.time_column is None
+        self.column = (
+            _time_column(rows, reading.form) if reading.time_column is None else rows.named(reading.time_column)
+        )
+        form = reading.form or form_of(list(map(rows.cell(self.column), (row for _, row in rows.head)))) or ISO
+        self.guessed = reading.form is None
+        self.instants = Instants(form, zone_of(reading.time_zone))
+        self.zone = reading.time_zone
+
+    def __iter__(self) -> Iterator[tuple[int, int, Row]]:
+        cell, read = self.rows.cell(self.column), self.instants.read
+        for number, row in self.rows:
+            text = cell(row)
+            instant = read(text)
+            if instant is None:
+                got = repr(text) if text else "an empty cell"
+                self.rows.fail(f"row {number}: {self.column} must be {self.instants.want}, got {got}{remedy(text)}")
+            yield number, instant, row
+
+    def notes(self) -> list[str]:
+        """What was guessed, and how often."""
+        found = [f"The instants are those of column {self.column!r}."] if self.found else []
+        if self.guessed and self.instants.form in DIGITS:
+            found.append(f"Column {self.column!r} was read as Unix {self.instants.form}.")
+        if self.instants.naive:
+            rows = counted(self.instants.naive)
+            found.append(f"{rows} had no UTC offset and were read as {self.zone}, such as {self.instants.example!r}.")
+        if self.instants.unsure:
+            rows = counted(self.instants.unsure)
+            found.append(f"{rows} fall in an hour that the clocks of {self.zone} repeat or skip: read as before it.")
+        return [self.label + note for note in found]
+
+
+@dataclass(frozen=True, eq=False)
+class Log:
+    """The instants of a log, in order, as Unix times in microseconds, and how many events each type has.
+
+    `types` is empty if the log has no column of types. Hours and weekdays are those of `zone`.
+    """
+
+    name: str
+    at: "NDArray[np.int64]"
+    types: Mapping[str, int]
+    zone: tzinfo = UTC
+    notes: Sequence[str] = ()
+
+
+def parts(files: Sequence[str | PathLike[str]], reading: Reading) -> Iterator[Part]:
+    """The files one after another. The column of instants that was found in the first is that of all."""
+    if not files:
+        raise ValueError("files must name at least one log, got none")
+    for file in files:
+        part = Part(open_rows(file), reading, f"{file}: " if len(files) > 1 else "")
+        reading = Reading(**{**vars(reading), "time_column": part.column})
+        yield part
+
+
+def read_log(*files: str | PathLike[str], time_column: str | None = None, time_format: str | None = None,
+             day_first: bool = False, time_zone: str = "UTC", type_column: str | None = None) -> Log:  # fmt: skip
+    """Read what `describe` needs of a log: 8 bytes per event. The files are read in order; "-" is standard input.
+
+    Raises ValueError, with file, row, value and remedy, for what is no instant.
+    """
+    import numpy as np
+
+    reading = Reading(time_column, time_format, day_first, time_zone, type_column)
+    found, types, notes = array("q"), dict[str, int](), list[str]()
+    for part in parts(files, reading):
+        name = type_column or "type"
+        if type_column is not None:
+            part.rows.named(type_column)
+        kind = part.rows.cell(name) if name in part.rows.columns else None
+        for _, instant, row in part:
+            found.append(instant)
+            if kind is not None:
+                text = kind(row)
+                text = text if text in types or len(types) < MOST_TYPES else OTHERS
+                types[text] = types.get(text, 0) + 1
+        notes += part.notes()
+    at = np.frombuffer(found, dtype=np.int64)
+    if late := int(np.count_nonzero(at < np.maximum.accumulate(at))):
+        notes.append(late_rows(late))
+        at.sort()
+    return Log(_name(files), at, types, zone_of(time_zone), tuple(notes))
+
+
+def late_rows(late: int) -> str:
+    """The note that rows were not in order."""
+    return f"{counted(late)} came after a later row; all rows were sorted by time."
+
+
+def counted(rows: int) -> str:
+    """
+    >>> counted(1), counted(1707)
+    ('1 row', '1,707 rows')
+    """
+    return "1 row" if rows == 1 else f"{rows:,} rows"
+
+
+def _name(files: Sequence[str | PathLike[str]]) -> str:
+    return ", ".join("standard input" if str(file) == "-" else Path(file).name for file in files)
+
+
+def _time_column(rows: Rows, form: str | None) -> str:
+    """The column of instants: the one with a telling name, or the only one in whose head every cell is an instant."""
+    heads = {name: list(map(rows.cell(name), (row for _, row in rows.head))) for name in rows.columns}
+    shares = {name: _share(cells, form, name.lower() in TIME_COLUMNS) for name, cells in heads.items()}
+    telling = [name for name in rows.columns if name.lower() in TIME_COLUMNS and shares[name] > 0]
+    if telling:
+        return min(telling, key=lambda name: TIME_COLUMNS.index(name.lower()))
+    fitting = [name for name in rows.columns if shares[name] == 1]
+    if len(fitting) > 1:
+        rows.fail(f"several columns hold instants: {listed(fitting)}; name one with --time-column NAME")
+    best = max(rows.columns, key=lambda name: shares[name], default="")
+    if not best or shares[best] == 0:
+        (row, cells), names = rows.head[0], listed(rows.columns)
+        want = "ISO 8601 or Unix times" if form is None else Instants(form).want
+        remedies = filter(None, (remedy(cell) for cells in heads.values() for cell in cells[:1]))
+        help = next(remedies, "; write instants as 2026-01-31T12:00:00Z")
+        found = f"the columns are {names}; row {row} is {cells}{help}"
+        rows.fail(f"no column holds instants ({want}); {found}")
+    if form_of([best]):
+        rows.fail(f"row 1 must be a header that names the columns, got {best!r}")
+    return best
+
+
+def _share(cells: Sequence[str], given: str | None, any_number: bool) -> float:
+    """The share of cells that are instants. Numbers before 1973 count only in a column with a telling name."""
+    form = given or form_of(cells)
+    least = 1e14 if form == "seconds" and not (any_number or given) else -inf
+    read = Instants(form).read if form else lambda cell: None
+    return sum(instant is not None and instant >= least for instant in map(read, cells)) / len(cells)
