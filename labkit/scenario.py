@@ -51,11 +51,19 @@ class Scenario:
         return replace(self, arrivals=self.arrivals.repeated(repeat), seed=self.seed + repeat) if repeat else self
 
     def title(self) -> str:
-        """The scenario in a line: `earthquakes: 1,707 events in 7 days, 20 ms each way, seed 0`."""
-        events = len(self.arrivals.events)
+        """The scenario in a line: `earthquakes: 1,707 events in 7 days, 20 ms each way, seed 0`.
+
+        If the events were drawn from another seed than the run's: `poisson, seed 1: 121 events in 20 min, 20 ms each
+        way, run's seed 0`.
+        """
+        events, drawn_from = len(self.arrivals.events), self.arrivals.params.get("seed", self.seed)
+        text = "{trace}: {events} in {length}, {delay} ms each way, seed {seed}"
+        if drawn_from != self.seed:
+            text = "{trace}, seed {drawn_from}: {events} in {length}, {delay} ms each way, run's seed {seed}"
         return gettext(
-            "{trace}: {events} in {length}, {delay} ms each way, seed {seed}",
+            text,
             trace=self.arrivals.name,
+            drawn_from=drawn_from,
             events=ngettext("{number} event", "{number} events", events, number=f"{events:,}"),
             length=duration(self.duration),
             delay=f"{self.delay * 1000:g}",

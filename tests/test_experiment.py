@@ -318,3 +318,10 @@ def test_in_a_sweep_a_run_that_fails_is_a_row_with_its_words_and_the_others_stan
     assert frame.label.tolist() == ["polling interval=600", "webhook"] * 2
     assert pd.isna(frame.requests.iloc[2])
     assert frame.lost.iloc[3] == frame.events.iloc[3]
+
+
+def test_a_scenarios_title_has_both_seeds_where_they_differ():
+    events = poisson(360, 1200, seed=1)
+    assert Scenario(events).title() == "poisson, seed 1: 121 events in 20 min, 20 ms each way, run's seed 0"
+    assert Scenario(events, seed=1).title() == "poisson: 121 events in 20 min, 20 ms each way, seed 1"
+    assert Scenario(earthquakes(), seed=3).title() == "earthquakes: 1,707 events in 7 days, 20 ms each way, seed 3"

@@ -150,6 +150,19 @@ class TestFrontier:
         assert axes.get_xlabel() == "requests per hour (log scale)"
         assert axes.get_ylabel() == "mean latency, seconds (log scale)"
 
+    def test_an_axis_of_less_than_three_powers_of_10_has_ticks_at_2_and_5_too(self, run: Comparison) -> None:
+        def ticks(axis, low: float, high: float) -> list[str]:
+            return [tick.label1.get_text() for tick in [*axis.get_major_ticks(), *axis.get_minor_ticks()]
+                    if tick.label1.get_text() and low <= tick.get_loc() <= high]  # fmt: skip
+
+        figure = plots.frontier(run)
+        figure.png()
+        axes = figure.drawing.axes[0]
+        (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
+        assert right / left < 1000 < high / low
+        assert {"10", "20", "50"} <= set(ticks(axes.xaxis, left, right))
+        assert "20" not in ticks(axes.yaxis, low, high)
+
     def test_is_grey_above_the_limit_where_no_label_lies_on_its_edge(self, run: Comparison) -> None:
         assert "too late" not in plots.frontier(run).sentence
         figure = plots.frontier(run, limit=180)

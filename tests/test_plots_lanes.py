@@ -7,7 +7,22 @@ import pytest
 from made_results import made, polled, pushed, texts
 from matplotlib.colors import to_rgb
 
-from labkit import LongPolling, Polling, RetryProfile, Scenario, Status, Stream, Thin, Webhook, earthquakes, plots
+from labkit import (
+    Arrivals,
+    Event,
+    LongPolling,
+    LostAnswer,
+    Polling,
+    RetryProfile,
+    Scenario,
+    Status,
+    Stream,
+    Thin,
+    Webhook,
+    earthquakes,
+    plots,
+    poisson,
+)
 from labkit.approaches import Approach
 from labkit.experiment import Comparison
 from labkit.lenses import VirtualLens
@@ -49,8 +64,8 @@ class TestSwimLanes:
         assert plots.swim_lanes([polled(), pushed()], 0, 60).sentence == (
             "In 1 minute from t = 0 s: 3 events occurred;"
             " poll every 60 s: polled 3 times (2 found something, 1 empty), mean wait 13.3 s;"
-            " webhook: received 2 webhooks (3 more attempts failed), retries after 5 and 29 s, mean wait 15.2 s,"
-            " 1 never received."
+            " webhook: received 2 webhooks (3 more attempts failed), 2 retries 5 and 29 s after the previous attempt"
+            " ended, mean wait 15.2 s, 1 never received."
         )
 
     def test_a_real_run_is_counted_as_its_ledger_counts(self) -> None:
@@ -89,10 +104,34 @@ class TestSwimLanes:
         fault = Status(status=500, kinds=("delivery",), attempts=(1, 2))
         comparison = run(Webhook(), retries=waits, faults=(fault,))
         figure = plots.swim_lanes(comparison, 0, 310)
-        assert [text for text in texts(figure) if text.startswith("after")] == ["after 5 s", "after 300 s"]
-        assert "received 1 webhook (2 more attempts failed), retries after 5 and 300 s" in figure.sentence
-        assert "retry" in texts(figure)
-        assert "retry" not in texts(plots.swim_lanes(run(Webhook()), 0, 310))
+        assert [text for text in texts(figure) if text.startswith("+")] == ["+5 s", "+300 s"]
+        said = "received 1 webhook (2 more attempts failed), 2 retries 5 and 300 s after the previous attempt ended"
+        assert said in figure.sentence
+        key = "retry, + seconds since the previous attempt ended"
+        assert key in texts(figure)
+        assert key not in texts(plots.swim_lanes(run(Webhook()), 0, 310))
+
+    def test_a_source_that_waits_for_an_answer_is_a_line_from_the_sending_to_the_timeout(self) -> None:
+        """The answer to the first attempt at 10 s is lost: the source waits 30 s, and its retry comes 5 s later."""
+        lost, retries = LostAnswer(kinds=("delivery",), attempts=(1,)), RetryProfile(waits=(5.0,), timeout=30)
+        one = Arrivals("one", (Event("evt_1", "paid", 10.0, {}),), duration=59, epoch=0, params={})
+        result = VirtualLens().run(Scenario(one, retries=retries, faults=(lost,)), Webhook())
+        figure = plots.swim_lanes(result, 0, 59)
+        waited = [(a[0], b[0]) for a, b in shafts(figure, dashed=False) if a[1] == b[1] and b[0] - a[0] > 5]
+        assert waited == [(10, 40)]
+        assert "1 retry 5 s after the previous attempt ended" in figure.sentence
+        assert "the source waits for the answer" in texts(figure)
+        assert "the source waits for the answer" not in texts(plots.swim_lanes(run(Webhook()), 0, 310))
+
+    def test_a_key_with_six_entries_fits_the_drawing(self) -> None:
+        faults = (LostAnswer(kinds=("delivery",), attempts=(1,), every=2), Status(kinds=("poll",), every=2))
+        scenario = Scenario(poisson(60, 600), faults=faults)
+        figure = plots.swim_lanes([VirtualLens().run(scenario, each) for each in (Polling(interval=60), Webhook())])
+        figure.png()
+        (legend,) = figure.drawing.legends
+        assert len(legend.get_texts()) == 6
+        box = legend.get_window_extent()
+        assert box.x0 > 0 and box.x1 < figure.drawing.bbox.x1
 
     def test_a_wait_is_a_bar_from_the_occurrence_to_the_receipt(self) -> None:
         figure = plots.swim_lanes(polled(), 0, 59.5)

@@ -80,6 +80,21 @@ def test_what_is_lost_ends_in_the_band(outage) -> None:
     assert {"never", "70 %", "100 %"} <= set(texts(figure))
 
 
+def test_marks_of_lines_that_have_lost_the_same_stand_side_by_side_in_the_band() -> None:
+    worlds = [Scenario(poisson(60, 600), retries=profile(name), faults=(Outage(duration=600),))
+              for name in ("github", "gitlab")]  # fmt: skip
+    figure = plots.survival([compare(world, [Webhook()])[0] for world in worlds])
+    axes = figure.drawing.axes[0]
+    bands = [line for line in axes.lines if len(line.get_xdata()) == 2 and line.get_xdata()[-1] > 345_600]
+    (one, other), edge = ([float(axes.transData.transform((line.get_xdata()[-1], 1))[0]) for line in bands],
+                          axes.get_window_extent().x1)  # fmt: skip
+    assert one + 16 < other < edge - 60  # the number of what is lost stands at the edge
+
+
+def test_the_title_has_the_seed_of_the_events(outage) -> None:
+    assert "poisson, seed 1: 121 events in 20 min, 20 ms each way, run's seed 0" in texts(plots.survival(outage))
+
+
 def test_the_key_has_the_soonest_first_with_its_last_one_and_what_is_lost(outage) -> None:
     entries = [text.get_text() for text in plots.survival(outage[::-1]).drawing.legends[0].get_texts()]
     assert entries == [

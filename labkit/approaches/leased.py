@@ -31,7 +31,7 @@ class Leased(Approach):
 
     name: ClassVar[str] = "leased"
     phrase: ClassVar[str] = "webhook leased for {ttl}"
-    style: ClassVar[Style] = Style("#3F7F00", (6, 1, 0), "*|")
+    style: ClassVar[Style] = Style("#3F7F00", (6, 1, 0), "|")
     in_order: ClassVar[bool] = False
     ttl: float = seconds(3600.0, SHORTEST, LONGEST_LEASE)
     renew_before: float = seconds(600.0)

@@ -60,7 +60,7 @@ def request_bars(results: Results) -> Figure:
     key(drawing, [mark(OUTCOMES[name][1], markerfacecolor=FACES[name], **square) for name in there])
 
     for place in places:
-        axes.annotate(parts(place), (0, place - 0.28), (0, 3), textcoords="offset points", fontsize=SIZE)
+        axes.annotate(parts(place), (0, place - 0.28), (0, 6), textcoords="offset points", fontsize=SIZE)
 
     def sentence() -> str:
         said = "; ".join(f"{title}: {parts(place)}" for place, title in zip(places, titles, strict=True))

@@ -48,7 +48,7 @@ def contest(outcomes: "pd.DataFrame") -> Figure:
     series: dict[str, dict[str, Line2D]] = {}
     for axes, kind in zip(panels, kinds, strict=False):
         style_axes(axes, kind, "polls per hour (log scale)", "mean latency, s (log scale)")
-        axes.tick_params(labelleft=True, labelbottom=True)
+        axes.tick_params(which="both", labelleft=True, labelbottom=True, labelsize=SIZE)
         law = axes.plot([low, high], [1800 / low, 1800 / high], color=style("polling").colour, linestyle="--")[0]
         law.set(label=gettext("any fixed interval"), zorder=2)
         strategies = outcomes[outcomes.trace == kind].groupby("strategy", sort=False)

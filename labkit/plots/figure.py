@@ -90,8 +90,9 @@ def style_axes(axes: "Axes", title: str, x: str, y: str, **values: str) -> None:
 
 
 def logarithmic(axes: "Axes", margin: float, **values: Sequence[float]) -> None:
-    """Make the axes x, y or both logarithmic, with plain numbers at the ticks.
+    """Make the axes x, y or both logarithmic, with plain numbers at the ticks: 1, 10, 100.
 
+    Below three powers of 10 there are also 2 and 5, 20 and 50.
     An axis runs from its least value / `margin` to its greatest × `margin`, or on to powers of 10 if it has none.
     """
     from matplotlib.ticker import FuncFormatter, NullFormatter
@@ -103,7 +104,9 @@ def logarithmic(axes: "Axes", margin: float, **values: Sequence[float]) -> None:
         axes.set(**{f"{name}scale": "log", f"{name}lim": (low, high)})
         axis = {"x": axes.xaxis, "y": axes.yaxis}[name]
         axis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
-        axis.set_minor_formatter(NullFormatter())
+        between = FuncFormatter(lambda value, _: short(value) if f"{value:e}"[0] in "25" else "")
+        axis.set_minor_formatter(between if high / low < 1000 else NullFormatter())
+        axis.set_tick_params(which="minor", labelsize=SIZE)
 
 
 def mark(text: str, **look: Any) -> "Line2D":

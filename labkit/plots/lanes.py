@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
 CAPTION = (
     "Time runs to the right. An arrow up is a request to the source, and the thinner line beside it the answer; an"
-    " arrow down is a webhook. A bar is the time that an event waited, from its occurrence until it was received."
-    " Where the network is faster than the eye, an answer stands a little to the right."
+    " arrow down is a webhook, and a thick line from its start is the time that the source waited for the answer. A bar"
+    " is the time that an event waited, from its occurrence until it was received. A retry has the seconds since the"
+    " attempt before it ended. Where the network is faster than the eye, an answer stands a little to the right."
 )
 Shaft = tuple[float, float, float, float]
 """A line from (start, low) to (end, high), in seconds and heights: start, end, low, high."""
@@ -84,7 +85,8 @@ def _lanes(occurred: Sequence[float], tracks: Sequence[Track], shown: Window) ->
     axes.set(xlim=(-0.012 * shown.length, 1.012 * shown.length), ylim=(foot, top + 0.35))
     axes.spines["left"].set_visible(False)
     axes.tick_params(axis="y", length=0)
-    key(drawing, _entries(lanes), columns=4)
+    entries = _entries(lanes)
+    key(drawing, entries, columns=4 if len(entries) < 5 else 3)
 
     def sentence() -> str:
         happened = counted(len(world.get_segments()), "{number} event occurred", "{number} events occurred")
@@ -148,11 +150,13 @@ class _Lane:
         retries = [each for each in deliveries if not isnan(each.gap)]
         self._shafts([(each.sent, each.ended, y + 1, y) for each in first], 2.0, "-")
         self.retried = self._shafts([(each.sent, each.ended, y + 1, y) for each in retries], 2.0, "--")
+        waited = [(each.sent, each.answered, y + 1, y + 1) for each in deliveries]
+        self.waited = self._shafts([row for row in waited if row[1] - row[0] > 3 * self.least], 3.0, "-")
         self._mark("webhooks", [each.ended for each in deliveries if not each.failed], y, "v")
         self._mark("failed webhooks", [each.ended for each in deliveries if each.failed], y, "X")
         free = dict.fromkeys((0.5, 0.75, 0.25), float("-inf"))
         for each in retries:
-            at, text = self.shown.at(each.sent), phrase("after {gap} s", gap=each.gap)
+            at, text = self.shown.at(each.sent), phrase("+{gap} s", gap=each.gap)
             height = next((height for height, end in free.items() if at >= end), None)
             if height is not None:
                 wide = 0.0095 * len(text) * self.shown.length
@@ -238,9 +242,10 @@ class _Lane:
         gaps = [each.gap for each in self.track.deliveries if not isnan(each.gap)]
         if not gaps:
             return ""
-        if len(gaps) > 3:
-            return phrase(", {count} retries after {low} to {high} s", count=len(gaps), low=min(gaps), high=max(gaps))
-        return gettext(", retries after {gaps} s", gaps=listed(map(short, gaps)))
+        different = list(dict.fromkeys(map(short, gaps)))
+        few = listed(different) if len(different) < 4 else phrase("{low} to {high}", low=min(gaps), high=max(gaps))
+        said = counted(len(gaps), ", {number} retry", ", {number} retries")
+        return said + gettext(" {gaps} s after the previous attempt ended", gaps=few)
 
     def _waited(self) -> str:
         """The mean length of the bars that begin in the window, and how many events were not received by its end."""
@@ -265,6 +270,8 @@ def _entries(lanes: Sequence[_Lane]) -> "list[Line2D]":
         return any(lane.count(*names) for lane in lanes)
 
     waited = any(lane.waits.get_segments() for lane in lanes)
+    waiting = any(lane.waited.get_segments() for lane in lanes)
+    retried = any(lane.retried.get_segments() for lane in lanes)
     failed = drawn("poll failed", "fetch failed", "action failed", "failed webhooks")
     entries = [
         (drawn("poll hit"), mark("poll: found something", marker="^", markersize=11)),
@@ -272,7 +279,8 @@ def _entries(lanes: Sequence[_Lane]) -> "list[Line2D]":
         (any(lane.held for lane in lanes), mark("request held open", linestyle="-", linewidth=3)),
         (drawn("webhooks"), mark("webhook", marker="v", markersize=11)),
         (failed, mark("failed", color="black", marker="X", markersize=11)),
-        (any(lane.retried.get_segments() for lane in lanes), mark("retry", linestyle="--", linewidth=2)),
+        (waiting, mark("the source waits for the answer", linestyle="-", linewidth=3)),
+        (retried, mark("retry, + seconds since the previous attempt ended", linestyle="--", linewidth=2)),
         (waited, mark("an event's wait", linestyle="-", linewidth=8, alpha=0.55)),
     ]
     return [entry for there, entry in entries if there]

@@ -24,7 +24,7 @@ CAPTION = (
 SHORTEST, LONGEST = 0.01, 345_600.0
 """The time axis (s): from 10 ms to 4 days, or longer if an event is later."""
 TIMES = (0.01, 0.1, 1.0, 10.0, 60.0, 600.0, 3600.0, 21_600.0, 86_400.0, LONGEST, 1_728_000.0)
-BAND = 7.0
+BAND = 20.0
 """The band for what never arrives runs from the end of the axis to so many times that."""
 DASHES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (7, 1.5, 1, 1.5)), (0, (2.5, 1)), (0, (4, 1, 1, 1, 1, 1)))
 SHADES = (0.0, -0.55, 0.3, -0.3, 0.5, -0.8)
@@ -67,7 +67,7 @@ def survival(results: Results) -> Figure:
     drawing.draw_without_rendering()
     _name_band(axes, lines, end)
     entries = [line.entry() for line in sorted(lines, key=lambda line: (line.lost(), line.last() or 0))]
-    title = gettext("the last one received, what is lost")
+    title = gettext("last event received after, share lost")
     drawing.legend(handles=entries, loc="outside right upper", fontsize=SIZE, frameon=False, title_fontsize=SIZE,
                    title=title, alignment="left", handlelength=3.6)  # fmt: skip
     if any(line.retries for line in lines):
@@ -113,8 +113,8 @@ class _Line:
         self.line.set(**self.look)
         self.marker = MARKERS[turn % 6] if turn else look.marker
         if self.lost():
-            (band,) = axes.plot([self.last() or SHORTEST, end * BAND**0.18], [self.lost()] * 2, **self.look)
-            band.set(marker=self.marker, markevery=[1], markersize=11, markeredgecolor="black", zorder=4)
+            (self.band,) = axes.plot([self.last() or SHORTEST, end], [self.lost()] * 2, **self.look)
+            self.band.set(marker=self.marker, markevery=[1], markersize=11, markeredgecolor="black", zorder=4)
         self.retries = self._retries(axes, result)
 
     def _retries(self, axes: "Axes", result: Result) -> "list[Line2D]":
@@ -183,9 +183,17 @@ def _mark_outage(axes: "Axes", results: Sequence[Result]) -> None:
 
 
 def _name_band(axes: "Axes", lines: "Sequence[_Line]", end: float) -> None:
-    """The band's name, and in it what each line has lost; a text that would cover another is left out."""
+    """The band's name, and in it what each line has lost: a mark, and a number.
+
+    Marks that would cover each other stand side by side; a number that would cover another is left out.
+    """
     style: dict[str, Any] = {"fontsize": SIZE, "in_layout": False}
     axes.text(end * BAND**0.5, 1.5, gettext("never"), ha="center", va="bottom", **style)
+    heights = [float(axes.transData.transform((1, line.lost()))[1]) if line.lost() else 0.0 for line in lines]
+    for number, (line, height) in enumerate(zip(lines, heights, strict=True)):
+        if line.lost():
+            before = sum(abs(height - other) < 16 for other in heights[:number])
+            line.band.set_xdata([drawn(line.band)[0][0], end * BAND ** (0.12 + 0.16 * before)])
     used: list[float] = []
     for lost in sorted({line.lost() for line in lines} - {0.0}, reverse=True):
         height = float(axes.transData.transform((1, lost))[1])

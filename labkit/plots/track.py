@@ -29,12 +29,17 @@ class Call:
 
 @dataclass(frozen=True)
 class Delivery:
-    """A webhook's attempt; `gap` is the seconds since the attempt before it failed, NaN for the first."""
+    """A webhook's attempt: sent, arrived or failed at `ended`, and `answered` when the source stopped waiting (s).
+
+    `gap` is the seconds since the source stopped waiting for the attempt before it, NaN for the first. An attempt at
+    60 s whose answer is lost is `answered` at 90 s; its retry at 95 s has the gap 5.
+    """
 
     sent: float
     ended: float
     failed: bool = False
     gap: float = nan
+    answered: float = nan
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,7 @@ def track_of(result: Result, window: Window) -> Track:
             ended = sent if isnan(answered) else answered
             if start <= sent < end:
                 gap = sent - last[event] if event in last else nan
-                deliveries.append(Delivery(sent, arrived.get(number, (ended,))[0], failed, gap))
+                deliveries.append(Delivery(sent, arrived.get(number, (ended,))[0], failed, gap, ended))
             if event:
                 last[event] = ended
         elif sent < end and (start <= sent or number in arrived or answered >= start or isnan(answered)):
