@@ -10,12 +10,15 @@ from hypothesis import strategies as st
 
 from labkit import (
     APPROACHES,
+    Aimd,
     Arrivals,
     Batched,
     ConditionalFeed,
     Event,
     Feed,
+    HalveDouble,
     Hybrid,
+    LongPolling,
     Nat,
     Outage,
     Polling,
@@ -23,6 +26,7 @@ from labkit import (
     Relay,
     RetryProfile,
     Scenario,
+    Stream,
     Thin,
     Webhook,
     bursty,
@@ -81,6 +85,21 @@ lists = st.one_of(
     st.builds(ConditionalFeed, st.sampled_from([0.5, 1.0, 4.0, 7.0]), st.sampled_from([1, 2, 10, 100])),
 )
 
+adaptives = st.one_of(
+    st.builds(Aimd, start=st.sampled_from([0.5, 4.0, 30.0]), add=st.sampled_from([0.5, 5.0]), shortest=st.just(0.5)),
+    st.builds(HalveDouble, start=st.sampled_from([0.5, 4.0, 30.0]), shortest=st.just(0.5)),
+)
+held = st.one_of(
+    st.just(Stream()),
+    st.builds(
+        LongPolling,
+        wait=st.sampled_from([0.0, 0.5, 4.0, 25.0]),
+        pause=st.sampled_from([0.1, 0.5, 6.0]),
+        limit=st.sampled_from([1, 2, 100]),
+    ),
+    st.builds(LongPolling, wait=st.sampled_from([0.5, 4.0]), limit=st.sampled_from([1, 100])),
+)
+
 
 def scenario_of(ms, ties, delay, duration):
     times = sorted(at - at % 500 if ties else at for at in ms)
@@ -111,8 +130,8 @@ def test_any_small_scenario_pushed_is_as_in_the_virtual_lens(scenario, approach)
 
 
 @settings(max_examples=25, deadline=None)
-@given(scenario=scenarios, approach=lists)
-def test_any_small_scenario_of_a_list_is_as_in_the_virtual_lens(scenario, approach):
+@given(scenario=scenarios, approach=st.one_of(lists, adaptives, held))
+def test_any_small_scenario_of_other_polls_is_as_in_the_virtual_lens(scenario, approach):
     check_same(scenario, approach)
 
 
@@ -120,6 +139,7 @@ DEFAULT = [Polling(interval=10), Polling(interval=60), Polling(interval=300), We
 
 
 EACH = [*DEFAULT, Thin(), Polling(conditional=True), Feed(), ConditionalFeed(), Relay(), Batched(), Hybrid(600)]
+EACH += [Aimd(), HalveDouble(), LongPolling(), Stream()]
 
 
 @pytest.mark.parametrize("approach", EACH, ids=lambda each: each.label)
@@ -172,8 +192,13 @@ def test_ten_million_consumers_have_the_quantiles_of_their_latencies_written_out
 
 
 def test_without_an_event_each_figure_is_the_virtual_lens_figure():
-    for approach in (Polling(3), Polling(30, conditional=True), Webhook(), Thin()):
+    for approach in (Polling(3), Polling(30, conditional=True), Webhook(), Thin(), LongPolling(6), Stream()):
         check_same(Scenario(happening([], 20)), approach)
+
+
+def test_a_stream_writes_what_happens_at_one_instant_in_chunks_of_a_page():
+    """250 events at 15.02 s, as a silence of 15 s ends, and one when the run has ended for all but the network."""
+    check_same(Scenario(happening([15.02] * 250 + [59.999], 60)), Stream())
 
 
 def test_polls_are_those_of_the_sample_path():
@@ -214,7 +239,7 @@ def broken(draw):
 
 @pytest.mark.slow
 @settings(max_examples=40, deadline=None)
-@given(scenario=broken(), approach=st.one_of(pollings, lists))
+@given(scenario=broken(), approach=st.one_of(pollings, lists, adaptives))
 def test_any_small_scenario_with_outages_polled_is_as_in_the_virtual_lens(scenario, approach):
     check_same_or_refused(scenario, approach)
 
@@ -238,8 +263,8 @@ def check_same_or_refused(scenario, approach):
 @pytest.mark.parametrize("approach", [Webhook(), Hybrid(900), Relay(60), Thin()], ids=lambda each: each.label)
 @pytest.mark.parametrize("retries", PROFILES, ids=lambda each: each.name or "uneven")
 def test_an_outage_of_twenty_minutes_is_as_in_the_virtual_lens(approach, retries):
-    """An event every five minutes, and one that the outage cuts on its way; then the source is down for a while."""
-    occurred = [0.0, 299.99, 1200.0, *(300.0 * n + 1 for n in range(12))]
+    """An event every five minutes, and two that the outage cuts, on the way and on the way back; then the source is down for a while."""
+    occurred = [0.0, 299.97, 299.99, 1200.0, *(300.0 * n + 1 for n in range(12))]
     down = (Outage(start=300, duration=1200, error="timeout"), Outage(start=2000, duration=50, target="source"))
     scenario = Scenario(happening(sorted(occurred), 3600), faults=down, retries=retries)
     ModelLens().check(scenario, approach)
@@ -275,6 +300,9 @@ def test_a_delivery_is_attempted_at_the_instants_of_its_profile():
         (Webhook(), {"faults": (Outage(duration=5, p=0.5),)}, "select by kind alone, got p=0.5"),
         (Thin(), {"faults": (Outage(duration=5, kinds=("fetch",)),)}, "outages of both delivery and fetch"),
         (Batched(), {"faults": (Outage(duration=5),)}, "no outages for batched"),
+        (LongPolling(), {"faults": (Outage(duration=5),)}, "no faults for long_polling, got outage"),
+        (LongPolling(wait=0), {}, "wait and pause must not both be 0"),
+        (Stream(), {"faults": (Outage(duration=5),)}, "no faults for stream, got outage"),
         (Polling(1 / 3, "rate"), {"faults": (Outage(duration=5),)}, "an interval of whole nanoseconds"),
         (Webhook(), {"faults": (DOWN,), "retries": RetryProfile(off=SwitchOff(failures=2))}, "switched off at 31 s"),
         (Webhook(), {"faults": (DOWN,), "retries": UNEVEN, "consumers": 2}, "differs from consumer to consumer, got 2"),

@@ -9,7 +9,7 @@ from labkit.lenses.model import pushed, sizes
 from labkit.lenses.model.attempts import check_in_flight, play
 from labkit.lenses.model.history import Given, History
 from labkit.lenses.model.outages import NEVER
-from labkit.lenses.model.polling import pages_of, timing_of, weigh
+from labkit.lenses.model.polling import pages_of, sizes_of, timing_of, weigh
 from labkit.source.dispatcher import message
 from labkit.source.outbox import BATCH_BYTES, Delivery
 from labkit.source.store import Subscription
@@ -79,15 +79,14 @@ def hybrid(given: Given) -> History:
     interval = approach.reconcile_interval
     poller = Polling(interval=interval, initial_delay=interval, limit=LARGEST_PAGE)
     pages, listed = pages_of(given, poller, timing_of(poller))
-    answered = pages.sent + 2 * given.delay
     of = np.repeat(np.arange(len(pages.sent)), pages.stop - pages.start)  # the page that holds each event
-    received = np.minimum(pushed_at, answered[of])
-    polled = answered[of] <= pushed_at
+    received = np.minimum(pushed_at, pages.answered[of])
+    polled = pages.answered[of] <= pushed_at
     barren = np.bincount(of, weights=polled, minlength=len(pages.sent)) == 0
     last = max(int(made.ended.max(initial=0)), int(received.max(initial=0)), pages.ended)
-    settled = (pages.sent < given.horizon) | (answered <= last)
+    settled = (pages.sent < given.horizon) | (pages.answered <= last)
     copies += int((pages.stop - pages.start)[settled].sum()) - int((pushed_at == NEVER).sum())
     brought = made.first(arrived) & ~polled[made.of]
     sent = pushed.weigh(given, recorded, made, pushed.ids(given), pushed.full(given), brought)
-    sent += weigh(given, poller, pages, listed, barren)
+    sent += weigh(given, sizes_of(poller), pages, listed, barren)
     return History(given, received, sent, pushed.setup_of(recorded), copies=copies, polled=polled)

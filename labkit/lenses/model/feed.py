@@ -20,7 +20,7 @@ def feed(given: Given) -> History:
     pages = _pages(given, given.occurred.tolist(), approach.interval, given.outages("poll"))
     places = np.arange(len(given.events))
     lost = places < np.repeat(pages.stop - approach.last, pages.stop - pages.start)
-    received = np.repeat(pages.sent + 2 * given.delay, pages.stop - pages.start)
+    received = np.repeat(pages.answered, pages.stop - pages.start)
 
     first, *_, last = sizes.exchanges(type(approach)(1.0, last=approach.last), 4.0)
     counted = pages.sent < given.horizon
@@ -72,13 +72,12 @@ def relay(given: Given) -> History:
     kept, copy_of = made.sent[arrived] + given.delay, made.of[arrived]
     outages = given.outages("poll", host="consumer-1")  # which owns its relay
     pages = _pages(given, (kept + 1).tolist(), approach.interval, outages)
-    answered = pages.sent + 2 * given.delay
     of = np.repeat(np.arange(len(pages.sent)), pages.stop - pages.start)  # the page that holds each copy
     received, news = np.full(len(given.events), NEVER), made.first(arrived)[arrived]
-    received[copy_of[news]] = answered[of[news]]
+    received[copy_of[news]] = pages.answered[of[news]]
     lost = received == NEVER
     last = max(int(made.ended.max(initial=0)), int(received.max(initial=0)), pages.ended)
-    settled = (pages.sent < given.horizon) | (answered <= last)  # if none is lost; otherwise polls go on
+    settled = (pages.sent < given.horizon) | (pages.answered <= last)  # if none is lost; otherwise polls go on
     copies = int(settled[of].sum()) - int((~lost).sum())
 
     bodies = pushed.full(given)
@@ -109,7 +108,3 @@ def relay(given: Given) -> History:
 def _pages(given: Given, visible: list[int], interval: float, outages: Windows) -> Pages:
     timing = FixedDelay(0, nanoseconds(interval))
     return find(visible, timing, given.delay, UNLIMITED, given.horizon, outages)
-
-
-def check(given: Given) -> None:
-    """Nothing to refuse: a feed's parameters are all fixed."""

@@ -1,6 +1,7 @@
 """Which poll finds which events, by a cursor. The cost is per page with events and per outage, not per poll."""
 
 from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,7 +14,7 @@ from labkit.lenses.model.timing import IDLE
 
 
 class Timing(Protocol):
-    """When polls are due, as long as none of them finds an event."""
+    """When polls are due. What it says of several of them holds as long as none finds an event."""
 
     @property
     def next(self) -> int:
@@ -25,8 +26,8 @@ class Timing(Protocol):
     def after(self, polls: int, takes: int, /) -> int:
         """The instant of the next poll after so many."""
 
-    def answered(self, polls: int, takes: int, at: int, /) -> None:
-        """Go on after so many polls, the last of which ended at `at`."""
+    def answered(self, polls: int, takes: int, at: int, found: bool, /) -> None:
+        """Go on after so many polls, the last of which ended at `at`, and may have found an event."""
 
 
 @dataclass(frozen=True)
@@ -37,23 +38,24 @@ class Pages:
     """
 
     sent: Instants
+    answered: Instants
     start: NDArray[np.int64]
     stop: NDArray[np.int64]
     more: NDArray[np.bool_]
     """Whether there are more events, so that the next page is requested at once."""
     empty: NDArray[np.int64]
     """One more than pages: empty polls before each page, and after the last one; up to the horizon."""
+    connections: int
+    held: int
     failed: int
     """Polls without a connection, up to the horizon."""
     cut: NDArray[np.int64]
     """A row per poll that was cut, up to the horizon: pages before it, and whether there were empty polls since."""
-    connections: int
-    held: int
     ended: int
     """When the last poll before the horizon was answered, or failed."""
 
 
-class _Line:
+class Line:
     """A poller's connections up to the horizon: one at a time, which is used again if it was idle for at most 5 s."""
 
     def __init__(self, horizon: int) -> None:
@@ -86,10 +88,14 @@ class _Line:
         return self.held + self._end - self._opened
 
 
+Row = tuple[int, int, int, int, bool]
+"""A page: sent, answered, start, stop, more."""
+
+
 def find(visible: list[int], timing: Timing, delay: int, limit: int, horizon: int, outages: Windows) -> Pages:
     """Poll until all events have been found, and the horizon has come."""
-    rows: list[tuple[int, int, int, bool]] = []
-    empty, cut_polls, line, trip = [0], list[tuple[int, bool]](), _Line(horizon), 2 * delay
+    rows: list[Row] = []
+    empty, cut_polls, line, trip = [0], list[tuple[int, bool]](), Line(horizon), 2 * delay
     found = failed = ended = 0
     while found < len(visible) or timing.next < horizon:
         at = timing.next
@@ -108,14 +114,14 @@ def find(visible: list[int], timing: Timing, delay: int, limit: int, horizon: in
                     line.use_often(at, last_counted, counted, trip)
                 else:
                     failed += counted
-            timing.answered(polls, takes, min(last + takes, outages.cut(last)))
+            timing.answered(polls, takes, min(last + takes, outages.cut(last)), False)
             continue
-        more = True
+        more, before = True, found
         while more and at + trip < cut:
             shown = bisect_right(visible, at + delay)
             stop = min(shown, found + limit)
             more = stop < shown
-            rows.append((at, found, stop, more))
+            rows.append((at, at + trip, found, stop, more))
             empty.append(0)
             line.use(at, at + trip)
             ended = at + trip if at < horizon else ended
@@ -124,8 +130,16 @@ def find(visible: list[int], timing: Timing, delay: int, limit: int, horizon: in
             cut_polls.append((len(rows), empty[-1] > 0))
             line.use(at, cut, kept=False)
             ended = cut
-        timing.answered(1, trip, cut if more else at)
-    sent, start, stop_, more_ = (np.array([row[place] for row in rows], dtype=np.int64) for place in range(4))
-    cuts = np.array(cut_polls, dtype=np.int64).reshape(-1, 2)
-    gaps = np.array(empty, dtype=np.int64)
-    return Pages(sent, start, stop_, more_.astype(bool), gaps, failed, cuts, line.connections, line.total(), ended)
+        timing.answered(1, trip, cut if more else at, found > before)
+    return pages(rows, empty, line, cut_polls, failed, ended)
+
+
+def pages(
+    rows: list[Row], empty: list[int], line: Line, cut: Sequence[tuple[int, bool]] = (), failed: int = 0, ended: int = 0
+) -> Pages:
+    """The pages, of rows."""
+    sent, answered, start, stop, more = (np.array([row[n] for row in rows], dtype=np.int64) for n in range(5))
+    gaps, cuts = np.array(empty, dtype=np.int64), np.array(cut, dtype=np.int64).reshape(-1, 2)
+    return Pages(
+        sent, answered, start, stop, more.astype(bool), gaps, line.connections, line.total(), failed, cuts, ended
+    )

@@ -1,16 +1,16 @@
 """Polling by cursor: when each event is received, and what the polls weigh."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from labkit.approaches import Polling
+from labkit.approaches import Aimd, Approach, HalveDouble, Polling
 from labkit.clock import nanoseconds
 from labkit.lenses.model import sizes
 from labkit.lenses.model.history import Given, History, Instants, Sent, digits
 from labkit.lenses.model.pages import Pages, Timing, find
-from labkit.lenses.model.timing import FixedDelay, FixedRate, check_rate
+from labkit.lenses.model.timing import Adaptive, FixedDelay, FixedRate, check_rate
 from labkit.network import TIMEOUT
 
 
@@ -31,18 +31,16 @@ class PageSizes:
     """Bytes of an ETag without the digits of its two places."""
 
 
-def page_sizes(path: str, limit: int, types: tuple[str, ...], filtered: str, conditional: bool) -> PageSizes:
-    """Taken from five recorded polls of the same path: one that finds an event, and empty ones."""
-    made = Polling(1.0, limit=limit, types=types, filtered=filtered, conditional=conditional)  # type: ignore[arg-type]
-    assert made.path() == path
-    hit, fresh, *later = [each for each in sizes.exchanges(made, 4.0) if each.kind == "poll"]
+def page_sizes(approach: Approach, seconds: float) -> PageSizes:
+    """Taken from the recorded polls of so many seconds: one that finds an event, and empty ones."""
+    hit, fresh, *later = [each for each in sizes.exchanges(approach, seconds) if each.kind == "poll"]
     tag = hit.answer.varying["ETag"]
     return PageSizes(
         first=hit.request.fixed,
         later=hit.request.fixed + fresh.cursor,
         tagged=fresh.request.fixed + fresh.cursor,
         answer=fresh.answer.fixed,
-        unchanged=later[-1].answer.fixed,
+        unchanged=[fresh, *later][-1].answer.fixed,
         body=fresh.answer.body,
         tag=len(tag) - sum(map(str.isdigit, tag)) + 1,  # "0-1-0": two places, and whether there are more
     )
@@ -55,6 +53,13 @@ def schedule(given: Given) -> History:
     return History(given, *polled(given, approach, timing_of(approach)), setup=0)
 
 
+def adaptive(given: Given) -> History:
+    """`Aimd` and `HalveDouble`: the requests of polling, poll by poll."""
+    approach = given.approach
+    assert isinstance(approach, Aimd | HalveDouble)
+    return History(given, *polled(given, Polling(), Adaptive(approach)), setup=0)
+
+
 def timing_of(approach: Polling) -> Timing:
     """When the polls of an approach are due."""
     if approach.fixed == "rate":
@@ -65,10 +70,10 @@ def timing_of(approach: Polling) -> Timing:
 def polled(given: Given, approach: Polling, timing: Timing) -> tuple[Instants, Sent]:
     """When each wanted event is received by polls, and what they are."""
     pages, listed = pages_of(given, approach, timing)
-    received = np.repeat(pages.sent + 2 * given.delay, pages.stop - pages.start)
+    received = np.repeat(pages.answered, pages.stop - pages.start)
     wanted = given.wanted[listed]
     news = np.add.reduceat(wanted, pages.start) if len(pages.start) else np.zeros(0, dtype=np.int64)
-    return received[wanted], weigh(given, approach, pages, listed, news == 0)
+    return received[wanted], weigh(given, sizes_of(approach), pages, listed, news == 0, approach.conditional)
 
 
 def pages_of(given: Given, approach: Polling, timing: Timing) -> tuple[Pages, NDArray[np.int64]]:
@@ -80,9 +85,20 @@ def pages_of(given: Given, approach: Polling, timing: Timing) -> tuple[Pages, ND
     return find(visible, timing, given.delay, approach.limit, given.horizon, outages), listed
 
 
-def weigh(given: Given, approach: Polling, pages: Pages, listed: NDArray[np.int64], barren: NDArray[np.bool_]) -> Sent:
+def sizes_of(approach: Polling) -> PageSizes:
+    """The sizes of an approach's polls, whenever they are due."""
+    return page_sizes(replace(approach, interval=1.0, fixed="delay", initial_delay=0.0, jitter=0.0), 4.0)
+
+
+def weigh(
+    given: Given,
+    size: PageSizes,
+    pages: Pages,
+    listed: NDArray[np.int64],
+    barren: NDArray[np.bool_],
+    conditional: bool = False,
+) -> Sent:
     """Requests, empty ones and bytes. A page is `barren` if none of its events is new to the consumer."""
-    size = page_sizes(approach.path(), approach.limit, approach.types, approach.filtered, approach.conditional)
     counted = pages.sent < given.horizon
     documents = np.array([len(given.documents[place]) for place in listed], dtype=np.int64)
     sums = np.concatenate([[0], np.cumsum(documents)])
@@ -98,7 +114,7 @@ def weigh(given: Given, approach: Polling, pages: Pages, listed: NDArray[np.int6
     polls = int(pages.empty.sum()) + int(counted.sum())
     out = np.full(len(events), size.later)
     idle_out, idle_in = size.later * pages.empty, fresh * pages.empty
-    if approach.conditional:
+    if conditional:
         some = pages.empty > 0
         last = np.concatenate([[0], tags])  # the ETag that the poller holds when a run of empty polls begins
         held = np.where(some[:-1], same[:-1], last[:-1])
@@ -107,11 +123,11 @@ def weigh(given: Given, approach: Polling, pages: Pages, listed: NDArray[np.int6
         idle_in = some * fresh + np.maximum(pages.empty - 1, 0) * (size.unchanged + same)
     bytes_out = int(idle_out.sum() + out[counted].sum())
     if polls:  # the first request has no cursor, and no ETag
-        first_tagged = size.tagged - size.later if approach.conditional else 0
+        first_tagged = size.tagged - size.later if conditional else 0
         bytes_out -= size.later - size.first + first_tagged
     gap, since = pages.cut.T
     cut_out = np.full(len(gap), size.later)
-    if approach.conditional:
+    if conditional:
         cut_out = size.tagged + np.where(since, same[gap], last[gap])
     cut_out[(gap == 0) & (since == 0)] = size.first  # no poll has been answered before
     failed = pages.failed + len(gap)

@@ -84,7 +84,7 @@ def exchanges(approach: Approach, seconds: float) -> tuple[Recorded, ...]:
         for consumer in consumers:
             clock.spawn(approach.run, consumer)
         clock.run(until=seconds)
-        return tuple(_recorded(ledger, network))
+    return tuple(_recorded(ledger, network))  # with the bytes so far of what the end has cut
 
 
 @lru_cache(64)

@@ -1,6 +1,7 @@
-"""When polls are due, by number: after a fixed delay, or at a fixed rate. Nothing is done for an empty poll."""
+"""When polls are due: after a fixed delay, or at a fixed rate, by number, so that nothing is done for an empty poll;
+or by an adaptive rule, poll by poll."""
 
-from labkit.approaches import Polling
+from labkit.approaches import Aimd, HalveDouble, Polling
 from labkit.clock import NANO, nanoseconds
 from labkit.network.memory import KEEP_ALIVE
 
@@ -21,7 +22,7 @@ class FixedDelay:
         """The instant of the next poll after so many."""
         return self.next + polls * (self.pause + takes)
 
-    def answered(self, polls: int, takes: int, at: int) -> None:
+    def answered(self, polls: int, takes: int, at: int, found: bool) -> None:
         """Go on after so many polls, the last of which ended at `at`."""
         self.next = at + self.pause
 
@@ -56,12 +57,30 @@ class FixedRate:
     def after(self, polls: int, takes: int) -> int:
         return self.due(self.number + polls * self.stride(takes))
 
-    def answered(self, polls: int, takes: int, at: int) -> None:
+    def answered(self, polls: int, takes: int, at: int, found: bool) -> None:
         self.number += (polls - 1) * self.stride(takes) + 1
         if (late := at - self.next) > 0:
             self.number += max(0, late // self.whole - 1)
         while self.next < at:
             self.number += 1
+
+
+class Adaptive:
+    """The next poll is sent an interval after an answer, which the approach adapts to whether a poll found an event."""
+
+    def __init__(self, approach: Aimd | HalveDouble) -> None:
+        self.next, self.approach, self.interval = 0, approach, approach.start
+
+    def before(self, instant: int, takes: int) -> int:
+        """At most one: each poll's interval depends on the last one."""
+        return int(self.next < instant)
+
+    def after(self, polls: int, takes: int) -> int:
+        return self.next
+
+    def answered(self, polls: int, takes: int, at: int, found: bool) -> None:
+        self.interval = self.approach.limited(self.approach.adapted(self.interval, found))
+        self.next = at + nanoseconds(self.interval)
 
 
 def check_rate(approach: Polling, delay: float, duration: float, held: float = 0.0) -> None:
