@@ -43,7 +43,7 @@ def load(what: "Results | Mapping[str, pd.Series[float]]", seconds: float = 1.0,
     drawn = {}
     for axes, (name, each), colour in zip(panels, loads.items(), colours, strict=True):
         edges = [shown.at(number * step) for number in range(len(each) + 1)]
-        drawn[name] = axes.stairs(each.to_numpy(float), edges, fill=True, color=colour, linewidth=2)
+        drawn[name] = axes.stairs(each.to_numpy(float), edges, fill=True, color=colour, edgecolor=colour, linewidth=1.5)
         style_axes(axes, "", "", "")
         axes.axhline(float(each.mean()), color="black", linestyle="--", linewidth=1.2)
         axes.yaxis.set_major_formatter(lambda count, _: f"{count:,.0f}")
