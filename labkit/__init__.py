@@ -8,12 +8,12 @@ __version__ = "0.1.0"
 
 __all__ = [
     "APPROACHES", "FAULTS", "Aimd", "Approach", "Arrivals", "Batched", "ClockSkew", "Comparison", "ConditionalFeed",
-    "Delay", "Disorder", "Doorbell", "DrippingAnswer", "Event", "EventSource", "FakeStream", "Feed", "HalveDouble",
-    "Handshake", "Hybrid", "IncompleteAnswer", "JunkAnswer", "LateCommit", "Leased", "LongPolling", "LostAnswer",
-    "LostRequest", "ModelLens", "Nat", "OnDemand", "Outage", "Poison", "Polling", "RateLimit", "RealClock", "RealLens",
-    "Relay", "Result", "RetryProfile", "RunError", "Scenario", "SlowAnswer", "Status", "Stream", "Thin", "VirtualClock",
-    "VirtualLens", "WebSocket", "Webhook", "bursty", "compare", "confidence_intervals", "daily", "earthquakes",
-    "from_log", "poisson", "profile", "serve", "sweep", "switching",
+    "Costs", "Delay", "Disorder", "Doorbell", "DrippingAnswer", "Event", "EventSource", "FakeStream", "FanOut", "Feed",
+    "HalveDouble", "Handshake", "Hybrid", "IncompleteAnswer", "JunkAnswer", "LateCommit", "Leased", "LongPolling",
+    "LostAnswer", "LostRequest", "ModelLens", "Nat", "OnDemand", "Outage", "Poison", "Polling", "RateLimit",
+    "RealClock", "RealLens", "Relay", "Result", "RetryProfile", "RunError", "Scenario", "SlowAnswer", "Status",
+    "Stream", "Thin", "VirtualClock", "VirtualLens", "WebSocket", "Webhook", "bursty", "compare",
+    "confidence_intervals", "daily", "earthquakes", "from_log", "poisson", "profile", "serve", "sweep", "switching",
 ]  # fmt: skip
 
 if TYPE_CHECKING:

@@ -46,6 +46,7 @@ from labkit.faults import (
     Status,
 )
 from labkit.lenses import ModelLens, RealLens, VirtualLens
+from labkit.load import Costs, FanOut
 from labkit.policies import RateLimit, RetryProfile
 from labkit.result import Result
 from labkit.retries import profile

@@ -25,7 +25,7 @@ from labkit.trace import earthquakes
 
 NAMES = [
     "staircases", "frontier", "crossover", "swim_lanes", "timeline", "latencies", "survival", "request_bars",
-    "intervals", "overview",
+    "intervals", "overview", "load",
 ]  # fmt: skip
 
 

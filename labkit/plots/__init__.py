@@ -8,6 +8,7 @@ from labkit.plots.lanes import swim_lanes, timeline
 from labkit.plots.latency import latencies
 from labkit.plots.overview import overview
 from labkit.plots.pace import intervals
+from labkit.plots.rate import load
 from labkit.plots.sentences import sentences
 from labkit.plots.staircase import staircases
 from labkit.plots.styles import style
@@ -17,6 +18,7 @@ from labkit.plots.waiting import inspection, phase
 from labkit.plots.window import busiest
 
 __all__ = [
-    "Figure", "busiest", "crossover", "frontier", "inspection", "interact", "intervals", "latencies", "overview",
-    "phase", "price", "request_bars", "sentences", "staircases", "style", "survival", "swim_lanes", "timeline",
+    "Figure", "busiest", "crossover", "frontier", "inspection", "interact", "intervals", "latencies", "load",
+    "overview", "phase", "price", "request_bars", "sentences", "staircases", "style", "survival", "swim_lanes",
+    "timeline",
 ]  # fmt: skip
