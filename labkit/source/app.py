@@ -10,7 +10,7 @@ from werkzeug.routing.exceptions import WebsocketMismatch
 from labkit.clock import NANO
 from labkit.event import from_json, timestamp
 from labkit.source.answers import json_answer, problem, refuse
-from labkit.source.bodies import LONGEST_KEY, Emit, Redeliver, Subscribe, body
+from labkit.source.bodies import LONGEST_KEY, Emit, Redeliver, Rotate, Subscribe, body
 from labkit.source.endpoint import check_endpoint
 from labkit.source.limiter import add_rate_limit
 from labkit.source.listing import add_listing
@@ -85,6 +85,13 @@ def create_app(source: Publisher) -> Flask:
             abort(422, f'{subscription.url} must answer {{"challenge": "…"}} with the value it was sent')
         source.verified(subscription)
         return json_answer(shown(_subscription(id)))
+
+    @app.post("/subscriptions/<id>/rotate")
+    def rotate(id: str) -> Response:
+        subscription, asked = _subscription(id), body(Rotate)
+        with refuse(422):
+            secret = source.rotate(subscription, asked.secret, asked.grace)
+        return json_answer({**shown(_subscription(id)), "secret": secret})
 
     @app.post("/subscriptions/<id>/renew")
     def renew(id: str) -> Response:

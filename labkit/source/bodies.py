@@ -11,7 +11,7 @@ from flask import abort, request
 from labkit.checks import number, whole
 from labkit.event import TYPE, from_json
 from labkit.source.answers import refuse
-from labkit.wire import LARGEST_BATCH, LARGEST_BODY, LONGEST_BATCH_WAIT, LONGEST_LEASE
+from labkit.wire import DEFAULT_GRACE, LARGEST_BATCH, LARGEST_BODY, LONGEST_BATCH_WAIT, LONGEST_GRACE, LONGEST_LEASE
 
 MOST_TYPES = 100
 LONGEST_KEY = 255
@@ -40,6 +40,13 @@ class Redeliver(msgspec.Struct, forbid_unknown_fields=True):
     """The body of POST /subscriptions/ID/redeliver."""
 
     since: str
+
+
+class Rotate(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of POST /subscriptions/ID/rotate."""
+
+    secret: str = ""
+    grace: Annotated[float, msgspec.Meta(ge=0, le=LONGEST_GRACE)] = DEFAULT_GRACE
 
 
 class Batch(msgspec.Struct, forbid_unknown_fields=True):
