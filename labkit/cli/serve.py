@@ -19,6 +19,9 @@ from labkit.cli.rate_limit import poll_interval_option, rate_limit_of, rate_limi
 from labkit.cli.record import Recorder
 from labkit.cli.retries import retention_option, retries_of, retries_option
 from labkit.clock import RealClock
+from labkit.ledger import Ledger
+from labkit.network.egress import Egress
+from labkit.network.sockets import SocketNetwork
 from labkit.receiver import Inbox, Receiver
 from labkit.receiver.app import receiver_app
 from labkit.server import RequestLimits, serve
@@ -48,12 +51,28 @@ def serve_group() -> None:
 @poll_interval_option
 @retries_option
 @retention_option
+@click.option("--allow-public", is_flag=True, help="Deliver to addresses of the public internet too.")
+@click.option("--allow", metavar="HOST", multiple=True, help="Deliver to this name or IPv4 address too.")
 def serve_source(
-    port: int, db: str, rate_limit: str, poll_interval: float, retries: str | None, retention: float | None
+    port: int,
+    db: str,
+    rate_limit: str,
+    poll_interval: float,
+    retries: str | None,
+    retention: float | None,
+    allow_public: bool,
+    allow: tuple[str, ...],
 ) -> None:
-    """An event source: POST /events, GET /events, POST /subscriptions."""
-    limits = rate_limit_of(rate_limit, poll_interval)
-    source = EventSource(db=open_database(db), retries=retries_of(retries), rate_limit=limits, retention=retention)
+    """An event source: POST /events, GET /events, POST /subscriptions.
+
+    It delivers to loopback addresses, and to others only if they are allowed.
+    """
+    limits, clock = rate_limit_of(rate_limit, poll_interval), RealClock()
+    egress = Egress(allow_public, tuple(host.lower() for host in allow))
+    network = SocketNetwork(clock, Ledger(), egress=egress)
+    source = EventSource(
+        clock, network, db=open_database(db), retries=retries_of(retries), rate_limit=limits, retention=retention
+    )
     server = serve(source.app, port)
     _until_ended({"url": server.url, "db": db, "pid": os.getpid()}, server.stop, source.close)
 

@@ -63,7 +63,7 @@ def create_app(source: Publisher) -> Flask:
     def subscribe() -> Response:
         asked = body(Subscribe)
         with refuse(422):
-            check_endpoint(asked.url, request.host_url)
+            check_endpoint(asked.url, request.host_url, source.network.address)
             batch = (asked.batch.count, asked.batch.seconds) if asked.batch else (1, 0.0)
             ttl = asked.ttl or 0.0
             subscription, new = source.subscribe(asked.url, asked.types, asked.secret, asked.payload, batch, ttl)

@@ -45,7 +45,7 @@ class Publisher:
         kept = None if retention is None else nanoseconds(number("retention", retention, "seconds", above=0))
         expired_by = None if kept is None else lambda: self.clock.unix_nanoseconds() - kept
         self.store, self.outbox = Store(self.rng.randbytes(16), self.db, expired_by), Outbox(self.db)
-        self._network = network = network or SocketNetwork(self.clock, Ledger())
+        self.network = network = network or SocketNetwork(self.clock, Ledger())
         self.retries = retries = retries or RetryProfile()
         self.health = Health(self.db, self.store, retries)
         client = network.client(name, "delivery", timeout=retries.timeout, deadline=retries.timeout)
@@ -59,7 +59,7 @@ class Publisher:
     def close(self) -> None:
         """End the dispatcher and its attempts, and close the database: what is pending stays on file."""
         self.dispatcher.stop()
-        self._network.close()
+        self.network.close()
         try:
             self.clock.close()
         finally:
