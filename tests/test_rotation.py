@@ -1,6 +1,8 @@
 """A subscription's secret is replaced while messages are on their way: nothing is refused until the old one expires."""
 
+import json
 import random
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -11,9 +13,12 @@ import pytest
 from flask import request
 from world import World
 
+from labkit.clock import RealClock
 from labkit.receiver import Inbox, Receiver
 from labkit.receiver.app import receiver_app
-from labkit.signature import Keyring, SignatureError, new_secret, verify
+from labkit.server import serve
+from labkit.signature import Keyring, SignatureError, headers, new_secret, verify
+from labkit.source.bodies import Rotate, Subscribe
 from labkit.source.store import open_database
 from labkit.wire import DEFAULT_GRACE, LONGEST_GRACE
 
@@ -182,6 +187,26 @@ def test_the_keyring_is_on_file_and_what_has_expired_leaves_it(tmp_path: Path) -
         store.rotate("sub_2", "nobody's", now=200, grace=60)  # deleted in the meantime
         assert db.read("SELECT secret, earlier_secrets FROM subscriptions") == [("third", '[["second",260]]')]
     assert Path(path).stat().st_mode & 0o777 == 0o600
+
+
+def test_a_body_that_holds_a_secret_does_not_show_it() -> None:
+    for body in (Subscribe("http://shop/hook", secret=OWN), Rotate(secret=OWN)):
+        assert OWN[6:] not in f"{body!r} {body}"
+
+
+def test_a_traceback_has_no_secret(caplog: pytest.LogCaptureFixture) -> None:
+    """Of an effect that fails: Flask logs it, and under `labkit serve` the server keeps it among its errors."""
+
+    def fail(event: object, sql: object) -> None:
+        raise RuntimeError("no money")
+
+    with closing(Inbox()) as inbox, serve(receiver_app(Receiver([OWN], inbox, on_event=fail), RealClock())) as server:
+        event = json.dumps({"id": "evt_1", "type": "a", "timestamp": "", "data": {}}).encode()
+        signed = {"Content-Type": "application/json", **headers(OWN, "evt_1", int(time.time()), event)}
+        answer = httpx.post(f"{server.url}/hook", content=event, headers=signed, trust_env=False)
+    logged = caplog.text + server.errors
+    assert (answer.status_code, "RuntimeError: no money" in logged) == (500, True)
+    assert OWN[6:] not in logged + answer.text
 
 
 # the keyring

@@ -42,7 +42,14 @@ class Redeliver(msgspec.Struct, forbid_unknown_fields=True):
     since: str
 
 
-class Rotate(msgspec.Struct, forbid_unknown_fields=True):
+class _Confidential(msgspec.Struct, forbid_unknown_fields=True):
+    """A body that may hold a secret, which no repr shows."""
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
+
+class Rotate(_Confidential):
     """The body of POST /subscriptions/ID/rotate."""
 
     secret: str = ""
@@ -56,7 +63,7 @@ class Batch(msgspec.Struct, forbid_unknown_fields=True):
     seconds: Annotated[float, msgspec.Meta(ge=0, le=LONGEST_BATCH_WAIT)]
 
 
-class Subscribe(msgspec.Struct, forbid_unknown_fields=True):
+class Subscribe(_Confidential):
     """The body of POST /subscriptions."""
 
     url: Annotated[str, msgspec.Meta(max_length=2048)]
