@@ -11,10 +11,11 @@ settings.register_profile("labkit", deadline=None)  # machines are noisy: speed 
 settings.load_profile("labkit")
 
 REAL_CLOCK = {
-    "test_benchmarks", "test_clock", "test_cli_poll", "test_connection", "test_crash", "test_dispatcher",
-    "test_each_fault", "test_faults", "test_foreign_peers", "test_limits", "test_many_streams", "test_process",
-    "test_real_clock", "test_real_lens", "test_receiver", "test_receiver_app", "test_retention", "test_retries",
-    "test_server", "test_shared_suite", "test_sockets", "test_store", "test_websocket",
+    "test_benchmarks", "test_cli_poll", "test_clock", "test_connection", "test_crash", "test_dispatcher",
+    "test_each_fault", "test_egress", "test_faults", "test_foreign_peers", "test_limits", "test_many_streams",
+    "test_process", "test_real_clock", "test_real_lens", "test_receiver", "test_receiver_app", "test_retention",
+    "test_retries", "test_serve_receiver", "test_server", "test_shared_suite", "test_sockets", "test_store",
+    "test_websocket",
 }  # fmt: skip
 """Modules with tests of the real clock. A machine that stalls can make one fail, so it is run up to three times more; a
 defect fails each time. The summary counts the reruns."""

@@ -16,7 +16,8 @@ import pytest
 from labkit.clock import RealClock
 from labkit.ledger import Ledger
 from labkit.network import sockets
-from labkit.network.sockets import SocketNetwork, resolve
+from labkit.network.egress import Egress
+from labkit.network.sockets import LOOPBACK, SocketNetwork
 from labkit.policies import RetryProfile
 from labkit.source.deliver import LARGEST_ANSWER, deliver
 
@@ -522,7 +523,7 @@ def names(monkeypatch):
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1", "0x7f.1", "localhost", "2130706433", "127.9.8.7"])
 def test_every_spelling_of_loopback_may_be_called(host):
     """What is read is the address, not the name."""
-    assert resolve(host, 80).startswith("127.")
+    assert LOOPBACK.resolve(host, 80).startswith("127.")
 
 
 @pytest.mark.parametrize(
@@ -588,7 +589,7 @@ def test_a_network_that_is_opened_calls_anybody(monkeypatch):
 
     monkeypatch.setattr(socket, "create_connection", connect)
     with RealClock() as clock:
-        network = SocketNetwork(clock, Ledger(), anywhere=True)
+        network = SocketNetwork(clock, Ledger(), egress=Egress(public=True))
         with pytest.raises(httpx.ConnectError, match="stand-in"):
             network.client("me", "delivery").get("http://8.8.8.8:81/")
         network.close()

@@ -93,6 +93,10 @@ class Network(ABC):
     def name_of(self, url: httpx.URL) -> str:
         """The name of a URL's host."""
 
+    def address(self, host: str, port: int) -> str:
+        """The address of a host; the host itself if it has none. Raises OSError with the reason if it is forbidden."""
+        return host
+
     def party_clock(self) -> PartyClock:
         """A consumer's own clock, which may be wrong."""
         return PartyClock(self.clock, self.conditions)

@@ -1,7 +1,6 @@
 """A network of loopback sockets: bytes are counted as they cross the socket, below HTTP."""
 
 import contextlib
-import ipaddress
 import socket
 from collections.abc import Callable, Iterable, Iterator
 from itertools import count
@@ -14,6 +13,7 @@ import httpx
 from labkit.clock import Clock
 from labkit.ledger import Ledger
 from labkit.network.conditions import Conditions
+from labkit.network.egress import Egress, ForbiddenError
 from labkit.network.exchange import Network, remaining
 from labkit.network.meter import Meter
 from labkit.server import Server, serve
@@ -22,10 +22,13 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
 
+LOOPBACK = Egress()
+
+
 class SocketNetwork(Network):
     """Hosts on ports of 127.0.0.1 that the system chooses. No delay is added.
 
-    Connections go to loopback addresses only, unless `anywhere`; the address is checked after the name is resolved.
+    `egress` says which addresses may be called, loopback ones by default; each connection is checked.
     `announce` is called with the address, name and owner of each host that is added.
     """
 
@@ -35,11 +38,11 @@ class SocketNetwork(Network):
         ledger: Ledger,
         conditions: Conditions | None = None,
         *,
-        anywhere: bool = False,
+        egress: Egress = LOOPBACK,
         announce: Callable[[str, str, str], object] | None = None,
     ) -> None:
         super().__init__(clock, ledger, conditions)
-        self.anywhere, self._announce = anywhere, announce
+        self.egress, self._announce = egress, announce
         self.names: dict[str, str] = {}
         """The host's name at each address, for the ledger: `{"127.0.0.1:41234": "source"}`."""
         self.ports: list[int] = []
@@ -72,6 +75,14 @@ class SocketNetwork(Network):
     def name_of(self, url: httpx.URL) -> str:
         netloc = url.netloc.decode("ascii")
         return self.names.get(netloc, netloc)
+
+    def address(self, host: str, port: int) -> str:
+        try:
+            return self.egress.resolve(host, port)
+        except ForbiddenError:
+            raise
+        except OSError:
+            return host  # it has no address now: it is checked again when it is called
 
     def requests_served(self) -> int:
         """How many requests the servers here have seen, to be compared with the clients' ledgers."""
@@ -173,7 +184,7 @@ class _Backend(httpcore.NetworkBackend):
     ) -> httpcore.NetworkStream:
         network, meter = self._carrier.network, self._carrier.current.meter
         try:
-            address = resolve(host, port, network.anywhere)
+            address = network.egress.resolve(host, port)
         except OSError as error:
             raise httpcore.ConnectError(str(error)) from None
         left = _left(network.clock, meter, timeout, httpcore.ConnectTimeout)
@@ -234,26 +245,6 @@ def _left(clock: Clock, meter: Meter, timeout: float | None, late: type[Exceptio
     if left is not None and left <= 0:
         raise late("the exchange's deadline has passed")
     return left
-
-
-def resolve(host: str, port: int, anywhere: bool = False) -> str:
-    """The IPv4 address of a host, if it may be called: loopback, unless `anywhere`.
-
-    >>> resolve("localhost", 80)
-    '127.0.0.1'
-
-    Raises OSError that names host and address. The address is checked, not the name: 0x7f.1 is 127.0.0.1 too.
-    """
-    if ":" in host:
-        raise OSError(f"{host} is an IPv6 address: only IPv4 is supported")
-    try:
-        found = socket.getaddrinfo(host, port, family=socket.AF_INET, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
-        raise OSError(f"{host} has no IPv4 address: {error}") from None
-    address = str(found[0][4][0])
-    if not anywhere and not ipaddress.ip_address(address).is_loopback:
-        raise OSError(f"{host} is {address}, which is not loopback: only loopback may be called")
-    return address
 
 
 _HTTPCORE = (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError, httpcore.UnsupportedProtocol)
