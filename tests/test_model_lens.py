@@ -97,7 +97,7 @@ held = st.one_of(
         pause=st.sampled_from([0.1, 0.5, 6.0]),
         limit=st.sampled_from([1, 2, 100]),
     ),
-    st.builds(LongPolling, wait=st.sampled_from([0.5, 4.0]), limit=st.sampled_from([1, 100])),
+    st.builds(LongPolling, wait=st.sampled_from([0.5, 4.0, 12.345678]), limit=st.sampled_from([1, 100])),
 )
 
 

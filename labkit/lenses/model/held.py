@@ -31,7 +31,7 @@ def _held(given: Given, approach: LongPolling) -> Pages:
     An event of the very nanosecond in which the wait ends comes too late for it.
     """
     visible, delay, trip = given.occurred.tolist(), given.delay, 2 * given.delay
-    wait, pause = nanoseconds(float(f"{round(approach.wait, 6):g}")), nanoseconds(approach.pause)
+    wait, pause = nanoseconds(float(approach.written_wait)), nanoseconds(approach.pause)
     rows, empty, line = list[Row](), [0], Line(given.horizon)
     takes, found, at = trip + wait, 0, 0
     while found < len(visible) or at < given.horizon:
