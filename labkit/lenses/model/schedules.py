@@ -46,7 +46,7 @@ SCHEDULES: dict[type[Approach], Schedule] = {
     Hybrid: Schedule(combined.hybrid, pushed.check),
     Aimd: Schedule(polling.adaptive, nothing),
     HalveDouble: Schedule(polling.adaptive, nothing),
-    LongPolling: Schedule(held.long_polling, held.check_long_polling),
-    Stream: Schedule(held.stream, held.check_stream),
+    LongPolling: Schedule(held.long_polling, held.check),
+    Stream: Schedule(held.stream, held.check),
 }
 """What the lens can run. An approach of another class, a subclass too, is refused."""
