@@ -1,8 +1,13 @@
 """The signature schemes beside the senders' own libraries: well-formed both ways, and malformed differentially."""
 
 import base64
+import json
+import shutil
+import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
 
 import pytest
 import slack_sdk.signature
@@ -14,7 +19,7 @@ from hypothesis import strategies as st
 
 from labkit.signature import SCHEMES, Scheme, SignatureError, key, steps
 
-STANDARD, _, STRIPE, SLACK = SCHEMES.values()
+STANDARD, GITHUB, STRIPE, SLACK = SCHEMES.values()
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # of every scheme here: Stripe's and Slack's take its text
 BODY = b'{"n": 1}'
 texts = st.text(st.characters(codec="utf-8"), max_size=40)
@@ -104,6 +109,15 @@ def slack_rows(now: int) -> Iterator[dict[str, str]]:
         yield {"x-slack-request-timestamp": instant, "x-slack-signature": f"v0={signature}"}
 
 
+def github_rows(now: int) -> Iterator[dict[str, str]]:
+    good = GITHUB.headers(SECRET, "evt_1", now, BODY)
+    sha256 = good["x-hub-signature-256"]
+    digest = sha256.removeprefix("sha256=")
+    others = [digest, f"sha1={digest}", f"sha256={digest.upper()}", sha256.upper(), f" {sha256}", f"{sha256},{sha256}"]
+    for text in ("", "abc", "sha256=", "sha256=é", sha256[:-1], sha256 + "0", *others):
+        yield good | {"x-hub-signature-256": text}
+
+
 Verifier = Callable[[dict[str, str], int], object]
 TABLE: list[tuple[Scheme, Callable[[int], Iterator[dict[str, str]]], Verifier]] = [
     (STANDARD, standard_rows, lambda headers, now: standardwebhooks.Webhook(SECRET).verify(BODY, headers)),
@@ -133,3 +147,53 @@ def test_ours_refuses_each_malformed_message_with_its_one_error_whatever_the_lib
         except Exception as error:
             foreign.add(type(error).__name__)
     assert accepted and foreign
+
+
+# npm's libraries
+
+HERE = Path(__file__).parent
+needs_npm = pytest.mark.skipif(
+    not shutil.which("node") or not (HERE / "node_modules" / "@octokit").exists(),
+    reason="npm's libraries are missing: apt-get install nodejs npm; npm install --prefix tests",
+)
+
+
+def npm(asked: list[dict[str, Any]]) -> list[Any]:
+    """What npm's libraries answer: a signature, whether they accept, or an error's name."""
+    lines = "".join(json.dumps({"secret": SECRET, "body": BODY.decode(), **each}) + "\n" for each in asked)
+    command = ["node", str(HERE / "npm_verifiers.mjs")]
+    done = subprocess.run(command, input=lines, capture_output=True, text=True, timeout=60, check=True)
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@needs_npm
+@pytest.mark.slow
+def test_npms_libraries_and_ours_sign_alike_and_verify_each_other() -> None:
+    now, asked, ours = int(time.time()), list[dict[str, Any]](), []
+    for body in ("{}", '{"n": 1}', '{"name": "é\u2028\N{GRINNING FACE}"}'):
+        standard = STANDARD.headers(SECRET, "evt_1", now, body.encode())
+        github = GITHUB.headers(SECRET, "evt_1", now, body.encode())
+        ours += [standard["webhook-signature"], github["x-hub-signature-256"], True, True]
+        asked += [{"method": "standard.sign", "body": body, "id": "evt_1", "at": now}]
+        asked += [{"method": "github.sign", "body": body}]
+        asked += [{"method": "standard.verify", "body": body, "headers": standard}]
+        asked += [{"method": "github.verify", "body": body, "headers": github}]
+    assert npm(asked) == ours
+
+
+@needs_npm
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("scheme", "rows"), [(STANDARD, standard_rows), (GITHUB, github_rows)], ids=["standard", "github"]
+)
+def test_ours_refuses_each_malformed_message_whatever_npms_library_does(
+    scheme: Scheme, rows: Callable[[int], Iterator[dict[str, str]]]
+) -> None:
+    now = int(time.time())
+    good = scheme.headers(SECRET, "evt_1", now, BODY)
+    malformed = list(rows(now))
+    answers = npm([{"method": f"{scheme.name}.verify", "headers": headers} for headers in (good, *malformed)])
+    assert answers[0] is True and set(answers[1:]) - {True}
+    for headers in malformed:
+        with pytest.raises(SignatureError):
+            scheme.verify(SECRET, headers, BODY, now)

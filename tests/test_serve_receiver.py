@@ -64,7 +64,9 @@ def call(url: str, scheme: str, document: object, id: str = "7f1e-1", secret: st
 
 
 @pytest.mark.slow
-def test_githubs_calls_come_through_a_tunnel_and_are_a_log(tmp_path: Path) -> None:
+def test_githubs_calls_come_through_a_tunnel_and_are_a_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     secret, log = tmp_path / "secret", tmp_path / "log.csv"
     secret.write_text(f"{SECRET}\n")
     options = ("--scheme", "github", "--secret-file", str(secret), "--record", str(log))
@@ -93,6 +95,9 @@ def test_githubs_calls_come_through_a_tunnel_and_are_a_log(tmp_path: Path) -> No
         "7f1e-3,_cmd__.opened,2026-11-28T23:00:20.000Z",
     ]
     assert [(event.id, event.occurred_at) for event in from_log(log).events] == [("7f1e-1", 0.0), ("7f1e-3", 20.0)]
+    monkeypatch.chdir(tmp_path)
+    main(["describe", str(log)])
+    assert "2 events in 20 s, from Sat 28 Nov 2026, 23:00 UTC" in capsys.readouterr().out
 
 
 @pytest.mark.slow
