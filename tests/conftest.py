@@ -19,8 +19,8 @@ REAL_CLOCK = {
     "test_server", "test_shared_suite", "test_sockets", "test_sqlite", "test_store", "test_sweep_file",
     "test_websocket",
 }  # fmt: skip
-"""Modules with tests of the real clock or of processes. A machine that stalls can make one fail, so it is run up to three
-times more; a defect fails each time. The summary counts the reruns."""
+"""Modules with tests of the real clock or of processes. A machine that stalls can make one fail, so it is run up to
+three times more; a defect fails each time. The summary counts the reruns."""
 SANITIZE = Path(__file__).with_name("nbval_sanitize.cfg")
 
 
