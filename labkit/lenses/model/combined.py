@@ -3,7 +3,6 @@
 import numpy as np
 
 from labkit.approaches import Batched, Hybrid, Polling
-from labkit.arrivals import EARLIEST
 from labkit.clock import NANO, nanoseconds
 from labkit.lenses.model import pushed, sizes
 from labkit.lenses.model.attempts import check_in_flight, play
@@ -35,7 +34,7 @@ def batched(given: Given) -> History:
     approach = given.approach
     assert isinstance(approach, Batched)
     recorded = sizes.exchanges(Batched(approach.count, 0.0), pushed.RUN)
-    made, epoch = groups(given), nanoseconds(max(given.scenario.arrivals.epoch, EARLIEST))
+    made, epoch = groups(given), nanoseconds(given.epoch)
     to = Subscription("sub", "", (), "active", "", batch_count=approach.count)
     ids, bodies = [], []
     for sent, first, stop in made:

@@ -8,9 +8,11 @@ from labkit.approaches import (
     Approach,
     Batched,
     ConditionalFeed,
+    Doorbell,
     Feed,
     HalveDouble,
     Hybrid,
+    Leased,
     LongPolling,
     Polling,
     Relay,
@@ -18,7 +20,7 @@ from labkit.approaches import (
     Thin,
     Webhook,
 )
-from labkit.lenses.model import combined, feed, held, polling, pushed
+from labkit.lenses.model import combined, doorbell, feed, held, leased, polling, pushed
 from labkit.lenses.model.history import Given, History
 
 
@@ -48,5 +50,7 @@ SCHEDULES: dict[type[Approach], Schedule] = {
     HalveDouble: Schedule(polling.adaptive, nothing),
     LongPolling: Schedule(held.long_polling, held.check),
     Stream: Schedule(held.stream, held.check),
+    Doorbell: Schedule(doorbell.doorbell, doorbell.check),
+    Leased: Schedule(leased.leased, leased.check),
 }
 """What the lens can run. An approach of another class, a subclass too, is refused."""
