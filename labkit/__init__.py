@@ -8,12 +8,13 @@ __version__ = "0.1.0"
 
 __all__ = [
     "APPROACHES", "FAULTS", "Aimd", "Approach", "Arrivals", "Batched", "ClockSkew", "Comparison", "ConditionalFeed",
-    "Costs", "Delay", "Disorder", "Doorbell", "DrippingAnswer", "Event", "EventSource", "FakeStream", "FanOut", "Feed",
-    "HalveDouble", "Handshake", "Hybrid", "IncompleteAnswer", "JunkAnswer", "LateCommit", "Leased", "LongPolling",
-    "LostAnswer", "LostRequest", "ModelLens", "Nat", "OnDemand", "Outage", "Poison", "Polling", "RateLimit",
-    "RealClock", "RealLens", "Relay", "Result", "RetryProfile", "RunError", "Scenario", "SlowAnswer", "Status",
-    "Stream", "Thin", "VirtualClock", "VirtualLens", "WebSocket", "Webhook", "bursty", "compare",
-    "confidence_intervals", "daily", "earthquakes", "from_log", "poisson", "profile", "serve", "sweep", "switching",
+    "Costs", "Delay", "Description", "Disorder", "Doorbell", "DrippingAnswer", "Event", "EventSource", "FakeStream",
+    "FanOut", "Feed", "HalveDouble", "Handshake", "Hybrid", "IncompleteAnswer", "JunkAnswer", "LateCommit", "Leased",
+    "Log", "LongPolling", "LostAnswer", "LostRequest", "ModelLens", "Nat", "OnDemand", "Outage", "Poison", "Polling",
+    "RateLimit", "RealClock", "RealLens", "Relay", "Result", "RetryProfile", "RunError", "Scenario", "SlowAnswer",
+    "Status", "Stream", "Thin", "VirtualClock", "VirtualLens", "WebSocket", "Webhook", "bursty", "compare",
+    "confidence_intervals", "daily", "describe", "earthquakes", "from_log", "poisson", "profile", "read_log", "serve",
+    "sweep", "switching",
 ]  # fmt: skip
 
 if TYPE_CHECKING:

@@ -678,6 +678,41 @@ MUTATIONS = (
         'self._db = Database(":memory:", _SCHEMA)',
         "tests/test_crash.py::test_five_kills_of_each_party_at_random_moments_lose_nothing_and_have_each_effect_once",
     ),
+    Mutation(
+        "the first event of a log is counted in its first window",
+        "labkit/description/dispersion.py",
+        "at[1:-1] - at[0]",
+        "at[:-1] - at[0]",
+        "tests/test_description.py::test_the_ratio_is_variance_over_mean_of_all_counts_empty_ones_too",
+    ),
+    Mutation(
+        "a scale's range is for that scale alone",
+        "labkit/description/dispersion.py",
+        "LEVEL ** (1 / max(len(lengths), 1))",
+        "LEVEL",
+        "tests/test_description.py::test_a_poisson_stream_is_out_of_its_range_once_in_a_hundred_times",
+    ),
+    Mutation(
+        "a day that a log has in part is one of its days",
+        "labkit/description/rhythm.py",
+        "-(-first // (24 * HOUR))",
+        "first // (24 * HOUR)",
+        "tests/test_description.py::test_only_whole_days_tell_of_a_daily_rhythm",
+    ),
+    Mutation(
+        "control characters of a log reach the terminal",
+        "labkit/plots/words.py",
+        'each if each.isprintable() else each.encode("unicode_escape").decode()',
+        "each",
+        "tests/test_description.py::test_types_that_a_log_s_author_made_up_are_harmless_in_a_sentence",
+    ),
+    Mutation(
+        "an instant without an offset is in UTC",
+        "labkit/log/instants.py",
+        "instant.replace(tzinfo=self.zone)",
+        "instant.replace(tzinfo=UTC)",
+        "tests/test_log.py::test_a_local_time_is_the_instant_that_pandas_says",
+    ),
 )
 
 
