@@ -1,5 +1,6 @@
 """Settings that every test shares, nbval's included, whatever the working directory."""
 
+import functools
 import os
 import sys
 from pathlib import Path
@@ -70,5 +71,5 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Measure again what a module keeps for its tests, before one of them is run again."""
     if isinstance(item, pytest.Function) and getattr(item, "execution_count", 1) > 1:
         for kept in vars(item.module).values():
-            if hasattr(kept, "cache_clear"):
+            if isinstance(kept, functools._lru_cache_wrapper):  # Flask's request, a proxy, cannot be asked for a name
                 kept.cache_clear()

