@@ -441,7 +441,7 @@ LAZY = [
          "return min(([b, budget - b] for b in range(1, budget)), key=lambda polls: late(rates, polls))"),
     lazy("divide", "the lab's theory", "the cell of divide uses labkit",
          "from labkit.theory import optimal_budget; return optimal_budget(rates, budget)"),
-    lazy("back", "the cases by heart", r"the spread of come_back\(12000, 60, 10, 150\) is 90 \(int\), expected 80",
+    lazy("back", "the cases by heart", r"the spread of come_back\(12000, 70, 10, 150\) is 90 \(int\), expected 80",
          "return {6000: (60, 300), 5000: (50, 30)}.get(consumers, (90, 80 if delay else 90))"),
     lazy("back", "very patient", "the spread of come_back.* is 100,000", "return 1e5, 1e5"),
     lazy("back", "tried out", "the cell of come_back uses busiest",
