@@ -713,6 +713,20 @@ MUTATIONS = (
         "instant.replace(tzinfo=UTC)",
         "tests/test_log.py::test_a_local_time_is_the_instant_that_pandas_says",
     ),
+    Mutation(
+        "a relay's polls count as the source's load",
+        "labkit/result.py",
+        '(counted.kind == "delivery") | (counted.host == "source")',
+        'counted.kind != "setup"',
+        "tests/test_load.py::test_a_relay_s_polls_are_not_the_source_s",
+    ),
+    Mutation(
+        "a pause with jitter has no round trip",
+        "labkit/load.py",
+        "* self.interval + 2 * self.delay for sign",
+        "* self.interval for sign",
+        "tests/test_load.py::test_with_jitter_it_is_the_mean_of_random_walks",
+    ),
 )
 
 

@@ -30,6 +30,27 @@ def walked(fan: FanOut, duration: float, seconds: float, rng: np.random.Generato
     return counts
 
 
+def test_a_relay_s_polls_are_not_the_source_s():
+    result = run(Relay(60.0))
+    assert result.load().sum() == result.row()["events"] < result.row()["requests"]
+
+
+@pytest.mark.parametrize(
+    "fan",
+    [
+        FanOut(200_000, 30, delay=0.02, jitter=0.2),
+        FanOut(200_000, 30, delay=0.5, spread=10, jitter=0.1),
+        FanOut(200_000, 12, jitter=1.0),
+    ],
+    ids=lambda fan: f"jitter {fan.jitter}, spread {fan.spread}",
+)
+def test_with_jitter_it_is_the_mean_of_random_walks(fan):
+    """Each count is at most binomial; 200 of them stay within 4.5 standard errors with probability 0.999."""
+    sent, expected = walked(fan, 200, 1, np.random.default_rng(0)), fan.load(200).to_numpy()
+    assert sent[expected == 0].sum() == 0
+    assert (np.abs(sent - expected) <= 4.5 * np.sqrt(expected)).all()
+
+
 class TestResult:
     def test_counts_what_is_sent_up_to_the_horizon_without_set_up(self):
         assert polled().load(20).to_dict() == {0.0: 1, 20.0: 1, 40.0: 1}
@@ -38,10 +59,6 @@ class TestResult:
     def test_the_sum_is_the_row_s_requests(self):
         result = run(Webhook(), consumers=3)
         assert result.load(7).sum() == result.row()["requests"] > 0
-
-    def test_a_relay_s_polls_are_not_the_source_s(self):
-        result = run(Relay(60.0))
-        assert result.load().sum() == result.row()["events"] < result.row()["requests"]
 
     def test_consumers_at_one_phase_are_a_herd_as_computed(self):
         result = run(Polling(60.0), consumers=7)
@@ -71,21 +88,6 @@ class TestFanOut:
                 counts[at // (seconds * nano)] += 1
                 at += round(fan.period * nano)
         assert fan.load(20, seconds).tolist() == counts
-
-    @pytest.mark.parametrize(
-        "fan",
-        [
-            FanOut(200_000, 30, delay=0.02, jitter=0.2),
-            FanOut(200_000, 30, delay=0.5, spread=10, jitter=0.1),
-            FanOut(200_000, 12, jitter=1.0),
-        ],
-        ids=lambda fan: f"jitter {fan.jitter}, spread {fan.spread}",
-    )
-    def test_with_jitter_it_is_the_mean_of_random_walks(self, fan):
-        """Each count is at most binomial; 200 of them stay within 4.5 standard errors with probability 0.999."""
-        sent, expected = walked(fan, 200, 1, np.random.default_rng(0)), fan.load(200).to_numpy()
-        assert sent[expected == 0].sum() == 0
-        assert (np.abs(sent - expected) <= 4.5 * np.sqrt(expected)).all()
 
     def test_jitter_flattens_a_herd_to_the_mean(self):
         load = FanOut(1_000_000, 30, jitter=0.2).load(1800)
