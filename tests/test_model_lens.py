@@ -221,6 +221,12 @@ def test_a_renewal_names_the_consumer_and_the_end_of_its_lease(ttl):
     check_same(Scenario(happening([0.5], 60), consumers=12), Leased(ttl, 2.0))
 
 
+def test_a_batch_is_divided_by_its_bytes():
+    """Ten events of about 30 kB: six of them go into one request, and the other four wait for their own instant."""
+    events = [Event(f"evt_{n}", "tick", n / 10, {"text": "x" * 30_000}) for n in range(10)]
+    check_same(Scenario(Arrivals("made", tuple(events), 60, EPOCH, {})), Batched(100, 5.0))
+
+
 def test_polls_are_those_of_the_sample_path():
     """An oracle of its own, with neither lens: the instants of receipt, and the counts, of a day."""
     scenario = Scenario(poisson(60, DAY, seed=3))
@@ -236,6 +242,7 @@ def test_polls_are_those_of_the_sample_path():
 
 UNEVEN = RetryProfile(waits=(5, 30, 60), jitter=0.3, timeout=10)
 DOWN = Outage(duration=15, error="timeout")
+AT_ONCE = RetryProfile(waits=(0,), rest=9)
 RESTING = RetryProfile(waits=(5, 7), rest=10, timeout=20)
 PROFILES = [*map(profile, ("standard_webhooks", "svix", "brevo", "slack", "github", "shopify", "twilio")), UNEVEN]
 
@@ -280,7 +287,9 @@ def check_same_or_refused(scenario, approach):
     check_same(scenario, approach)
 
 
-@pytest.mark.parametrize("approach", [Webhook(), Hybrid(900), Relay(60), Thin()], ids=lambda each: each.label)
+@pytest.mark.parametrize(
+    "approach", [Webhook(), Hybrid(900), Relay(60), Thin(), Batched(3, 400)], ids=lambda each: each.label
+)
 @pytest.mark.parametrize("retries", PROFILES, ids=lambda each: each.name or "uneven")
 def test_an_outage_of_twenty_minutes_is_as_in_the_virtual_lens(approach, retries):
     """An event every five minutes, and two that the outage cuts, on their way there and back."""
@@ -319,7 +328,8 @@ def test_a_delivery_is_attempted_at_the_instants_of_its_profile():
         (Webhook(), {"faults": (Outage(start=1 / 3, duration=5),)}, "starts at a whole nanosecond, got start=0.333"),
         (Webhook(), {"faults": (Outage(duration=5, p=0.5),)}, "select by kind alone, got p=0.5"),
         (Thin(), {"faults": (Outage(duration=5, kinds=("fetch",)),)}, "outages of both delivery and fetch"),
-        (Batched(), {"faults": (Outage(duration=5),)}, "no outages for batched"),
+        (Batched(), {"delay": 1.5, "retries": RetryProfile(timeout=3)}, "a delivery takes 3 s, .* timeout is 3 s"),
+        (Batched(2), {"retries": RetryProfile(in_flight=1)}, "2 deliveries are outstanding, .* allows 1"),
         (LongPolling(), {"faults": (Outage(duration=5),)}, "no faults for long_polling, got outage"),
         (Stream(), {"faults": (Outage(duration=5),)}, "no faults for stream, got outage"),
         (Doorbell(), {"delay": 1.0, "retries": RetryProfile(timeout=4)}, "a notice takes 4 s, .* timeout is 4 s"),
@@ -329,11 +339,7 @@ def test_a_delivery_is_attempted_at_the_instants_of_its_profile():
         (Polling(1 / 3, "rate"), {"faults": (Outage(duration=5),)}, "an interval of whole nanoseconds"),
         (Webhook(), {"faults": (DOWN,), "retries": RetryProfile(off=SwitchOff(failures=2))}, "switched off at 31 s"),
         (Webhook(), {"faults": (DOWN,), "retries": UNEVEN, "consumers": 2}, "differs from consumer to consumer, got 2"),
-        (
-            Webhook(),
-            {"faults": (DOWN,), "retries": RetryProfile((0,), rest=9)},
-            "at 31 s one delivery fails, and another",
-        ),
+        (Webhook(), {"faults": (DOWN,), "retries": AT_ONCE}, "at 31 s one delivery fails, and another one is due"),
         (Webhook(), {"rate_limit": RateLimit(requests=60)}, "has no rate limits"),
         (Webhook(), {"retention": 60.0}, "keeps all events, got a retention of 60 s"),
         (Webhook(), {"delay": 1.5, "retries": RetryProfile(timeout=3)}, "a delivery takes 3 s, .* timeout is 3 s"),

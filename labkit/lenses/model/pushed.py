@@ -151,6 +151,12 @@ def check_attempts(given: Given, made: Attempts) -> None:
     profile = given.scenario.retries
     check_in_flight(made.sent, made.ended, profile)
     check_health(made, profile)
+    check_jitter(given, made)
+
+
+def check_jitter(given: Given, made: Attempts) -> None:
+    """Refuse jitter, of which each consumer has its own."""
+    profile = given.scenario.retries
     if profile.jitter and given.scenario.consumers > 1 and not made.answered.all():
         raise ValueError(
             f"the jitter of {profile.jitter:g} of each wait differs from consumer to consumer,"

@@ -20,7 +20,7 @@ from labkit.approaches import (
     Thin,
     Webhook,
 )
-from labkit.lenses.model import combined, doorbell, feed, held, leased, polling, pushed
+from labkit.lenses.model import batched, combined, doorbell, feed, held, leased, polling, pushed
 from labkit.lenses.model.history import Given, History
 
 
@@ -44,7 +44,7 @@ SCHEDULES: dict[type[Approach], Schedule] = {
     Feed: Schedule(feed.feed, nothing),
     ConditionalFeed: Schedule(feed.feed, nothing),
     Relay: Schedule(feed.relay, pushed.check),
-    Batched: Schedule(combined.batched, combined.check_batched),
+    Batched: Schedule(batched.batched, batched.check),
     Hybrid: Schedule(combined.hybrid, pushed.check),
     Aimd: Schedule(polling.adaptive, nothing),
     HalveDouble: Schedule(polling.adaptive, nothing),
