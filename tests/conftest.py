@@ -46,9 +46,10 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 
 
 LONG = {
-    "test_arrivals", "test_between", "test_catalogue", "test_cli", "test_cli_sweep", "test_contest", "test_exercises",
-    "test_experiment", "test_knobs", "test_model_lens", "test_notebook_cell", "test_outbox", "test_plots", "test_process", "test_readme",
-    "test_real_lens", "test_result", "test_theory_lens", "test_virtual_lens", "test_websocket",
+    "test_arrivals", "test_between", "test_catalogue", "test_cli", "test_cli_sweep", "test_contest",
+    "test_exercises", "test_experiment", "test_knobs", "test_model_lens", "test_notebook_cell", "test_outbox",
+    "test_plots", "test_process", "test_readme", "test_real_lens", "test_result", "test_theory_lens",
+    "test_virtual_lens", "test_websocket",
 }  # fmt: skip
 """Modules whose tests are slow as a whole: they run many approaches, kernels or processes."""
 
