@@ -98,10 +98,8 @@ def check(given: Given) -> None:
     assert isinstance(approach, Doorbell)
     check_none(given.scenario.faults, approach.name)
     rows, notices = _syncs(given)
-    timeout = given.scenario.retries.timeout
-    if (takes := int((notices[:, 1] - notices[:, 0]).max(initial=0))) >= nanoseconds(timeout):
-        limit = f"the source's timeout is {timeout:g} s"
-        raise ValueError(f"a notice takes {takes / NANO:g} s, and {limit}: use the virtual lens")
+    round_trips = int((notices[:, 1] - notices[:, 0]).max(initial=0)) // trip if trip else 0
+    pushed.check_takes(given, round_trips)
     if polls := _polls(approach):
         for at, answered, *_ in rows:
             if polls.before(answered + 1, trip) > polls.before(at - trip, trip):
