@@ -727,6 +727,41 @@ MUTATIONS = (
         "* self.interval for sign",
         "tests/test_load.py::test_with_jitter_it_is_the_mean_of_random_walks",
     ),
+    Mutation(
+        "the model answers a poll as an outage begins",
+        "labkit/lenses/model/pages.py",
+        "(answered := _answered(visible, found, at, delay, idle)) < cut:",
+        "(answered := _answered(visible, found, at, delay, idle)) <= cut:",
+        "tests/test_model_lens.py::test_an_answer_that_arrives_as_an_outage_begins_is_lost",
+    ),
+    Mutation(
+        "the model answers a delivery as an outage begins",
+        "labkit/lenses/model/attempts.py",
+        "hold is None and sent + takes < cut",
+        "hold is None and sent + takes <= cut",
+        "tests/test_model_lens.py::test_an_outage_of_twenty_minutes_is_as_in_the_virtual_lens",
+    ),
+    Mutation(
+        "no endpoint rests in the model",
+        "labkit/lenses/model/attempts.py",
+        "max(self.until, at + self._rest), True",
+        "max(self.until, at), True",
+        "tests/test_model_lens.py::test_a_delivery_is_attempted_at_the_instants_of_its_profile",
+    ),
+    Mutation(
+        "a stream of the model is silent",
+        "labkit/lenses/model/stream.py",
+        "silences += max(0, until - since) // beat",
+        "silences += 0",
+        "tests/test_model_lens.py::test_a_stream_is_resumed_after_an_outage_as_in_the_virtual_lens",
+    ),
+    Mutation(
+        "the model forgets that a refused request has no connection",
+        "labkit/result.py",
+        "return requests[requests.connection >= 0]",
+        "return requests",
+        "tests/test_result.py::test_a_request_that_never_had_a_connection_counts_as_none",
+    ),
 )
 
 

@@ -91,7 +91,16 @@ adaptives = st.one_of(
     st.builds(Aimd, start=st.sampled_from([0.5, 4.0, 30.0]), add=st.sampled_from([0.5, 5.0]), shortest=st.just(0.5)),
     st.builds(HalveDouble, start=st.sampled_from([0.5, 4.0, 30.0]), shortest=st.just(0.5)),
 )
-held = st.one_of(
+long_polls = st.one_of(
+    st.builds(
+        LongPolling,
+        wait=st.sampled_from([0.1, 0.5, 4.0, 25.0]),
+        pause=st.sampled_from([0.1, 0.5, 6.0]),
+        limit=st.sampled_from([1, 2, 100]),
+    ),
+    st.builds(LongPolling, wait=st.sampled_from([0.5, 4.0, 12.345678]), limit=st.sampled_from([1, 100])),
+)
+others = st.one_of(
     st.just(Stream()),
     st.builds(Doorbell, st.sampled_from([0.0, 0.5, 4.0, 7.0])),
     st.builds(
@@ -100,13 +109,6 @@ held = st.one_of(
         st.sampled_from([0.1, 2.0]),
         reconcile_interval=st.sampled_from([0.0, 3.0]),
     ),
-    st.builds(
-        LongPolling,
-        wait=st.sampled_from([0.1, 0.5, 4.0, 25.0]),
-        pause=st.sampled_from([0.1, 0.5, 6.0]),
-        limit=st.sampled_from([1, 2, 100]),
-    ),
-    st.builds(LongPolling, wait=st.sampled_from([0.5, 4.0, 12.345678]), limit=st.sampled_from([1, 100])),
 )
 
 
@@ -139,7 +141,7 @@ def test_any_small_scenario_pushed_is_as_in_the_virtual_lens(scenario, approach)
 
 
 @settings(max_examples=25, deadline=None)
-@given(scenario=scenarios, approach=st.one_of(lists, adaptives, held))
+@given(scenario=scenarios, approach=st.one_of(lists, adaptives, long_polls, others))
 def test_any_small_scenario_of_the_others_is_as_in_the_virtual_lens(scenario, approach):
     check_same_or_refused(scenario, approach)
 
@@ -266,7 +268,7 @@ def broken(draw):
 
 @pytest.mark.slow
 @settings(max_examples=40, deadline=None)
-@given(scenario=broken(), approach=st.one_of(pollings, lists, adaptives))
+@given(scenario=broken(), approach=st.one_of(pollings, lists, adaptives, long_polls, st.just(Stream())))
 def test_any_small_scenario_with_outages_polled_is_as_in_the_virtual_lens(scenario, approach):
     check_same_or_refused(scenario, approach)
 
@@ -276,6 +278,21 @@ def test_any_small_scenario_with_outages_polled_is_as_in_the_virtual_lens(scenar
 @given(scenario=broken(), approach=pushes)
 def test_any_small_scenario_with_outages_pushed_is_as_in_the_virtual_lens(scenario, approach):
     check_same_or_refused(scenario, approach)
+
+
+def test_an_answer_that_arrives_as_an_outage_begins_is_lost():
+    """By hand: a poll at 9.96 s is cut at 10 s, one at 15 s is refused, and one at 20 s is answered at 20.04 s."""
+    scenario = Scenario(happening([9.0], 22), faults=(Outage(start=10, duration=10),))
+    found = SCHEDULES[Polling].history(Given(scenario, Polling(5, initial_delay=9.96)))
+    assert found.received_at.tolist() == [20.04]
+    assert (found.sent.requests, found.sent.errors, found.sent.connections) == (3, 2, 2)
+
+
+@pytest.mark.parametrize("start", [10.0, 15.02, 20.0, 20.02, 20.04, 59.98, 60.0, 60.03])
+def test_a_stream_is_resumed_after_an_outage_as_in_the_virtual_lens(start):
+    """Cut in silence, in a heartbeat, on the way of two events, and about the horizon, with events before and after."""
+    scenario = Scenario(happening([1.0, 20.0, 20.02, 31.0, 59.99], 60), faults=(Outage(start=start, duration=9.5),))
+    check_same(scenario, Stream())
 
 
 def check_same_or_refused(scenario, approach):
@@ -292,8 +309,8 @@ def check_same_or_refused(scenario, approach):
 )
 @pytest.mark.parametrize("retries", PROFILES, ids=lambda each: each.name or "uneven")
 def test_an_outage_of_twenty_minutes_is_as_in_the_virtual_lens(approach, retries):
-    """An event every five minutes, and two that the outage cuts, on their way there and back."""
-    occurred = [0.0, 299.97, 299.99, 1200.0, *(300.0 * n + 1 for n in range(12))]
+    """An event every five minutes, and three that the outage cuts: on the way there, on the way back, at its end."""
+    occurred = [0.0, 299.96, 299.97, 299.99, 1200.0, *(300.0 * n + 1 for n in range(12))]
     down = (Outage(start=300, duration=1200, error="timeout"), Outage(start=2000, duration=50, target="source"))
     scenario = Scenario(happening(sorted(occurred), 3600), faults=down, retries=retries)
     ModelLens().check(scenario, approach)
@@ -330,9 +347,9 @@ def test_a_delivery_is_attempted_at_the_instants_of_its_profile():
         (Thin(), {"faults": (Outage(duration=5, kinds=("fetch",)),)}, "outages of both delivery and fetch"),
         (Batched(), {"delay": 1.5, "retries": RetryProfile(timeout=3)}, "a delivery takes 3 s, .* timeout is 3 s"),
         (Batched(2), {"retries": RetryProfile(in_flight=1)}, "2 deliveries are outstanding, .* allows 1"),
-        (LongPolling(), {"faults": (Outage(duration=5),)}, "no faults for long_polling, got outage"),
-        (Stream(), {"faults": (Outage(duration=5),)}, "no faults for stream, got outage"),
-        (Doorbell(), {"delay": 1.0, "retries": RetryProfile(timeout=4)}, "a notice takes 4 s, .* timeout is 4 s"),
+        (Doorbell(), {"faults": (Outage(duration=5),)}, "no faults for doorbell, got outage"),
+        (Leased(), {"faults": (Outage(duration=5),)}, "no faults for leased, got outage"),
+        (Doorbell(), {"delay": 1.0, "retries": RetryProfile(timeout=4)}, "a delivery takes 4 s, .* timeout is 4 s"),
         (Doorbell(1), {}, "at 1.02 s a notice and a poll read at the same time"),
         (Leased(forgotten=0.5), {}, "no renewals that are forgotten, got a share of 0.5"),
         (Leased(60, 0.5), {"delay": 0.5}, "a lease of 60 s that is renewed 0.5 s before its end, 0.5 s away"),
@@ -340,6 +357,7 @@ def test_a_delivery_is_attempted_at_the_instants_of_its_profile():
         (Webhook(), {"faults": (DOWN,), "retries": RetryProfile(off=SwitchOff(failures=2))}, "switched off at 31 s"),
         (Webhook(), {"faults": (DOWN,), "retries": UNEVEN, "consumers": 2}, "differs from consumer to consumer, got 2"),
         (Webhook(), {"faults": (DOWN,), "retries": AT_ONCE}, "at 31 s one delivery fails, and another one is due"),
+        (Webhook(), {"retries": RetryProfile(success=("204",))}, "by which 200 is a success, got success=204"),
         (Webhook(), {"rate_limit": RateLimit(requests=60)}, "has no rate limits"),
         (Webhook(), {"retention": 60.0}, "keeps all events, got a retention of 60 s"),
         (Webhook(), {"delay": 1.5, "retries": RetryProfile(timeout=3)}, "a delivery takes 3 s, .* timeout is 3 s"),

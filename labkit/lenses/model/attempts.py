@@ -115,9 +115,11 @@ def check_in_flight(begun: Instants, ended: Instants, profile: RetryProfile) -> 
 def check_health(made: Attempts, profile: RetryProfile) -> None:
     """Refuse an endpoint that would be switched off."""
     off, failures, since = profile.off, 0, 0
+    if not off or made.answered.all():
+        return
     order = np.argsort(made.ended, kind="stable")
     sent, ended, answered = made.sent[order], made.ended[order], made.answered[order]
-    for place in range(len(order) if off else 0):
+    for place in range(len(order)):
         failures = 0 if answered[place] else failures + 1
         if not failures:
             continue

@@ -139,11 +139,14 @@ def check(given: Given) -> None:
 
 
 def check_takes(given: Given, trips: int) -> None:
-    """Refuse deliveries that take so many round trips, if that is too long."""
-    timeout = given.scenario.retries.timeout
-    if (takes := 2 * trips * given.scenario.delay) >= timeout:
-        limit = f"the source's timeout is {timeout:g} s"
+    """Refuse deliveries that take so many round trips, if that is too long, or that are not delivered by a 200."""
+    profile = given.scenario.retries
+    if (takes := 2 * trips * given.scenario.delay) >= profile.timeout:
+        limit = f"the source's timeout is {profile.timeout:g} s"
         raise ValueError(f"a delivery takes {takes:g} s, and {limit}: use the virtual lens")
+    if profile.verdict(200) != "delivered":
+        rule = "the model lens needs a profile by which 200 is a success"
+        raise ValueError(f"{rule}, got success={'+'.join(profile.success)}: use the virtual lens")
 
 
 def check_attempts(given: Given, made: Attempts) -> None:
