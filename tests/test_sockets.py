@@ -451,6 +451,33 @@ def test_a_connection_closed_before_the_request_is_written_is_an_error_of_the_ex
     assert network.ledger.error[0] == "ReadError"
 
 
+def test_a_request_looks_at_the_connections_to_its_own_host_alone(network, monkeypatch):
+    """Otherwise 400 deliveries to as many hosts look at 400 connections each, twice."""
+    looked, info = [], sockets._Connection.get_extra_info
+    monkeypatch.setattr(sockets._Connection, "get_extra_info", lambda *given: looked.append(given) or info(*given))
+    urls, client = (
+        [network.host(f"host-{number}", flask.Flask("empty")) for number in range(8)],
+        network.client("me", "poll"),
+    )
+    for url in urls * 2:
+        client.get(url)
+    assert len(network.ports) == len(urls)
+    assert len(looked) <= 4 * 2 * len(urls)
+
+
+def test_idle_connections_to_other_hosts_are_closed_in_time_and_those_in_use_are_not(network, monkeypatch):
+    monkeypatch.setattr(sockets, "KEEP_ALIVE", 0.05)
+    first, second, third = (network.host(f"host-{number}", flask.Flask("empty")) for number in range(3))
+    client = network.client("me", "poll")
+    client.get(first)
+    with client.stream("GET", second) as answer:
+        time.sleep(0.1)
+        client.get(third)
+        still_open = {network.ports.index(stream.port) for stream in network._streams}
+        assert still_open & {0, 1} == {1}
+        assert answer.read()
+
+
 def test_closing_cuts_who_waits_for_an_answer(network):
     """From another thread, at once, as an error; nothing new is sent afterwards."""
     errors = []

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import httpcore
 import httpx
 
-from labkit.clock import Clock
+from labkit.clock import Clock, monotonic
 from labkit.ledger import Ledger
 from labkit.network.conditions import Conditions
 from labkit.network.egress import Egress, ForbiddenError
-from labkit.network.exchange import Network, remaining
+from labkit.network.exchange import KEEP_ALIVE, Network, remaining
 from labkit.network.meter import Meter
 from labkit.server import Server, serve
 
@@ -113,20 +113,25 @@ class SocketNetwork(Network):
 
 
 class SocketCarrier:
-    """Carries one client's requests over a pool of connections, and counts the bytes that cross for each exchange."""
+    """Carries one client's requests, and counts the bytes that cross for each exchange.
+
+    Each host has a pool of connections of its own: httpcore looks at all of a pool's connections for every request. With
+    one pool for all, 400 deliveries to as many hosts took 15 times as long as 400 to one host.
+    """
 
     def __init__(self, network: SocketNetwork) -> None:
         self.network = network
         self.current = local()
         """`current.meter` is the meter of this thread's exchange."""
-        self._pool = httpcore.ConnectionPool(max_connections=None, keepalive_expiry=5.0, network_backend=_Backend(self))
+        self._pools: dict[bytes, httpcore.ConnectionPool] = {}
+        self._looked_at, self._lock = monotonic(), Lock()
 
     def handle_request(self, request: httpx.Request, meter: Meter) -> httpx.Response:
         self.current.meter = meter
         with _as_httpx(request):
             if request.url.scheme == "https":
                 raise httpcore.UnsupportedProtocol(f"{request.url.netloc.decode()}: only http is supported, not https")
-            answer = self._pool.handle_request(
+            answer = self._pool(request.url.netloc).handle_request(
                 httpcore.Request(
                     method=request.method,
                     url=httpcore.URL(
@@ -147,8 +152,24 @@ class SocketCarrier:
         stream = _Answer(self, request, meter, answer)
         return httpx.Response(answer.status, headers=headers, stream=stream, extensions=switched)
 
+    def _pool(self, host: bytes) -> httpcore.ConnectionPool:
+        """The pool of a host. Once per KEEP_ALIVE, those that have only expired connections are closed."""
+        with self._lock:
+            if monotonic() > self._looked_at + KEEP_ALIVE:
+                self._looked_at = monotonic()
+                for name, pool in list(self._pools.items()):
+                    if all(connection.has_expired() for connection in pool.connections):
+                        self._pools.pop(name).close()
+            if host not in self._pools:
+                self._pools[host] = httpcore.ConnectionPool(
+                    max_connections=None, keepalive_expiry=KEEP_ALIVE, network_backend=_Backend(self)
+                )
+            return self._pools[host]
+
     def close(self) -> None:
-        self._pool.close()
+        with self._lock:
+            for pool in self._pools.values():
+                pool.close()
 
 
 class _Answer(httpx.SyncByteStream):

@@ -18,7 +18,7 @@ from labkit.faults import SOURCE
 from labkit.ledger import Kind
 from labkit.lenses.model.outages import Windows, first_at
 from labkit.network import TIMEOUT
-from labkit.network.memory import KEEP_ALIVE
+from labkit.network.exchange import KEEP_ALIVE
 from labkit.scenario import Scenario
 from labkit.totals import QUANTILES, Totals, currency, latency_figures
 
