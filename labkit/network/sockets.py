@@ -115,7 +115,7 @@ class SocketNetwork(Network):
 class SocketCarrier:
     """Carries one client's requests, and counts the bytes that cross for each exchange.
 
-    Each host has a pool of connections of its own: httpcore looks at all of a pool's connections for every request. With
+    Each host has a pool of connections of its own: httpcore looks at all connections of a pool for every request. With
     one pool for all, 400 deliveries to as many hosts took 15 times as long as 400 to one host.
     """
 
