@@ -126,16 +126,18 @@ class Result:
             latency=latency_figures(held),
             freshness=freshness,
             staleness=staleness,
-            connections=int(requests.connection.nunique()) if "connection" in requests else None,
+            connections=int(_connected(requests).connection.nunique()) if "connection" in requests else None,
             connection_seconds=self._connection_seconds(requests) if "connection" in requests else None,
         )
 
     def recovered(self, grace: float = 60.0) -> int:
         """How many events a poll brought more than `grace` seconds late, since the webhook had lost them.
 
-        Without the grace, a poll would also recover what was in flight at that moment. 0 without a webhook.
+        Without the grace, a poll would also recover what was in flight at that moment. 0 without a webhook, and for a
+        relay, from which a poll brings each event.
         """
-        if not ((self.exchanges.kind == "delivery") & (self.exchanges.host == self.exchanges.consumer)).any():
+        called = self.exchanges.host.isin(self.receipts.consumer.unique())
+        if not ((self.exchanges.kind == "delivery") & called).any():
             return 0
         kinds = self.exchanges.kind.reindex(self.receipts.exchange)
         return int(((kinds.to_numpy() == "poll") & (self.receipts.latency > grace)).sum())
@@ -169,10 +171,16 @@ class Result:
         return round(sum(shares) / len(shares), 12), round(sum(staleness) / len(staleness), 9)
 
     def _connection_seconds(self, requests: "pd.DataFrame") -> float:
+        requests = _connected(requests)
         closed = requests.answered_at.clip(upper=self.scenario.duration)
         closed = closed.fillna(self.scenario.duration)  # a stream is held to the end
         opened, closed = requests.groupby("connection").sent_at.min(), closed.groupby(requests.connection).max()
         return round(float((closed - opened).sum()), 6)
+
+
+def _connected(requests: "pd.DataFrame") -> "pd.DataFrame":
+    """Those that had a connection: one that is refused, or times out before, has none (-1)."""
+    return requests[requests.connection >= 0]
 
 
 def _nanoseconds(instants: "pd.Series[float]") -> "NDArray[np.int64]":

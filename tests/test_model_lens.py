@@ -1,6 +1,7 @@
 """The model lens against the virtual lens, which shares no line of its arithmetic, and against the sample paths."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import sample_paths
@@ -9,24 +10,30 @@ from hypothesis import strategies as st
 
 from labkit import (
     APPROACHES,
+    Aimd,
     Arrivals,
     Batched,
     ConditionalFeed,
     Event,
     Feed,
+    HalveDouble,
     Hybrid,
+    LongPolling,
+    Nat,
     Outage,
     Polling,
     RateLimit,
     Relay,
     RetryProfile,
     Scenario,
+    Stream,
     Thin,
     Webhook,
     bursty,
     compare,
     earthquakes,
     poisson,
+    profile,
 )
 from labkit.arrivals import EPOCH
 from labkit.cli import main
@@ -34,6 +41,7 @@ from labkit.lenses import ModelLens, VirtualLens
 from labkit.lenses.model import history
 from labkit.lenses.model.history import Given
 from labkit.lenses.model.schedules import SCHEDULES
+from labkit.policies import SwitchOff
 
 DAY = 86_400.0
 
@@ -77,6 +85,21 @@ lists = st.one_of(
     st.builds(ConditionalFeed, st.sampled_from([0.5, 1.0, 4.0, 7.0]), st.sampled_from([1, 2, 10, 100])),
 )
 
+adaptives = st.one_of(
+    st.builds(Aimd, start=st.sampled_from([0.5, 4.0, 30.0]), add=st.sampled_from([0.5, 5.0]), shortest=st.just(0.5)),
+    st.builds(HalveDouble, start=st.sampled_from([0.5, 4.0, 30.0]), shortest=st.just(0.5)),
+)
+held = st.one_of(
+    st.just(Stream()),
+    st.builds(
+        LongPolling,
+        wait=st.sampled_from([0.0, 0.5, 4.0, 25.0]),
+        pause=st.sampled_from([0.1, 0.5, 6.0]),
+        limit=st.sampled_from([1, 2, 100]),
+    ),
+    st.builds(LongPolling, wait=st.sampled_from([0.5, 4.0]), limit=st.sampled_from([1, 100])),
+)
+
 
 def scenario_of(ms, ties, delay, duration):
     times = sorted(at - at % 500 if ties else at for at in ms)
@@ -107,8 +130,8 @@ def test_any_small_scenario_pushed_is_as_in_the_virtual_lens(scenario, approach)
 
 
 @settings(max_examples=25, deadline=None)
-@given(scenario=scenarios, approach=lists)
-def test_any_small_scenario_of_a_list_is_as_in_the_virtual_lens(scenario, approach):
+@given(scenario=scenarios, approach=st.one_of(lists, adaptives, held))
+def test_any_small_scenario_of_other_polls_is_as_in_the_virtual_lens(scenario, approach):
     check_same(scenario, approach)
 
 
@@ -116,6 +139,7 @@ DEFAULT = [Polling(interval=10), Polling(interval=60), Polling(interval=300), We
 
 
 EACH = [*DEFAULT, Thin(), Polling(conditional=True), Feed(), ConditionalFeed(), Relay(), Batched(), Hybrid(600)]
+EACH += [Aimd(), HalveDouble(), LongPolling(), Stream()]
 
 
 @pytest.mark.parametrize("approach", EACH, ids=lambda each: each.label)
@@ -168,8 +192,13 @@ def test_ten_million_consumers_have_the_quantiles_of_their_latencies_written_out
 
 
 def test_without_an_event_each_figure_is_the_virtual_lens_figure():
-    for approach in (Polling(3), Polling(30, conditional=True), Webhook(), Thin()):
+    for approach in (Polling(3), Polling(30, conditional=True), Webhook(), Thin(), LongPolling(6), Stream()):
         check_same(Scenario(happening([], 20)), approach)
+
+
+def test_a_stream_writes_what_happens_at_one_instant_in_chunks_of_a_page():
+    """250 events at 15.02 s, as a silence of 15 s ends, and one when the run has ended for all but the network."""
+    check_same(Scenario(happening([15.02] * 250 + [59.999], 60)), Stream())
 
 
 def test_polls_are_those_of_the_sample_path():
@@ -183,6 +212,77 @@ def test_polls_are_those_of_the_sample_path():
     assert (found.sent.requests, found.sent.empty) == (counted.sum(), path.empty[counted].sum())
 
 
+# outages and retries -----------------------------------------------------------------------------
+
+UNEVEN = RetryProfile(waits=(5, 30, 60), jitter=0.3, timeout=10)
+DOWN = Outage(duration=15, error="timeout")
+RESTING = RetryProfile(waits=(5, 7), rest=10, timeout=20)
+PROFILES = [*map(profile, ("standard_webhooks", "svix", "brevo", "slack", "github", "shopify", "twilio")), UNEVEN]
+
+fractions = st.one_of(st.integers(0, 60).map(lambda n: n / 2), st.floats(0, 30), st.sampled_from([5 - 1e-9, 1 / 3]))
+outages = st.builds(
+    Outage,
+    start=fractions,
+    duration=st.one_of(st.sampled_from([0.5, 1.0, 10.0, 60.0, 300.0]), st.floats(0.1, 60)),
+    target=st.sampled_from(["receiver", "source", "network"]),
+    error=st.sampled_from(["refused", "timeout"]),
+    kinds=st.sampled_from([(), (), (), ("poll",), ("delivery", "fetch")]),
+)
+
+
+@st.composite
+def broken(draw):
+    """A scenario with outages, which may overlap, and a retry profile."""
+    faults, retries = st.lists(outages, min_size=1, max_size=3).map(tuple), st.sampled_from([*PROFILES, RESTING])
+    return replace(draw(scenarios), faults=draw(faults), retries=draw(retries), seed=draw(st.integers(0, 2)))
+
+
+@pytest.mark.slow
+@settings(max_examples=40, deadline=None)
+@given(scenario=broken(), approach=st.one_of(pollings, lists, adaptives))
+def test_any_small_scenario_with_outages_polled_is_as_in_the_virtual_lens(scenario, approach):
+    check_same_or_refused(scenario, approach)
+
+
+@pytest.mark.slow
+@settings(max_examples=40, deadline=None)
+@given(scenario=broken(), approach=pushes)
+def test_any_small_scenario_with_outages_pushed_is_as_in_the_virtual_lens(scenario, approach):
+    check_same_or_refused(scenario, approach)
+
+
+def check_same_or_refused(scenario, approach):
+    try:
+        ModelLens().check(scenario, approach)
+    except ValueError as error:
+        assert str(error).endswith("use the virtual lens")
+        return
+    check_same(scenario, approach)
+
+
+@pytest.mark.parametrize("approach", [Webhook(), Hybrid(900), Relay(60), Thin()], ids=lambda each: each.label)
+@pytest.mark.parametrize("retries", PROFILES, ids=lambda each: each.name or "uneven")
+def test_an_outage_of_twenty_minutes_is_as_in_the_virtual_lens(approach, retries):
+    """An event every five minutes, and two that the outage cuts, on the way and on the way back; then the source is down for a while."""
+    occurred = [0.0, 299.97, 299.99, 1200.0, *(300.0 * n + 1 for n in range(12))]
+    down = (Outage(start=300, duration=1200, error="timeout"), Outage(start=2000, duration=50, target="source"))
+    scenario = Scenario(happening(sorted(occurred), 3600), faults=down, retries=retries)
+    ModelLens().check(scenario, approach)
+    check_same(scenario, approach)
+
+
+def test_a_delivery_is_attempted_at_the_instants_of_its_profile():
+    """By hand: down until 1,200 s, so that the attempts at 0, 5 and 305 s are refused, and that at 2,105 s arrives.
+
+    By Brevo's waits, the one of 0 s comes at 600 and 4,200 s, and one of 700 s as the rest that begins at 600 s ends.
+    """
+    scenario = Scenario(happening([0.0, 700.0], 3600), faults=(Outage(duration=1200),))
+    found = SCHEDULES[Webhook].history(Given(scenario, Webhook()))
+    assert found.received_at.tolist() == [2105.02, 2805.02]
+    found = SCHEDULES[Webhook].history(Given(replace(scenario, retries=profile("brevo")), Webhook()))
+    assert found.received_at.tolist() == [4200.02, 1200.02]
+
+
 # what it refuses --------------------------------------------------------------------------------
 
 
@@ -192,7 +292,25 @@ def test_polls_are_those_of_the_sample_path():
         (Polling(jitter=0.1), {}, "jitter needs a draw per poll, got 0.1"),
         (Polling(1 / 3, "rate"), {"delay": 0.5}, "an interval of whole nanoseconds"),
         (Polling(90, limit=1, types=("a",), filtered="client"), {}, "one page per poll after the horizon"),
-        (Webhook(), {"faults": (Outage(duration=60),)}, "has no faults, got outage"),
+        (Webhook(), {"faults": (Nat(),)}, "has no fault but outages, got nat"),
+        (Webhook(), {"faults": (Outage(duration=5, period=60),)}, "outages of one window .* again and again"),
+        (Webhook(), {"faults": (Outage(),)}, "outages of one window .* to inf s"),
+        (Webhook(), {"faults": (Outage(start=-1, duration=5),)}, "outages of one window .* -1 s to 4 s"),
+        (Webhook(), {"faults": (Outage(start=1 / 3, duration=5),)}, "starts at a whole nanosecond, got start=0.333"),
+        (Webhook(), {"faults": (Outage(duration=5, p=0.5),)}, "select by kind alone, got p=0.5"),
+        (Thin(), {"faults": (Outage(duration=5, kinds=("fetch",)),)}, "outages of both delivery and fetch"),
+        (Batched(), {"faults": (Outage(duration=5),)}, "no outages for batched"),
+        (LongPolling(), {"faults": (Outage(duration=5),)}, "no faults for long_polling, got outage"),
+        (LongPolling(wait=0), {}, "wait and pause must not both be 0"),
+        (Stream(), {"faults": (Outage(duration=5),)}, "no faults for stream, got outage"),
+        (Polling(1 / 3, "rate"), {"faults": (Outage(duration=5),)}, "an interval of whole nanoseconds"),
+        (Webhook(), {"faults": (DOWN,), "retries": RetryProfile(off=SwitchOff(failures=2))}, "switched off at 31 s"),
+        (Webhook(), {"faults": (DOWN,), "retries": UNEVEN, "consumers": 2}, "differs from consumer to consumer, got 2"),
+        (
+            Webhook(),
+            {"faults": (DOWN,), "retries": RetryProfile((0,), rest=9)},
+            "at 31 s one delivery fails, and another",
+        ),
         (Webhook(), {"rate_limit": RateLimit(requests=60)}, "has no rate limits"),
         (Webhook(), {"retention": 60.0}, "keeps all events, got a retention of 60 s"),
         (Webhook(), {"delay": 1.5, "retries": RetryProfile(timeout=3)}, "a delivery takes 3 s, .* timeout is 3 s"),

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labkit import Approach, Arrivals, Event, Polling, Scenario, Webhook, bursty, compare, poisson
+from labkit import Approach, Arrivals, Event, Outage, Polling, Relay, Scenario, Webhook, bursty, compare, poisson
 from labkit.arrivals import EPOCH
 from labkit.ledger import Ledger
 from labkit.lenses import VirtualLens
@@ -117,6 +117,20 @@ def test_connection_seconds_run_from_the_first_request_to_the_last_answer():
         ledger.close(exchange, sent_at + 1, 200)
     row = Result(Scenario(happening([], 100)), Polling(), "virtual", ledger.frames(100)).row()
     assert (row["connections"], row["connection_seconds"]) == (2, 3 + 1)
+
+
+def test_a_request_that_never_had_a_connection_counts_as_none():
+    """Refused for the first 30 s, then polled every 10 s: a connection each, held for a round trip of 40 ms."""
+    row = VirtualLens().run(Scenario(happening([], 60), faults=(Outage(duration=30),)), Polling(10)).row()
+    assert (row["requests"], row["error_requests"]) == (6, 3)
+    assert (row["connections"], row["connection_seconds"]) == (3, 3 * 0.04)
+
+
+def test_what_a_relay_is_polled_for_is_not_recovered():
+    """Each event comes by a poll, and many of them late: that is how a relay works, and nobody's loss."""
+    row = compare(poisson(60, 7200, seed=1), [Relay(600)])[0].row()
+    assert row["latency"]["mean"] > 60
+    assert row["recovered"] == 0
 
 
 def test_a_failed_request_is_counted_and_so_is_every_duplicate():

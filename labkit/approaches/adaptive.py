@@ -37,8 +37,12 @@ class _Adaptive(Approach):
                     consumer.receive(event, answer)
                     found = True
                 cursor = page["next"]
-            interval = min(max(self.adapted(interval, found), self.shortest), self.longest)
+            interval = self.limited(self.adapted(interval, found))
             consumer.pause(interval)
+
+    def limited(self, interval: float) -> float:
+        """An interval within the limits."""
+        return min(max(interval, self.shortest), self.longest)
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,7 @@ class Aimd(_Adaptive):
     """
 
     name: ClassVar[str] = "aimd"
+    lenses: ClassVar[tuple[str, ...]] = ("virtual", "real", "model")
     phrase: ClassVar[str] = "AIMD {shortest} to {longest}"
     style: ClassVar[Style] = Style("#8F3B00", "<", "--")
     start: float = seconds(60.0)
@@ -73,6 +78,7 @@ class HalveDouble(_Adaptive):
     """
 
     name: ClassVar[str] = "halve_double"
+    lenses: ClassVar[tuple[str, ...]] = ("virtual", "real", "model")
     phrase: ClassVar[str] = "halve or double, {shortest} to {longest}"
     style: ClassVar[Style] = Style("#7A5500", ">", "||")
     start: float = seconds(60.0)

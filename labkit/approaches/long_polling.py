@@ -23,6 +23,7 @@ class LongPolling(Approach):
     """
 
     name: ClassVar[str] = "long_polling"
+    lenses: ClassVar[tuple[str, ...]] = ("virtual", "real", "model")
     phrase: ClassVar[str] = "long poll"
     style: ClassVar[Style] = Style("#009E73", "^", "++")
     reconnect_pause: ClassVar[float] = 1.0

@@ -27,6 +27,7 @@ class Stream(Approach):
     """
 
     name: ClassVar[str] = "stream"
+    lenses: ClassVar[tuple[str, ...]] = ("virtual", "real", "model")
     phrase: ClassVar[str] = "stream"
     style: ClassVar[Style] = Style("#56B4E9", "p", "..")
     reconnect_pause: ClassVar[float] = 1.0
@@ -73,6 +74,7 @@ class FakeStream(Stream):
     """
 
     name: ClassVar[str] = "fake_stream"
+    lenses: ClassVar[tuple[str, ...]] = ("virtual", "real")
     phrase: ClassVar[str] = "fake stream, {interval}"
     style: ClassVar[Style] = Style("#6A51A3", "H", "*")
     interval: float = seconds(5.0, SHORTEST_LOOK, HEARTBEAT)

@@ -46,6 +46,7 @@ class Outage(Fault):
     """
 
     name: ClassVar[str] = "outage"
+    lenses: ClassVar[tuple[str, ...]] = ("virtual", "real", "model")
     cuts: ClassVar[bool] = True
     target: Literal["receiver", "source", "network"] = "receiver"
     error: Literal["refused", "timeout"] = "refused"

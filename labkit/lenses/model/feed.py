@@ -6,7 +6,8 @@ from labkit.approaches import ConditionalFeed, Feed, Relay
 from labkit.clock import nanoseconds
 from labkit.lenses.model import pushed, sizes
 from labkit.lenses.model.history import Given, History, Sent, digits
-from labkit.lenses.model.polling import Pages, find
+from labkit.lenses.model.outages import NEVER, Windows
+from labkit.lenses.model.pages import Pages, find
 from labkit.lenses.model.timing import FixedDelay
 
 UNLIMITED = 2**62
@@ -16,10 +17,10 @@ def feed(given: Given) -> History:
     """`Feed`, conditional or not: each answer holds the newest events, whether they are new or not."""
     approach = given.approach
     assert isinstance(approach, Feed)
-    pages = _pages(given, given.occurred.tolist(), approach.interval)
+    pages = _pages(given, given.occurred.tolist(), approach.interval, given.outages("poll"))
     places = np.arange(len(given.events))
     lost = places < np.repeat(pages.stop - approach.last, pages.stop - pages.start)
-    received = np.repeat(pages.sent + 2 * given.delay, pages.stop - pages.start)
+    received = np.repeat(pages.answered, pages.stop - pages.start)
 
     first, *_, last = sizes.exchanges(type(approach)(1.0, last=approach.last), 4.0)
     counted = pages.sent < given.horizon
@@ -34,7 +35,10 @@ def feed(given: Given) -> History:
     requests = int(pages.empty.sum()) + int(counted.sum())
     out = requests * first.request.fixed
     into = int((pages.empty * whole).sum() + whole[1:][counted].sum())
+    gap, since = pages.cut.T
+    cut_out = np.full(len(gap), first.request.fixed)
     if isinstance(approach, ConditionalFeed):
+        cut_out = np.where(gap + since > 0, last.request.fixed + tag[gap], cut_out)
         # every answer but the first of each list is 304, and every request but the first has the ETag of the last 200
         repeats = pages.empty.copy()
         if len(repeats):
@@ -49,49 +53,58 @@ def feed(given: Given) -> History:
             out = first.request.fixed + later + int(held.sum())
         else:
             out = later + int(held[1:].sum()) + (first.request.fixed if requests else 0)
-    sent = Sent(requests, int(pages.empty.sum()), out, into, pages.connections, pages.held)
+    out += int(cut_out.sum())
+    failed = pages.failed + len(gap)
+    empty_polls = int(pages.empty.sum())
+    sent = Sent(requests + failed, empty_polls, failed, out, into, pages.connections, pages.held)
     return History(given, received[given.wanted], sent, setup=0, lost=lost)
 
 
 def relay(given: Given) -> History:
-    """`Relay`: a delivery per event, and polls of the host that keeps them.
+    """`Relay`: a delivery per event, and polls of the host that keeps each copy.
 
-    A poll that is sent in the nanosecond in which an event occurs reaches the relay before the delivery.
+    A poll that is sent in the nanosecond in which a delivery is sent reaches the relay before it.
     """
     approach = given.approach
     assert isinstance(approach, Relay)
-    recorded = sizes.exchanges(Relay(0.25), pushed.RUN)
-    kept = given.occurred + given.delay
-    pages = _pages(given, (kept + 1).tolist(), approach.interval)
-    received = np.repeat(pages.sent + 2 * given.delay, pages.stop - pages.start)
-    bodies = pushed.lengths(given.documents)
-    made = pushed.delivered(given, recorded, given.occurred, pushed.ids(given), bodies, 2 * given.delay)
-    made.empty = made.requests  # the event comes with a poll
+    recorded, made = sizes.exchanges(Relay(0.25), pushed.RUN), pushed.attempts(given, 2 * given.delay)
+    arrived = made.there(given.delay)
+    kept, copy_of = made.sent[arrived] + given.delay, made.of[arrived]
+    outages = given.outages("poll", host="consumer-1")  # which owns its relay
+    pages = _pages(given, (kept + 1).tolist(), approach.interval, outages)
+    of = np.repeat(np.arange(len(pages.sent)), pages.stop - pages.start)  # the page that holds each copy
+    received, news = np.full(len(given.events), NEVER), made.first(arrived)[arrived]
+    received[copy_of[news]] = pages.answered[of[news]]
+    lost = received == NEVER
+    last = max(int(made.ended.max(initial=0)), int(received.max(initial=0)), pages.ended)
+    settled = (pages.sent < given.horizon) | (pages.answered <= last)  # if none is lost; otherwise polls go on
+    copies = int(settled[of].sum()) - int((~lost).sum())
 
+    bodies = pushed.full(given)
+    sent = pushed.weigh(given, recorded, made, pushed.ids(given), bodies, brought=made.first(made.of < 0))
     poll = next(each for each in recorded if each.kind == "poll")
     counted = pages.sent < given.horizon
     found = np.concatenate([[0], pages.stop])
-    sums = np.concatenate([[0], np.cumsum(bodies)])
+    sums = np.concatenate([[0], np.cumsum(bodies[copy_of])])
     body = poll.answer.body + sums[pages.stop] - sums[pages.start] + pages.stop - pages.start - 1
     out = poll.request.fixed + digits(found)
-    empty = pushed.whole(poll.answer)
+    cut = pages.cut[:, 0]
+    barren = np.bincount(of[news], minlength=len(pages.sent)) == 0
     requests = int(pages.empty.sum()) + int(counted.sum())
     polls = Sent(
-        requests=requests,
-        empty=int(pages.empty.sum()),
-        bytes_out=int((pages.empty * out).sum() + out[:-1][counted].sum()),
-        bytes_in=int(pages.empty.sum()) * empty + int((poll.answer.fixed + body + digits(body))[counted].sum()),
+        requests=requests + len(cut) + pages.failed,
+        empty=int(pages.empty.sum()) + int((counted & barren).sum()),
+        errors=len(cut) + pages.failed,
+        bytes_out=int((pages.empty * out).sum() + out[:-1][counted].sum() + out[cut].sum()),
+        bytes_in=int(pages.empty.sum()) * pushed.whole(poll.answer)
+        + int((poll.answer.fixed + body + digits(body))[counted].sum()),
         connections=pages.connections,
         held=pages.held,
-        named=requests,
+        named=requests + len(cut),
     )
-    return History(given, received, made + polls, pushed.setup_of(recorded))
+    return History(given, received, sent + polls, pushed.setup_of(recorded), lost, copies)
 
 
-def _pages(given: Given, visible: list[int], interval: float) -> Pages:
-    timing = FixedDelay(0, nanoseconds(interval), 2 * given.delay)
-    return find(visible, timing, given.delay, UNLIMITED, given.horizon)
-
-
-def check(given: Given) -> None:
-    """Nothing to refuse: a feed's parameters are all fixed."""
+def _pages(given: Given, visible: list[int], interval: float, outages: Windows) -> Pages:
+    timing = FixedDelay(0, nanoseconds(interval))
+    return find(visible, timing, given.delay, UNLIMITED, given.horizon, outages)

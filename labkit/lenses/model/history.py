@@ -1,6 +1,6 @@
 """What the model knows of one consumer: when each event was received, and what was sent up to the horizon."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from heapq import heappop, heappush
@@ -14,6 +14,10 @@ from labkit.approaches import Approach
 from labkit.arrivals import EARLIEST
 from labkit.clock import NANO, nanoseconds
 from labkit.event import Event, document, timestamp
+from labkit.faults import SOURCE
+from labkit.ledger import Kind
+from labkit.lenses.model.outages import Windows, first_at
+from labkit.network import TIMEOUT
 from labkit.network.memory import KEEP_ALIVE
 from labkit.scenario import Scenario
 from labkit.totals import QUANTILES, Totals, currency, latency_figures
@@ -36,8 +40,11 @@ class Given:
     @cached_property
     def horizon(self) -> int:
         """The first nanosecond that is not before the horizon."""
-        instant = nanoseconds(self.scenario.duration)
-        return instant + (instant / NANO < self.scenario.duration)
+        return first_at(self.scenario.duration)
+
+    def outages(self, kind: Kind, timeout: float = TIMEOUT, host: str = SOURCE) -> Windows:
+        """The outages of exchanges between a consumer and a host, whose sender waits `timeout` seconds."""
+        return Windows(self.scenario.faults, kind, timeout, ("consumer-1", host))
 
     @property
     def events(self) -> tuple[Event, ...]:
@@ -66,6 +73,7 @@ class Sent:
 
     requests: int = 0
     empty: int = 0
+    errors: int = 0
     bytes_out: int = 0
     bytes_in: int = 0
     connections: int = 0
@@ -89,6 +97,8 @@ class History:
     lost: NDArray[np.bool_] | None = None
     copies: int = 0
     """Copies beyond the first of each event."""
+    polled: NDArray[np.bool_] | None = None
+    """Of the events of a webhook with polls beside it: which a poll brought."""
     latency: NDArray[np.float64] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -113,11 +123,11 @@ class History:
             received=consumers * len(held),
             pending=consumers * int((~(self.received_at < scenario.duration)).sum()),
             duplicates=consumers * self.copies,
-            recovered=0,
+            recovered=consumers * self.recovered(),
             requests=consumers * sent.requests,
             setup_requests=consumers * self.setup,
             empty_requests=consumers * sent.empty,
-            error_requests=0,
+            error_requests=consumers * sent.errors,
             bytes_out=consumers * sent.bytes_out + sent.named * _longer_names(consumers),
             bytes_in=consumers * sent.bytes_in,
             latency=_latency_figures(held, consumers),
@@ -126,6 +136,10 @@ class History:
             connections=consumers * sent.connections,
             connection_seconds=round(consumers * sent.held / NANO, 6),
         )
+
+    def recovered(self, grace: float = 60.0) -> int:
+        """As `Result.recovered`."""
+        return 0 if self.polled is None else int((self.polled & (self.latency > grace)).sum())
 
 
 MOST_COPIES = 1_000_000
@@ -157,17 +171,18 @@ def _latency_figures(held: NDArray[np.float64], consumers: int) -> dict[str, flo
     return {name: round(value, 9) for name, value in figures.items()}
 
 
-def concurrent(sent: Sequence[int], answered: Sequence[int], horizon: int) -> tuple[int, int]:
+def concurrent(sent: Instants, ended: Instants, kept: NDArray[np.bool_], horizon: int) -> tuple[int, int]:
     """How many connections exchanges to one host open, and for how many nanoseconds they hold them.
 
-    `sent` is in order. An exchange takes the connection that became idle last, if that is at most 5 s ago. Of several
-    sent at one instant, none takes the connection of another one.
+    `sent` is in order. An exchange takes the connection that became idle last, if that is at most 5 s ago, and it is
+    `kept` after the answer, unless an outage has cut it. Of several sent at one instant, none takes the connection of
+    another one.
     """
     spans: list[list[int]] = []
     busy: list[tuple[int, int, int]] = []
     idle: list[tuple[int, int]] = []
     last, order = -1, 0
-    for at, end in zip(sent, answered, strict=True):
+    for at, end, keeps in zip(sent.tolist(), ended.tolist(), kept.tolist(), strict=True):
         while busy and busy[0][0] <= at and at > last:
             since, _, connection = heappop(busy)
             idle.append((since, connection))
@@ -180,7 +195,8 @@ def concurrent(sent: Sequence[int], answered: Sequence[int], horizon: int) -> tu
             connection = len(spans)
             spans.append([at, at])
         spans[connection][1] = max(spans[connection][1], min(end, horizon))
-        heappush(busy, (end, order := order + 1, connection))
+        if keeps:
+            heappush(busy, (end, order := order + 1, connection))
     return len(spans), sum(end - start for start, end in spans)
 
 

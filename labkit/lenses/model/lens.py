@@ -8,8 +8,9 @@ from labkit.scenario import Scenario
 class ModelLens:
     """No HTTP and no clock: NumPy arithmetic, exact to the nanosecond and the byte.
 
-    Its cost is per event, so a week that is polled every 10 s takes no longer than one polled every 300 s. Its results
-    have their row alone.
+    Its cost is per event, attempt and outage, so a week that is polled every 10 s takes no longer than one polled every
+    300 s. It knows outages with one window each, and every retry profile, as long as no endpoint is switched off and no
+    delivery waits for another one. Its results have their row alone.
     """
 
     name = "model"
@@ -19,14 +20,14 @@ class ModelLens:
     def check(self, scenario: Scenario, approach: Approach) -> None:
         """Refuse what it has no arithmetic for."""
         from labkit.lenses.model.history import Given
+        from labkit.lenses.model.outages import check_faults
         from labkit.lenses.model.schedules import SCHEDULES  # NumPy is imported by those who use it
 
         remedy = "use the virtual lens"
         if type(approach) not in SCHEDULES:
             known = ", ".join(each.name for each in SCHEDULES)
             raise ValueError(f"the model lens has {known}, and no {approach.name}: {remedy}")
-        for fault in scenario.faults:
-            raise ValueError(f"the model lens has no faults, got {fault.name}: {remedy}")
+        check_faults(scenario.faults)
         if scenario.rate_limit.requests or scenario.rate_limit.poll_interval:
             raise ValueError(f"the model lens has no rate limits, got {scenario.rate_limit}: {remedy}")
         if scenario.retention is not None:

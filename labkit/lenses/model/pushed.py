@@ -1,6 +1,7 @@
-"""Deliveries without failures: each is sent when its event occurs."""
+"""Deliveries: each is sent when its event occurs, and again by the retry profile until it is answered."""
 
 import json
+import random
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,9 @@ from labkit.arrivals import EARLIEST
 from labkit.clock import NANO
 from labkit.event import to_json
 from labkit.lenses.model import sizes
+from labkit.lenses.model.attempts import Attempts, check_health, check_in_flight, play
 from labkit.lenses.model.history import Given, History, Instants, Sent, concurrent, digits
+from labkit.lenses.model.outages import NEVER
 from labkit.lenses.model.sizes import PROBE, Message, Recorded
 
 RUN = 1.0
@@ -19,57 +22,87 @@ RUN = 1.0
 
 def webhook(given: Given) -> History:
     """One delivery per event, received after one delay."""
-    recorded = sizes.exchanges(given.approach, RUN)
-    sent = given.occurred[given.wanted]
-    bodies = lengths(given.documents)[given.wanted]
-    made = delivered(given, recorded, sent, ids(given), bodies, 2 * given.delay)
-    return History(given, sent + given.delay, made, setup_of(recorded))
+    recorded, made = sizes.exchanges(given.approach, RUN), attempts(given, 2 * given.delay)
+    arrived = made.there(given.delay)
+    received, copies = receipts(given, made, arrived, given.delay)
+    sent = weigh(given, recorded, made, ids(given), full(given), brought=made.first(arrived))
+    return History(given, received, sent, setup_of(recorded), received == NEVER, copies)
 
 
 def thin(given: Given) -> History:
     """One delivery without data per event, and one fetch, whose answer brings the event after three delays."""
-    recorded, sent = sizes.exchanges(given.approach, RUN), given.occurred
-    full = lengths(given.documents)
+    recorded, delay = sizes.exchanges(given.approach, RUN), given.delay
+    made = attempts(given, 4 * delay)
+    read = made.there(3 * delay)
+    received, copies = receipts(given, made, read, 3 * delay)
     thin = lengths([to_json({**json.loads(each), "data": {}}) for each in given.documents])
-    made = delivered(given, recorded, sent, ids(given), thin, 4 * given.delay)
-    made.empty = made.requests
+    sent = weigh(given, recorded, made, ids(given), thin, brought=made.first(made.of < 0))
     fetch = next(each for each in recorded if each.kind == "fetch")
-    fetched_at = sent + given.delay
-    counted = fetched_at < given.horizon
-    ends = fetched_at + 2 * given.delay
-    connections, held = concurrent(fetched_at[counted].tolist(), ends[counted].tolist(), given.horizon)
+    bodies = full(given)
+    fetched_at = made.sent + delay
+    counted = made.there(delay) & (fetched_at < given.horizon)
+    ended = np.minimum(fetched_at + 2 * delay, made.cut)
+    connections, held = concurrent(fetched_at[counted], ended[counted], read[counted], given.horizon)
+    out = fetch.request.fixed - len(PROBE.id) + ids(given)[made.of]
+    into = (fetch.answer.fixed + bodies + digits(bodies))[made.of]
     fetches = Sent(
         requests=int(counted.sum()),
-        bytes_out=int((fetch.request.fixed - len(PROBE.id) + ids(given))[counted].sum()),
-        bytes_in=int((fetch.answer.fixed + full + digits(full))[counted].sum()),
+        empty=int((counted & read & ~made.first(read)).sum()),
+        errors=int((counted & ~read).sum()),
+        bytes_out=int(out[counted].sum()),
+        bytes_in=int(into[counted & read].sum()),
         connections=connections,
         held=held,
     )
-    return History(given, sent + 3 * given.delay, made + fetches, setup_of(recorded))
+    return History(given, received, sent + fetches, setup_of(recorded), received == NEVER, copies)
 
 
-def delivered(
+def attempts(given: Given, takes: int) -> Attempts:
+    """The attempts of the wanted events, each answered after `takes` nanoseconds if nothing breaks."""
+    profile = given.scenario.retries
+    events = [event.id for event, wanted in zip(given.events, given.wanted, strict=True) if wanted]
+    key = "/".join(sizes.jitter_key(given.approach, given.scenario.seed)) if profile.jitter else ""
+
+    def wait(number: int, attempt: int) -> float | None:
+        return profile.wait(attempt, random.Random(f"{key}/{events[number]}/{attempt}"))
+
+    outages = given.outages("delivery", profile.timeout)
+    return play(given.occurred[given.wanted].tolist(), takes, outages, profile, wait)
+
+
+def receipts(given: Given, made: Attempts, arrived: NDArray[np.bool_], after: int) -> tuple[Instants, int]:
+    """When each wanted event arrives first (NEVER: it does not), so long after it was sent, and the copies after it."""
+    received = np.full(int(given.wanted.sum()), NEVER)
+    first = made.first(arrived)
+    received[made.of[first]] = made.sent[first] + after
+    return received, int(arrived.sum() - first.sum())
+
+
+def weigh(
     given: Given,
     recorded: tuple[Recorded, ...],
-    sent: Instants,
+    made: Attempts,
     id_lengths: NDArray[np.int64],
     bodies: NDArray[np.int64],
-    takes: int,
+    brought: NDArray[np.bool_],
 ) -> Sent:
-    """Deliveries at some instants, in order, each answered after `takes` nanoseconds."""
+    """Attempts of deliveries with a `webhook-id` and a body each. Some `brought` an event first; others are empty."""
     delivery = next(each for each in recorded if each.kind == "delivery")
-    counted = sent < given.horizon
+    counted = made.sent < given.horizon
+    carried = counted & made.carried
     epoch = max(given.scenario.arrivals.epoch, EARLIEST)
-    unix = digits(np.floor(epoch + sent / NANO).astype(np.int64))
-    out = delivery.request.fixed + id_lengths + unix + bodies + digits(bodies)
-    connections, held = concurrent(sent[counted].tolist(), (sent[counted] + takes).tolist(), given.horizon)
+    unix = digits(np.floor(epoch + made.sent / NANO).astype(np.int64))
+    out = delivery.request.fixed + (id_lengths + bodies + digits(bodies))[made.of] + unix
+    connections, held = concurrent(made.sent[carried], made.ended[carried], made.answered[carried], given.horizon)
     return Sent(
         requests=int(counted.sum()),
-        bytes_out=int(out[counted].sum()),
-        bytes_in=int(counted.sum()) * whole(delivery.answer),
+        empty=int((counted & made.answered & ~brought).sum()),
+        errors=int((counted & ~made.answered & ~brought).sum()),
+        bytes_out=int(out[carried].sum()),
+        bytes_in=int((counted & made.answered).sum()) * whole(delivery.answer),
         connections=connections,
         held=held,
-        named=int(counted.sum()),
+        named=int(carried.sum()),
     )
 
 
@@ -79,6 +112,7 @@ def whole(message: Message) -> int:
 
 
 def setup_of(recorded: tuple[Recorded, ...]) -> int:
+    """How many exchanges the set-up of a consumer takes."""
     return sum(each.kind == "setup" for each in recorded)
 
 
@@ -91,20 +125,36 @@ def ids(given: Given) -> NDArray[np.int64]:
     return np.array([len(event.id) for event in given.events], dtype=np.int64)[given.wanted]
 
 
+def full(given: Given) -> NDArray[np.int64]:
+    """The lengths of the wanted events as they stand on the wire."""
+    return lengths(given.documents)[given.wanted]
+
+
 def check(given: Given) -> None:
-    """Refuse answers that come too late, and deliveries that wait for others."""
+    """Refuse answers that come too late, deliveries that wait for others, and an endpoint that is switched off."""
     trips = 2 if isinstance(given.approach, Thin) else 1
-    check_times(given, 2 * trips * given.delay, trips)
+    check_takes(given, trips)
+    for fault in given.scenario.faults:
+        if trips == 2 and fault.kinds and ("delivery" in fault.kinds) != ("fetch" in fault.kinds):
+            raise ValueError(f"thin needs outages of both delivery and fetch, got {fault.kinds}: use the virtual lens")
+    check_attempts(given, attempts(given, 2 * trips * given.delay))
 
 
-def check_times(given: Given, outstanding: int, trips: int) -> None:
-    """The same, if an event is outstanding for so many nanoseconds, and a delivery takes so many round trips."""
-    retries, sent = given.scenario.retries, given.occurred[given.wanted]
-    if (takes := 2 * trips * given.scenario.delay) >= retries.timeout:
-        limit = f"the source's timeout is {retries.timeout:g} s"
+def check_takes(given: Given, trips: int) -> None:
+    """Refuse deliveries that take so many round trips, if that is too long."""
+    timeout = given.scenario.retries.timeout
+    if (takes := 2 * trips * given.scenario.delay) >= timeout:
+        limit = f"the source's timeout is {timeout:g} s"
         raise ValueError(f"a delivery takes {takes:g} s, and {limit}: use the virtual lens")
-    started = np.searchsorted(sent, sent - outstanding)  # the first that is not yet answered
-    at_once = int((np.arange(1, len(sent) + 1) - started).max(initial=0))
-    if at_once > retries.in_flight:
-        limit = f"the source allows {retries.in_flight}"
-        raise ValueError(f"{at_once} deliveries are outstanding at once, and {limit}: use the virtual lens")
+
+
+def check_attempts(given: Given, made: Attempts) -> None:
+    """Refuse attempts that depend on each other."""
+    profile = given.scenario.retries
+    check_in_flight(made.sent, made.ended, profile)
+    check_health(made, profile)
+    if profile.jitter and given.scenario.consumers > 1 and not made.answered.all():
+        raise ValueError(
+            f"the jitter of {profile.jitter:g} of each wait differs from consumer to consumer,"
+            f" got {given.scenario.consumers:,} of them: use the virtual lens"
+        )

@@ -3,9 +3,27 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from labkit.approaches import Approach, Batched, ConditionalFeed, Feed, Hybrid, Polling, Relay, Thin, Webhook
-from labkit.lenses.model import combined, feed, polling, pushed
+from labkit.approaches import (
+    Aimd,
+    Approach,
+    Batched,
+    ConditionalFeed,
+    Feed,
+    HalveDouble,
+    Hybrid,
+    LongPolling,
+    Polling,
+    Relay,
+    Stream,
+    Thin,
+    Webhook,
+)
+from labkit.lenses.model import combined, feed, held, polling, pushed
 from labkit.lenses.model.history import Given, History
+
+
+def nothing(given: Given) -> None:
+    """Refuse nothing: all parameters are fixed."""
 
 
 @dataclass(frozen=True)
@@ -21,10 +39,14 @@ SCHEDULES: dict[type[Approach], Schedule] = {
     Polling: Schedule(polling.schedule, polling.check),
     Webhook: Schedule(pushed.webhook, pushed.check),
     Thin: Schedule(pushed.thin, pushed.check),
-    Feed: Schedule(feed.feed, feed.check),
-    ConditionalFeed: Schedule(feed.feed, feed.check),
+    Feed: Schedule(feed.feed, nothing),
+    ConditionalFeed: Schedule(feed.feed, nothing),
     Relay: Schedule(feed.relay, pushed.check),
     Batched: Schedule(combined.batched, combined.check_batched),
     Hybrid: Schedule(combined.hybrid, pushed.check),
+    Aimd: Schedule(polling.adaptive, nothing),
+    HalveDouble: Schedule(polling.adaptive, nothing),
+    LongPolling: Schedule(held.long_polling, held.check_long_polling),
+    Stream: Schedule(held.stream, held.check_stream),
 }
 """What the lens can run. An approach of another class, a subclass too, is refused."""

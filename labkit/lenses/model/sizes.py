@@ -84,7 +84,20 @@ def exchanges(approach: Approach, seconds: float) -> tuple[Recorded, ...]:
         for consumer in consumers:
             clock.spawn(approach.run, consumer)
         clock.run(until=seconds)
-        return tuple(_recorded(ledger, network))
+    return tuple(_recorded(ledger, network))  # with the bytes so far of what the end has cut
+
+
+@lru_cache(64)
+def jitter_key(approach: Approach, seed: int) -> tuple[str, str]:
+    """What a source's jitter depends on, besides event and attempt: its seed, and the id of the only subscription."""
+    scenario = Scenario(Arrivals("probe", (), 1.0, EPOCH, {}), delay=0.0, seed=seed)
+    ledger, clock = Ledger(), VirtualClock(start=-LEAD, epoch=EPOCH)
+    network = MemoryNetwork(clock, ledger, 0.0)
+    source = make_source(scenario, clock, network)
+    with closing(source.db), clock:
+        subscribe_all(scenario, approach, clock, network, ledger, network.host("source", source.app))
+        clock.run(until=0)
+        return source.dispatcher.seed, source.store.subscriptions()[0].id
 
 
 def _recorded(ledger: Ledger, network: _Recorder) -> Iterator[Recorded]:

@@ -1,0 +1,112 @@
+"""A source's deliveries: each attempt of each, by the retry profile, through outages."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from heapq import heappop, heappush
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labkit.clock import NANO, nanoseconds
+from labkit.lenses.model.history import Instants
+from labkit.lenses.model.outages import NEVER, Windows
+from labkit.policies import RetryProfile
+
+
+@dataclass(frozen=True)
+class Attempts:
+    """Attempts of deliveries, in the order sent: an array has one entry per attempt."""
+
+    of: NDArray[np.int64]
+    """The number of the delivery, from 0."""
+    sent: Instants
+    ended: Instants
+    """When it was answered, or had failed."""
+    carried: NDArray[np.bool_]
+    """Whether it had a connection."""
+    cut: Instants
+    """The first instant after it was sent at which an outage cuts what is under way."""
+    answered: NDArray[np.bool_]
+
+    def there(self, after: int) -> NDArray[np.bool_]:
+        """Which of them have come as far as takes so many nanoseconds after they were sent."""
+        return self.carried & (self.sent + after < self.cut)
+
+    def first(self, among: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """The first attempt of each delivery of those."""
+        first = np.zeros(len(self.of), dtype=bool)
+        places = np.flatnonzero(among)
+        first[places[np.unique(self.of[places], return_index=True)[1]]] = True
+        return first
+
+
+def play(
+    due: Sequence[int], takes: int, outages: Windows, profile: RetryProfile, wait: Callable[[int, int], float | None]
+) -> Attempts:
+    """Deliveries that are due at some instants, in order, and are answered after `takes` nanoseconds if nothing breaks.
+
+    `wait(delivery, attempt)` is that of the profile. Down from 0 to 1,200 s, and due at 0: attempts at 0, 5 and 305 s
+    are refused, and the one at 2,105 s is answered.
+    """
+    rest = nanoseconds(profile.rest)
+    waiting = [(at, number, 1) for number, at in enumerate(due)]
+    ending: list[tuple[int, bool]] = []  # when each attempt under way will have ended, and whether it is answered
+    rows: list[tuple[int, int, int, bool, int, bool]] = []
+    rests_until, failing = -NEVER, False
+    while waiting:
+        now = max(waiting[0][0], rests_until)
+        if ending and ending[0][0] <= now:
+            at, answered = heappop(ending)
+            if (at == now and not answered) or (ending and ending[0] == (at, not answered)):
+                both = "one delivery fails, and another one is due or answered: which is first decides about the rest"
+                raise ValueError(f"at {at / NANO:g} s {both}: use the virtual lens")
+            if not answered:
+                rests_until, failing = max(rests_until, at + rest), True
+            elif failing:
+                rests_until, failing = at, False
+            continue
+        together = []
+        while waiting and waiting[0][0] <= now:
+            together.append(heappop(waiting))
+        hold, cut = outages.hold(now), outages.cut(now)
+        ended = min(now + (takes if hold is None else hold), cut)
+        answered = hold is None and now + takes < cut
+        for _, number, attempt in together:
+            rows.append((number, now, ended, hold is None, cut, answered))
+            if rest:
+                heappush(ending, (ended, answered))
+            if not answered and (seconds := wait(number, attempt)) is not None:
+                heappush(waiting, (ended + nanoseconds(seconds), number, attempt + 1))
+    of, sent, ends, carried, cuts, good = (np.array([row[n] for row in rows], dtype=np.int64) for n in range(6))
+    return Attempts(of, sent, ends, carried.astype(bool), cuts, good.astype(bool))
+
+
+def check_in_flight(begun: Instants, ended: Instants, profile: RetryProfile) -> None:
+    """Refuse deliveries that would wait for others; `begun` is in order."""
+    over = np.searchsorted(np.sort(ended), begun)
+    at_once = int((np.arange(1, len(begun) + 1) - over).max(initial=0))
+    if at_once > profile.in_flight:
+        limit = f"the source allows {profile.in_flight}"
+        raise ValueError(f"{at_once} deliveries are outstanding at once, and {limit}: use the virtual lens")
+
+
+def check_health(made: Attempts, profile: RetryProfile) -> None:
+    """Refuse an endpoint that would be switched off."""
+    off, failures, since = profile.off, 0, 0
+    order = np.argsort(made.ended, kind="stable")
+    sent, ended, answered = made.sent[order], made.ended[order], made.answered[order]
+    for place in range(len(order) if off else 0):
+        failures = 0 if answered[place] else failures + 1
+        if not failures:
+            continue
+        since = int(ended[place]) if failures == 1 else since
+        share = 1.0
+        if off.success_below and place + 1 >= off.least_attempts:
+            recent = sent[: place + 1] > ended[place] - nanoseconds(off.window)
+            share = answered[: place + 1][recent].mean() if recent.sum() >= off.least_attempts else 1.0
+        if (
+            0 < off.failures <= failures
+            or 0 < off.failing_for * NANO <= ended[place] - since
+            or share < off.success_below
+        ):
+            raise ValueError(f"the endpoint would be switched off at {ended[place] / NANO:g} s: use the virtual lens")

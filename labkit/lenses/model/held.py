@@ -1,0 +1,107 @@
+"""Answers that the source holds back until there is an event: long polling, and a stream."""
+
+from bisect import bisect_right
+
+import numpy as np
+
+from labkit.approaches import LongPolling, Polling, Stream
+from labkit.clock import nanoseconds
+from labkit.lenses.model import sizes
+from labkit.lenses.model.history import Given, History, Sent
+from labkit.lenses.model.pages import Line, Pages, Row, pages
+from labkit.lenses.model.polling import page_sizes, weigh
+from labkit.lenses.model.pushed import lengths
+from labkit.wire import HEARTBEAT, PAGE
+
+
+def long_polling(given: Given) -> History:
+    """`LongPolling`, of one poller at a time per consumer."""
+    approach = given.approach
+    assert isinstance(approach, LongPolling)
+    found = _held(given, approach)
+    size = page_sizes(approach, 3 * (approach.wait + approach.pause) + 1e-6)
+    barren = np.zeros(len(found.sent), dtype=bool)
+    sent = weigh(given, size, found, np.arange(len(given.events)), barren)
+    return History(given, np.repeat(found.answered, found.stop - found.start), sent, setup=0)
+
+
+def _held(given: Given, approach: LongPolling) -> Pages:
+    """The polls: each is answered when it has arrived and an event is there, and empty if none comes in time.
+
+    An event of the very nanosecond in which the wait ends comes too late for it.
+    """
+    visible, delay, trip = given.occurred.tolist(), given.delay, 2 * given.delay
+    wait, pause = nanoseconds(float(f"{round(approach.wait, 6):g}")), nanoseconds(approach.pause)
+    rows, empty, line = list[Row](), [0], Line(given.horizon)
+    takes, found, at = trip + wait, 0, 0
+    while found < len(visible) or at < given.horizon:
+        until = visible[found] - delay - wait + bool(wait) if found < len(visible) else given.horizon
+        polls = max(0, -((at - until) // (takes + pause)))  # are sent before, and stay empty
+        if polls:
+            counted = min(polls, max(0, -((at - given.horizon) // (takes + pause))))
+            if counted:
+                empty[-1] += counted
+                line.use_often(at, at + (counted - 1) * (takes + pause), counted, takes)
+            at += polls * (takes + pause)
+        if found == len(visible):
+            break
+        answered = max(at + delay, visible[found]) + delay
+        shown = bisect_right(visible, answered - delay)
+        stop = min(shown, found + approach.limit)
+        rows.append((at, answered, found, stop, stop < shown))
+        empty.append(0)
+        line.use(at, answered)
+        found, at = stop, answered + pause
+    return pages(rows, empty, line)
+
+
+def check_long_polling(given: Given) -> None:
+    """Refuse outages, and polls without a pause."""
+    check_stream(given)
+    approach = given.approach
+    assert isinstance(approach, LongPolling)
+    if not approach.wait + approach.pause:
+        raise ValueError("wait and pause must not both be 0 in the model lens: use the virtual lens")
+
+
+def stream(given: Given) -> History:
+    """`Stream`: one answer, which is held to the end. What is written at one instant is one chunk."""
+    occurred, delay = given.occurred, given.delay
+    written = np.maximum(occurred, delay)
+    received = written + delay
+    last = int(max(2 * delay, received.max(initial=0)))
+    (opened,) = (each for each in sizes.exchanges(Stream(), 1.0) if each.kind == "poll")
+    head = len("id: \ndata: \n\n") + next(each.cursor for each in sizes.exchanges(Polling(1.0), 4.0) if each.cursor)
+    into = opened.answer.fixed - _chunk(head + sizes.PROBE_BYTES)
+
+    beat, quiet_since, silences, first = nanoseconds(HEARTBEAT), delay, 0, 0
+    bodies = head + lengths(given.documents)
+    while first < len(written):
+        at = int(written[first])
+        silences += (at - quiet_since) // beat
+        stop = min(int(np.searchsorted(written, at, side="right")), first + PAGE)
+        into += _chunk(int(bodies[first:stop].sum()))
+        quiet_since, first = at, stop
+    end = max(given.horizon - 1, last) - delay  # what is written until then arrives before the run is settled
+    silences += max(0, end - quiet_since) // beat
+    sent = Sent(
+        requests=1,
+        empty=int(not len(occurred)),
+        bytes_out=opened.request.fixed,
+        bytes_in=into + silences * _chunk(len(": still here\n\n")),
+        connections=1,
+        held=given.horizon,
+    )
+    return History(given, received, sent, setup=0)
+
+
+def check_stream(given: Given) -> None:
+    """Refuse outages."""
+    for fault in given.scenario.faults:
+        remedy = "use the virtual lens"
+        raise ValueError(f"the model lens has no faults for {given.approach.name}, got {fault.name}: {remedy}")
+
+
+def _chunk(size: int) -> int:
+    """Bytes of a chunk of an answer (RFC 9112, 7.1)."""
+    return size + len(f"{size:x}\r\n\r\n")

@@ -1,0 +1,145 @@
+"""Which poll finds which events, by a cursor. The cost is per page with events and per outage, not per poll."""
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labkit.lenses.model.history import Instants
+from labkit.lenses.model.outages import NEVER, Windows
+from labkit.lenses.model.timing import IDLE
+
+
+class Timing(Protocol):
+    """When polls are due. What it says of several of them holds as long as none finds an event."""
+
+    @property
+    def next(self) -> int:
+        """The instant of the next poll."""
+
+    def before(self, instant: int, takes: int, /) -> int:
+        """How many polls are sent before an instant, if each takes so many nanoseconds."""
+
+    def after(self, polls: int, takes: int, /) -> int:
+        """The instant of the next poll after so many."""
+
+    def answered(self, polls: int, takes: int, at: int, found: bool, /) -> None:
+        """Go on after so many polls, the last of which ended at `at`, and may have found an event."""
+
+
+@dataclass(frozen=True)
+class Pages:
+    """The pages with events, in the order sent, and how many empty polls come before each, the last of them at the end.
+
+    A page holds the events from `start` up to `stop` of those that the list shows.
+    """
+
+    sent: Instants
+    answered: Instants
+    start: NDArray[np.int64]
+    stop: NDArray[np.int64]
+    more: NDArray[np.bool_]
+    """Whether there are more events, so that the next page is requested at once."""
+    empty: NDArray[np.int64]
+    """One more than pages: empty polls before each page, and after the last one; up to the horizon."""
+    connections: int
+    held: int
+    failed: int
+    """Polls without a connection, up to the horizon."""
+    cut: NDArray[np.int64]
+    """A row per poll that was cut, up to the horizon: pages before it, and whether there were empty polls since."""
+    ended: int
+    """When the last poll before the horizon was answered, or failed."""
+
+
+class Line:
+    """A poller's connections up to the horizon: one at a time, which is used again if it was idle for at most 5 s."""
+
+    def __init__(self, horizon: int) -> None:
+        self.horizon, self.connections, self.held = horizon, 0, 0
+        self._opened = self._end = 0
+        self._idle_since = -NEVER
+
+    def use(self, at: int, end: int, kept: bool = True) -> None:
+        """A poll from one instant to another one."""
+        if at >= self.horizon:
+            return
+        if at - self._idle_since > IDLE:
+            self.connections, self.held, self._opened = self.connections + 1, self.total(), at
+        self._end = min(end, self.horizon)
+        self._idle_since = end if kept else -NEVER
+
+    def use_often(self, first: int, last: int, polls: int, trip: int) -> None:
+        """So many polls at about equal distances."""
+        self.use(first, first + trip)
+        if polls > 1:
+            if (last - first) // (polls - 1) - trip > IDLE:  # each has a connection of its own
+                self.connections += polls - 2
+                self.held += (polls - 2) * trip
+            else:
+                self._idle_since = last
+            self.use(last, last + trip)
+
+    def total(self) -> int:
+        """Nanoseconds for which connections have been held."""
+        return self.held + self._end - self._opened
+
+
+Row = tuple[int, int, int, int, bool]
+"""A page: sent, answered, start, stop, more."""
+
+
+def find(visible: list[int], timing: Timing, delay: int, limit: int, horizon: int, outages: Windows) -> Pages:
+    """Poll until all events have been found, and the horizon has come."""
+    rows: list[Row] = []
+    empty, cut_polls, line, trip = [0], list[tuple[int, bool]](), Line(horizon), 2 * delay
+    found = failed = ended = 0
+    while found < len(visible) or timing.next < horizon:
+        at = timing.next
+        cut, hold = outages.cut(at), outages.hold(at)
+        if hold is not None:
+            takes, until = hold, outages.change(at)
+        else:
+            takes, until = trip, min(cut - trip, visible[found] - delay if found < len(visible) else horizon)
+        if polls := timing.before(until, takes):
+            last = timing.after(polls - 1, takes)
+            if counted := min(polls, timing.before(horizon, takes)):
+                last_counted = timing.after(counted - 1, takes)
+                ended = min(last_counted + takes, outages.cut(last_counted))
+                if hold is None:
+                    empty[-1] += counted
+                    line.use_often(at, last_counted, counted, trip)
+                else:
+                    failed += counted
+            timing.answered(polls, takes, min(last + takes, outages.cut(last)), False)
+            continue
+        more, before = True, found
+        while more and at + trip < cut:
+            shown = bisect_right(visible, at + delay)
+            stop = min(shown, found + limit)
+            more = stop < shown
+            rows.append((at, at + trip, found, stop, more))
+            empty.append(0)
+            line.use(at, at + trip)
+            ended = at + trip if at < horizon else ended
+            found, at = stop, at + trip
+        if more and at < horizon:
+            cut_polls.append((len(rows), empty[-1] > 0))
+            line.use(at, cut, kept=False)
+            ended = cut
+        timing.answered(1, trip, cut if more else at, found > before)
+    return pages(rows, empty, line, cut_polls, failed, ended)
+
+
+def pages(
+    rows: list[Row], empty: list[int], line: Line, cut: Sequence[tuple[int, bool]] = (), failed: int = 0, ended: int = 0
+) -> Pages:
+    """The pages, of rows."""
+    sent, answered, start, stop, more = (np.array([row[n] for row in rows], dtype=np.int64) for n in range(5))
+    gaps, cuts = np.array(empty, dtype=np.int64), np.array(cut, dtype=np.int64).reshape(-1, 2)
+    return Pages(
+        sent, answered, start, stop, more.astype(bool), gaps, line.connections, line.total(), failed, cuts, ended
+    )
