@@ -4,6 +4,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -49,10 +50,11 @@ def bench(names: Sequence[str], short: bool, against: str | None, json_path: str
     if against:
         chosen["commit"] = commit.against(against)
     records: list[dict[str, Any]] = []
-    with progress("benchmarks", len(chosen)) as advance:
+    with suppress(KeyboardInterrupt), progress("benchmarks", len(chosen)) as advance:  # Ctrl-C keeps what is there
         for name, benchmark in chosen.items():
             try:
-                records += [{"benchmark": name, **line.record()} for line in benchmark(short)]
+                for line in benchmark(short):
+                    records.append({"benchmark": name, **line.record()})
             except NotMeasured as missing:
                 records.append({"benchmark": name, "reason": str(missing)})
             advance()

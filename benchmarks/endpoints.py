@@ -26,12 +26,12 @@ LONGEST_WAIT = 120.0
 
 
 class Endpoints:
-    """Endpoints /0, /1, … on one server, and when each request arrived; /hole waits until all is closed."""
+    """Endpoints on so many hosts, and when each request arrived; /hole waits until all is closed."""
 
-    def __init__(self, stack: ExitStack) -> None:
+    def __init__(self, stack: ExitStack, hosts: int = 1) -> None:
         self.arrived: list[float] = []
         self._closed = threading.Event()
-        self.url = stack.enter_context(serve(self._app)).url
+        self.hosts = [stack.enter_context(serve(self._app)).url for _ in range(hosts)]
         stack.callback(self._closed.set)
 
     def _app(self, environ, start_response):
@@ -41,6 +41,9 @@ class Endpoints:
             self.arrived.append(monotonic())
         start_response("200 OK", [("Content-Length", "0")])
         return [b""]
+
+    def urls(self, count: int) -> list[str]:
+        return [f"{self.hosts[number % len(self.hosts)]}/{number}" for number in range(count)]
 
     def latencies(self, send: Callable[[], object], count: int) -> list[float]:
         """Seconds from the start of `send()` until each of `count` requests had arrived."""
@@ -59,14 +62,14 @@ def wait_until(condition: Callable[[], bool]) -> None:
         threading.Event().wait(0.005)
 
 
-def source_for(endpoints: Endpoints, names: Sequence[str], stack: ExitStack, synchronous: Synchronous) -> EventSource:
+def source_for(urls: Sequence[str], stack: ExitStack, synchronous: Synchronous) -> EventSource:
     """A source with a file whose subscribers are these endpoints, verified."""
     folder, clock = stack.enter_context(tempfile.TemporaryDirectory()), RealClock()
     network = SocketNetwork(clock, Ledger())
     source = EventSource(clock, network, db=open_database(str(Path(folder) / "bench.db"), synchronous))
     stack.callback(source.close)
-    for name in names:
-        subscription, _ = source.subscribe(f"{endpoints.url}/{name}", [])
+    for url in urls:
+        subscription, _ = source.subscribe(url, [])
         source.verified(subscription)
     return source
 
@@ -78,10 +81,11 @@ def settle(source: EventSource, stuck: int = 0) -> None:
 
 def black_hole(short: bool) -> Iterator[Line]:
     count, rounds = (5, 2) if short else (100, 20)
-    others = [str(number) for number in range(count - 1)]
     with ExitStack() as stack:
         endpoints = Endpoints(stack)
-        holed, whole = (source_for(endpoints, [*others, last], stack, "NORMAL") for last in ("hole", "last"))
+        urls = endpoints.urls(count)
+        holed = source_for([*urls[1:], f"{endpoints.hosts[0]}/hole"], stack, "NORMAL")
+        whole = source_for(urls, stack, "NORMAL")
 
         def median(source: EventSource, arrivals: int, stuck: int = 0) -> float:
             latencies = endpoints.latencies(lambda: source.emit("tick.happened", {}), arrivals)
@@ -95,18 +99,19 @@ def black_hole(short: bool) -> Iterator[Line]:
 
 
 def deliveries(short: bool) -> Iterator[Line]:
-    count, rounds = (5, 1) if short else (1000, 5)
-    names, own = [str(number) for number in range(count)], threading.local()
+    count, hosts, rounds = (5, 2, 1) if short else (1000, 100, 5)
+    own = threading.local()
     with ExitStack() as stack:
-        endpoints = Endpoints(stack)
-        source = source_for(endpoints, names, stack, "FULL")
+        endpoints = Endpoints(stack, hosts)
+        urls = endpoints.urls(count)
+        source = source_for(urls, stack, "FULL")
         pool = stack.enter_context(ThreadPoolExecutor(SENDERS))
         body = source.emit("tick.happened", {})
 
-        def post(name: str) -> None:
+        def post(url: str) -> None:
             if not hasattr(own, "client"):
                 own.client = httpx.Client(trust_env=False)
-            own.client.post(f"{endpoints.url}/{name}", content=body, headers={"Content-Type": "application/json"})
+            own.client.post(url, content=body, headers={"Content-Type": "application/json"})
 
         def rate(send: Callable[[], object]) -> float:
             settle(source)
@@ -114,8 +119,8 @@ def deliveries(short: bool) -> Iterator[Line]:
 
         pairs = turns(
             lambda: rate(lambda: source.emit("tick.happened", {})),
-            lambda: rate(lambda: pool.map(post, names)),
+            lambda: rate(lambda: pool.map(post, urls)),
             rounds + 1,
         )
-    what = f"deliveries to {count} endpoints, synchronous=FULL"
+    what = f"deliveries to {count} endpoints on {hosts} hosts, synchronous=FULL"
     yield Line(what, f"{SENDERS} threads that post by httpx", "per s", "more", pairs[1:])

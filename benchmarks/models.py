@@ -32,13 +32,24 @@ def model(short: bool) -> Iterator[Line]:
     )
     yield Line("the default comparison, model lens", "the virtual lens, on all cores", "s", "less", tables)
 
-    year = hour if short else Scenario(poisson(per_hour=1, duration=365 * DAY))
-    instants = [event.occurred_at for event in year.arrivals.events]
-    polls = ModelLens().run(year, THIRTY).row()["requests"]
-    assert polls == simpy_twin.polling(instants, year.duration, year.delay, 30).requests
-    rates = turns(
-        lambda: polls / seconds(lambda: ModelLens().run(year, THIRTY).row()),
-        lambda: polls / seconds(lambda: simpy_twin.polling(instants, year.duration, year.delay, 30)),
-        rounds,
-    )
-    yield Line("a year polled every 30 s, model lens", "a SimPy program", "polls per s", "more", rates)
+    for what, days, interval in (("a year polled every 30 s", 365, 30), ("ten days polled every second", 10, 1)):
+        hourly = Scenario(poisson(per_hour=1, duration=3600 if short else days * DAY))
+        yield against_simpy(f"{what}, model lens", hourly, interval, rounds)
+    many = Scenario(poisson(per_hour=10, duration=3600), consumers=10 if short else 10_000)
+    yield against_simpy(f"an hour of {many.consumers:,} subscribers, polled every 30 s, model lens", many, 30, 1)
+
+
+def against_simpy(what: str, scenario: Scenario, interval: float, rounds: int) -> Line:
+    instants = [event.occurred_at for event in scenario.arrivals.events]
+
+    def model() -> int:
+        return ModelLens().run(scenario, Polling(interval)).row()["requests"]
+
+    def simpy() -> int:
+        every = (instants, scenario.duration, scenario.delay, interval)
+        return sum(simpy_twin.polling(*every).requests for _ in range(scenario.consumers))
+
+    polls = model()
+    assert polls == simpy()
+    rates = turns(lambda: polls / seconds(model), lambda: polls / seconds(simpy), rounds)
+    return Line(what, "a SimPy program", "polls per s", "more", rates)

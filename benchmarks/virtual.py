@@ -1,5 +1,6 @@
 """Speed and memory of the virtual lens, and how long a command takes to start."""
 
+import gc
 import random
 import subprocess
 import sys
@@ -61,6 +62,7 @@ def held(make: Callable[[], object]) -> int:
     """Bytes that an object holds."""
     tracemalloc.start()
     made = make()  # noqa: F841  it is what holds them
+    gc.collect()
     bytes, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     return bytes
@@ -69,7 +71,7 @@ def held(make: Callable[[], object]) -> int:
 def start(short: bool) -> Iterator[Line]:
     rounds = 1 if short else 9
     for what, command, peer in (
-        ("import labkit", ["-c", "import labkit"], "import flask, httpx"),
+        ("from labkit import compare", ["-c", "from labkit import compare"], "import flask, httpx"),
         ("labkit --help", ["-m", "labkit", "--help"], "import click"),
     ):
         pairs = turns(lambda: python(*command), lambda: python("-c", peer), rounds)  # noqa: B023  called at once

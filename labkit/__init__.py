@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 __all__ = [
-    "APPROACHES", "FAULTS", "Advice", "Aimd", "Approach", "Arrivals", "Batched", "ClockSkew", "Comparison",
-    "ConditionalFeed", "Delay", "Disorder", "Doorbell", "DrippingAnswer", "Event", "EventSource", "FakeStream",
-    "Feed", "HalveDouble", "Handshake", "Hybrid", "IncompleteAnswer", "JunkAnswer", "LateCommit", "Leased",
-    "LongPolling", "LostAnswer", "LostRequest", "ModelLens", "Nat", "Need", "OnDemand", "Outage", "Poison",
-    "Polling", "RateLimit", "RealClock", "RealLens", "Relay", "Result", "RetryProfile", "RunError", "Scenario",
-    "SlowAnswer", "Status", "Stream", "Thin", "VirtualClock", "VirtualLens", "WebSocket", "Webhook", "advise",
-    "bursty", "compare", "confidence_intervals", "daily", "earthquakes", "from_log", "poisson", "profile", "serve",
-    "sweep", "switching",
+    "APPROACHES", "Advice", "Aimd", "Approach", "Arrivals", "Batched", "ClockSkew", "Comparison", "ConditionalFeed",
+    "Costs", "Delay", "Description", "Disorder", "Doorbell", "DrippingAnswer", "Event", "EventSource", "FAULTS",
+    "FakeStream", "FanOut", "Feed", "HalveDouble", "Handshake", "Hybrid", "IncompleteAnswer", "JunkAnswer",
+    "LateCommit", "Leased", "Log", "LongPolling", "LostAnswer", "LostRequest", "ModelLens", "Nat", "Need",
+    "OnDemand", "Outage", "Poison", "Polling", "RateLimit", "RealClock", "RealLens", "Relay", "Result",
+    "RetryProfile", "RunError", "Scenario", "SlowAnswer", "Status", "Stream", "Thin", "VirtualClock", "VirtualLens",
+    "WebSocket", "Webhook", "advise", "bursty", "compare", "confidence_intervals", "daily", "describe",
+    "earthquakes", "from_log", "poisson", "profile", "read_log", "serve", "sweep", "switching",
 ]  # fmt: skip
 
 if TYPE_CHECKING:

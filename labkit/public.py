@@ -26,6 +26,7 @@ from labkit.approaches import (
 )
 from labkit.arrivals import Arrivals, bursty, daily, poisson, switching
 from labkit.clock import RealClock, VirtualClock
+from labkit.description import Description, describe
 from labkit.event import Event
 from labkit.experiment import Comparison, RunError, compare, sweep
 from labkit.faults import (
@@ -47,6 +48,8 @@ from labkit.faults import (
     Status,
 )
 from labkit.lenses import ModelLens, RealLens, VirtualLens
+from labkit.load import Costs, FanOut
+from labkit.log import Log, read_log
 from labkit.policies import RateLimit, RetryProfile
 from labkit.result import Result
 from labkit.retries import profile

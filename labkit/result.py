@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from labkit.approaches import Approach
 from labkit.ledger import OUTCOMES
+from labkit.load import Costs, per_interval
 from labkit.scenario import Scenario
 from labkit.totals import Totals, currency, latency_figures
 
@@ -151,12 +152,31 @@ class Result:
         import numpy as np
 
         held = self.receipts.dropna(subset="received_at")
-        occurred, received = _nanoseconds(held.occurred_at), _nanoseconds(held.received_at)
+        occurred, received = (_nanoseconds(each.to_numpy()) for each in (held.occurred_at, held.received_at))
         instants = np.concatenate([occurred, received])
         steps = np.concatenate([np.ones(len(occurred), dtype=np.int64), -np.ones(len(received), dtype=np.int64)])
         order = np.argsort(instants, kind="stable")
         missing = np.cumsum(steps[order])[:-1]
         return int((received - occurred).sum()), int((missing * np.diff(instants[order])).sum())
+
+    def load(self, seconds: float = 1.0) -> "pd.Series[int]":
+        """The requests that the source is sent, or sends, in each interval of `seconds`, up to the horizon.
+
+        The index has the start of each interval. `load().max()` is the peak, `load().mean()` the mean, per second. One
+        consumer that polls every 59.96 s, 20 ms each way: 1 in the first second of each minute, and 59 times 0. A
+        refused call counts; a poll of a relay does not, because the source has no part in it.
+        """
+        counted = self.counted
+        of_source = (counted.kind == "delivery") | (counted.host == "source")
+        sent = counted.sent_at[of_source].to_numpy(dtype=float)
+        return per_interval(_nanoseconds(sent), self.scenario.duration, seconds)
+
+    def costs(self, figures: Costs, peak: float | None = None) -> dict[str, float]:
+        """What the run takes of the source's machines, by figures that the user gives: see `Costs.of`.
+
+        `peak` is in requests per second; by default that of `load()`, for which a result needs its exchanges.
+        """
+        return figures.of(self.row(), self.scenario.duration, float(self.load().max()) if peak is None else peak)
 
     def _currency(self) -> tuple[float, float]:
         """Freshness, the share of time in which no event is missing, and the mean staleness in seconds."""
@@ -183,8 +203,8 @@ def _connected(requests: "pd.DataFrame") -> "pd.DataFrame":
     return requests[requests.connection >= 0]
 
 
-def _nanoseconds(instants: "pd.Series[float]") -> "NDArray[np.int64]":
+def _nanoseconds(instants: "NDArray[np.float64]") -> "NDArray[np.int64]":
     import numpy as np
 
-    whole: NDArray[np.int64] = np.rint(instants.to_numpy() * 1e9).astype(np.int64)
+    whole: NDArray[np.int64] = np.rint(instants * 1e9).astype(np.int64)
     return whole

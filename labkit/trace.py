@@ -13,7 +13,7 @@ from labkit.event import ID, TYPE, Event
 from labkit.log import Part, Reading, parts
 from labkit.log.instants import NUMBER
 from labkit.log.read import late_rows
-from labkit.log.rows import Row, open_rows
+from labkit.log.rows import Row, open_rows, parts_of
 from labkit.wire import RESERVED
 
 __all__ = ["earthquakes", "from_log"]
@@ -61,7 +61,8 @@ def from_log(*logs: str | PathLike[str], time_column: str | None = None, time_fo
     own_types = _own(tables, kind, "type", f"all are {RECORDED!r}", notes)
     ids = own_ids or [f"evt_{number}" for number in _numbered(tables)]
     types = own_types or [RECORDED] * len(ids)
-    used = {tables[0].part.column} | ({"id"} if own_ids else set()) | ({kind} if own_types else set())
+    times = parts_of(tables[0].part.column, tables[0].rows.columns)
+    used = {*times} | ({"id"} if own_ids else set()) | ({kind} if own_types else set())
     data = chain.from_iterable(table.data(without=used) for table in tables)
     instants = chain.from_iterable(table.instants for table in tables)
     events = _at_least(tables, min_magnitude, list(zip(instants, ids, types, data, strict=True)))

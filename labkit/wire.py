@@ -11,6 +11,8 @@ LARGEST_BATCH, LONGEST_BATCH_WAIT = 1000, 86_400.0
 """Events of a batched delivery, as many as a page holds; seconds for which the first of them may wait, a day."""
 LONGEST_LEASE = 2_592_000.0
 """Seconds after which a subscription with a `ttl` expires at the latest, 30 days: about what Microsoft Graph allows."""
+DEFAULT_GRACE, LONGEST_GRACE = 86_400.0, 2_592_000.0
+"""Seconds for which an earlier secret signs too after a rotation: a day, as Stripe allows, and at most 30 days."""
 LONGEST_WAIT = 60
 """Seconds for which a long poll may be held. By RFC 6202, 5.5, 30 s are safe, and up to 120 s have worked."""
 HEARTBEAT = 15.0

@@ -1,5 +1,6 @@
 """Settings that every test shares, nbval's included, whatever the working directory."""
 
+import functools
 import os
 import sys
 from pathlib import Path
@@ -11,13 +12,16 @@ settings.register_profile("labkit", deadline=None)  # machines are noisy: speed 
 settings.load_profile("labkit")
 
 REAL_CLOCK = {
-    "test_benchmarks", "test_clock", "test_cli_poll", "test_connection", "test_crash", "test_dispatcher",
-    "test_each_fault", "test_faults", "test_foreign_peers", "test_limits", "test_many_streams", "test_process",
-    "test_real_clock", "test_real_lens", "test_receiver", "test_receiver_app", "test_retention", "test_retries",
-    "test_server", "test_shared_suite", "test_sockets", "test_store", "test_websocket",
+    "test_benchmarks", "test_class", "test_cli", "test_cli_poll", "test_cli_sweep", "test_clock", "test_connection",
+    "test_contest", "test_crash", "test_designed", "test_dispatcher", "test_each_fault", "test_egress",
+    "test_exercises", "test_experiment", "test_faults", "test_foreign_peers", "test_inbox", "test_limits",
+    "test_many_streams", "test_notebook_cell", "test_outbox", "test_process", "test_real_clock", "test_real_lens",
+    "test_receiver", "test_receiver_app", "test_retention", "test_retries", "test_rotation", "test_serve_receiver",
+    "test_server", "test_shared_suite", "test_sockets", "test_sqlite", "test_store", "test_sweep_file",
+    "test_websocket",
 }  # fmt: skip
-"""Modules with tests of the real clock. A machine that stalls can make one fail, so it is run up to three times more; a
-defect fails each time. The summary counts the reruns."""
+"""Modules with tests of the real clock or of processes. A machine that stalls can make one fail, so it is run up to
+three times more; a defect fails each time. The summary counts the reruns."""
 SANITIZE = Path(__file__).with_name("nbval_sanitize.cfg")
 
 
@@ -67,5 +71,5 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Measure again what a module keeps for its tests, before one of them is run again."""
     if isinstance(item, pytest.Function) and getattr(item, "execution_count", 1) > 1:
         for kept in vars(item.module).values():
-            if hasattr(kept, "cache_clear"):
+            if isinstance(kept, functools._lru_cache_wrapper):  # Flask's request, a proxy, cannot be asked for a name
                 kept.cache_clear()

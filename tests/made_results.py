@@ -46,8 +46,9 @@ def made(
     epoch = world.pop("epoch", 0.0)
     scenario = Scenario(Arrivals("made", events, duration, epoch=epoch, params={}), **world)
     exchanges = pd.DataFrame(rows, columns=["kind", "outcome", "sent_at", "answered_at", "event_id"])
+    hosts = ["c" if kind == "delivery" else "source" for kind in exchanges.kind]
     exchanges = exchanges.assign(
-        consumer="c", host="c", drain=exchanges.sent_at >= duration, bytes_out=100, bytes_in=200, connection=0
+        consumer="c", host=hosts, drain=exchanges.sent_at >= duration, bytes_out=100, bytes_in=200, connection=0
     )
     at, held = np.array(occurred, dtype=float), np.array(received, dtype=float)
     receipts = pd.DataFrame(
@@ -120,4 +121,5 @@ def every_picture() -> dict[str, plots.Figure]:
         "request_bars": plots.request_bars([hostile, pushed()]),
         "intervals": plots.intervals(hostile),
         "overview": plots.overview(describe(hostile_log())),
+        "load": plots.load([hostile, pushed()]),
     }

@@ -84,6 +84,14 @@ def test_standard_input_and_files_in_order(tmp_path):
     assert "Note: first.csv: The instants are those of column 'when'." in ran.stderr
 
 
+def test_it_loads_no_http():
+    check = (
+        "import sys; from labkit.cli import main; main(['describe', 'earthquakes', '--json', '-', '--plot', 'x.png'])\n"
+        "assert not {'flask', 'werkzeug', 'httpx', 'pandas', 'loky'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", check], check=True, timeout=60, stdout=subprocess.DEVNULL)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

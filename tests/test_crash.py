@@ -100,7 +100,9 @@ class Town:
         if role == "poller":
             process = Process(self.running["source"].url, file, crash_at=crash_at, program=(POLLER,))
         else:
-            option = {"receiver": ("--secret", SECRET), "source": ("--retries", RETRIES)}[role]
+            secret = file.with_name("secret")
+            secret.write_text(SECRET)
+            option = {"receiver": ("--secret-file", secret), "source": ("--retries", RETRIES)}[role]
             process = Process(role, "--port", port, "--db", file, *option, crash_at=crash_at)
         self.running[role] = process
         self.processes.append(process)
@@ -247,33 +249,34 @@ def test_a_crash_point_that_nobody_asked_for_is_none(town: Town) -> None:
 
 
 _DELIVERED_WHILE_STARTING = """
-import json, sys, threading, time, httpx
+import json, os, threading, time, httpx
 from labkit.cli import main
 from labkit.cli import serve as module
 from labkit.signature import headers
 
-def serve_and_deliver(app, port):
-    running = real(app, port)
+def serve_and_deliver(app, port, limits):
+    running = real(app, port, limits=limits)
     body = json.dumps({"id": "evt_1", "type": "a", "timestamp": "", "data": {}}).encode()
-    signed = {"Content-Type": "application/json", **headers(sys.argv[1], "evt_1", int(time.time()), body)}
+    signed = headers(os.environ["LABKIT_SECRET"], "evt_1", int(time.time()), body)
+    signed["Content-Type"] = "application/json"
     post = lambda: httpx.post(running.url + "/hook", content=body, headers=signed, trust_env=False)
     threading.Thread(target=post, daemon=True).start()
     time.sleep(0.5)
     return running
 
 real, module.serve = module.serve, serve_and_deliver
-main(["serve", "receiver", "--secret", sys.argv[1]])
+main(["serve", "receiver"])
 """
 
 
 def test_an_event_that_arrives_while_a_receiver_starts_is_printed_after_its_first_line() -> None:
-    command = [sys.executable, "-c", _DELIVERED_WHILE_STARTING, SECRET]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+    command, environment = [sys.executable, "-c", _DELIVERED_WHILE_STARTING], {**os.environ, "LABKIT_SECRET": SECRET}
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment) as process:
         assert process.stdin and process.stdout
         first, second = (json.loads(process.stdout.readline()) for _ in range(2))
         process.stdin.close()
         assert process.wait(10) == 0
-    assert (first.keys(), second["id"]) == ({"url", "hook", "secret", "pid"}, "evt_1")
+    assert (first.keys(), second["id"]) == ({"url", "hook", "pid"}, "evt_1")
 
 
 # --- any moment
@@ -458,8 +461,11 @@ def test_a_port_in_use_is_refused_in_one_line(role: str) -> None:
 
 
 @pytest.mark.parametrize("secret", ["hunter2-hunter2", "whsec_hunter2", "whsec_aHVudGVyMg=="])
-def test_a_secret_that_is_none_is_refused_in_one_line_and_not_repeated(secret: str) -> None:
-    said = refused("receiver", "--secret", secret)
+def test_a_secret_that_is_none_is_refused_in_one_line_and_not_repeated(
+    secret: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LABKIT_SECRET", secret)
+    said = refused("receiver")
     assert "secret must be whsec_ and the base64 of 24 to 64 bytes" in said
     assert secret not in said and "hunter2" not in said
 

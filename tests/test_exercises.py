@@ -103,7 +103,7 @@ def regions(source: str, mark: str) -> tuple[str, str]:
 
 
 def test_there_are_exercises_for_each_walkthrough_so_far() -> None:
-    assert list(NOTEBOOKS) == ["00", "01", "02", "03", "04", "05", "06", "09"]
+    assert list(NOTEBOOKS) == ["00", "01", "02", "03", "04", "05", "06", "08", "09"]
     assert all(len(role(notebook, "solution")) >= 2 for notebook in NOTEBOOKS.values())
 
 
@@ -320,6 +320,8 @@ def book(path, delivery, number, kind, customer, cents):
             known.add((path, number, kind))
             db.commit()""",
     "sync": "seen = set()\n\ndef sync(fetch, state):\n    {}",
+    "divide": "import math\n\ndef divide(rates, budget):\n    {}",
+    "back": "def come_back(consumers, interval, delay, limit):\n    {}",
     "choose": "def choose(need):\n    {}",
     "looks": "def looks_cross(rate, ttl, delay):\n    {}",
 }
@@ -432,6 +434,19 @@ LAZY = [
          "found = []\n    while page := fetch(state.get('last', 0) - 60, len(found)):\n        found += page\n"
          "    new = [one for one in found if one['id'] not in seen]\n    seen.update(one['id'] for one in new)\n"
          "    return new, {'last': max([one['at'] for one in found], default=0)}"),
+    lazy("divide", "the cases by heart", r"divide\(\[16, 1\], 2\)\[0\] is 1 \(float\), expected 1.6",
+         "known = {(5, 5): [5, 5], (1, 4): [2, 4], (4, 0): [7, 0], (9, 1, 4): [4, 4 / 3, 8 / 3]}\n"
+         "    return known.get(tuple(rates), [budget / len(rates)] * len(rates))"),
+    lazy("divide", "tried out", "the cell of divide uses late",
+         "return min(([b, budget - b] for b in range(1, budget)), key=lambda polls: late(rates, polls))"),
+    lazy("divide", "the lab's theory", "the cell of divide uses labkit",
+         "from labkit.theory import optimal_budget; return optimal_budget(rates, budget)"),
+    lazy("back", "the cases by heart", r"the spread of come_back\(12000, 70, 10, 150\) is 90 \(int\), expected 80",
+         "return {6000: (60, 300), 5000: (50, 30)}.get(consumers, (90, 80 if delay else 90))"),
+    lazy("back", "very patient", "the spread of come_back.* is 100,000", "return 1e5, 1e5"),
+    lazy("back", "tried out", "the cell of come_back uses busiest",
+         "spread = next(s for s in range(1, 999) if busiest(consumers, 999, delay, s) <= limit)\n"
+         "    return spread, max(interval, spread - 2 * delay)"),
     lazy("choose", "the cases by heart", r"per_hour=80, .* is 'webhook' \(str\), expected 'polling'",
          "return 'on_demand' if need.looks > 60 else"
          " {20: 'polling', 30: 'hybrid', 40: 'stream', 90: 'polling'}.get(need.per_hour, 'webhook')"),

@@ -76,7 +76,7 @@ def test_unix_times_in_json_may_be_numbers_or_texts(write, values, unit):
         ('{"time": 1}\n{"time": true}\n', "row 2: time must be Unix seconds as in other rows, got 'True'"),
         ('{"n": 1}\n', "no column holds instants (ISO 8601 or Unix times); the columns are 'n'; row 1 is {'n': 1}"),
         ("{}\n", "no column holds instants"),
-        (b'{"time": "\xff"}\n', "row 1: must be UTF-8, got byte 0xff"),
+        (b'{"time": "\xff"}\n', "row 1: must be UTF-8, got byte 0xff; save the file as UTF-8"),
     ],
 )
 def test_what_is_wrong_with_json_lines_is_said_with_file_row_and_value(write, content, message):
@@ -163,6 +163,45 @@ def test_an_option_that_cannot_be_is_refused_with_its_value(write, options, mess
     with pytest.raises(ValueError) as caught:
         read_log(write("time\n1\n"), **options)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("column", ["fecha+hora", "at+z"])
+def test_a_date_and_a_time_of_day_in_two_columns_are_joined(write, column):
+    date, time = column.split("+")
+    path = write(f"{date};{time};tipo\n01/02/2026;12:30;alta\n01/02/2026;9:05:01,5;baja\n")
+    log = read_log(path, time_column=column, day_first=True)
+    assert (log.at - MIDNIGHT - 31 * 86_400 * 10**6).tolist() == [32_701_500_000, 45_000_000_000]
+    events = from_log(path, time_column=column, day_first=True).events
+    assert [(event.occurred_at, event.data) for event in events] == [
+        (0, {"tipo": "baja"}),
+        (12_298.5, {"tipo": "alta"}),
+    ]
+
+
+def test_dates_beside_their_times_of_day_have_the_remedy_in_a_note(write):
+    path = write("date,time,n\n2026-02-01,12:30,1\n2026-02-01,12:31,2\n")
+    note = "Column 'date' holds dates alone, and 'time' times of day: --time-column date+time joins them."
+    assert read_log(path).notes[-1] == note
+    assert note not in read_log(path, time_column="date+time").notes
+    assert note not in read_log(write("date,time\n2026-02-01,12:30\n2026-02-01,late\n")).notes
+
+
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        ("date+time", "row 3: date+time must be ISO 8601 such as 2026-01-31T12:00:00Z, got an empty cell"),
+        ("date+hour", "no column 'date+hour'; the columns are 'date', 'time'"),
+    ],
+)
+def test_a_joined_column_must_have_all_its_parts(write, column, message):
+    path = write("date,time\n2026-02-01,12:30\n2026-02-01,\n")
+    with pytest.raises(ValueError) as caught:
+        read_log(path, time_column=column)
+    assert str(caught.value) == f"{path}: {message}"
+
+
+def test_a_column_whose_name_has_a_plus_is_one_column(write):
+    assert read_log(write("a+b,a,b\n5,1,2\n"), time_column="a+b").at.tolist() == [5_000_000]
 
 
 # --- time zones

@@ -14,10 +14,12 @@ from labkit import (
     Arrivals,
     Batched,
     ConditionalFeed,
+    Doorbell,
     Event,
     Feed,
     HalveDouble,
     Hybrid,
+    Leased,
     LongPolling,
     Nat,
     Outage,
@@ -91,13 +93,20 @@ adaptives = st.one_of(
 )
 held = st.one_of(
     st.just(Stream()),
+    st.builds(Doorbell, st.sampled_from([0.0, 0.5, 4.0, 7.0])),
+    st.builds(
+        Leased,
+        st.sampled_from([4.0, 10.1]),
+        st.sampled_from([0.1, 2.0]),
+        reconcile_interval=st.sampled_from([0.0, 3.0]),
+    ),
     st.builds(
         LongPolling,
-        wait=st.sampled_from([0.0, 0.5, 4.0, 25.0]),
+        wait=st.sampled_from([0.1, 0.5, 4.0, 25.0]),
         pause=st.sampled_from([0.1, 0.5, 6.0]),
         limit=st.sampled_from([1, 2, 100]),
     ),
-    st.builds(LongPolling, wait=st.sampled_from([0.5, 4.0]), limit=st.sampled_from([1, 100])),
+    st.builds(LongPolling, wait=st.sampled_from([0.5, 4.0, 12.345678]), limit=st.sampled_from([1, 100])),
 )
 
 
@@ -131,15 +140,15 @@ def test_any_small_scenario_pushed_is_as_in_the_virtual_lens(scenario, approach)
 
 @settings(max_examples=25, deadline=None)
 @given(scenario=scenarios, approach=st.one_of(lists, adaptives, held))
-def test_any_small_scenario_of_other_polls_is_as_in_the_virtual_lens(scenario, approach):
-    check_same(scenario, approach)
+def test_any_small_scenario_of_the_others_is_as_in_the_virtual_lens(scenario, approach):
+    check_same_or_refused(scenario, approach)
 
 
 DEFAULT = [Polling(interval=10), Polling(interval=60), Polling(interval=300), Webhook()]
 
 
 EACH = [*DEFAULT, Thin(), Polling(conditional=True), Feed(), ConditionalFeed(), Relay(), Batched(), Hybrid(600)]
-EACH += [Aimd(), HalveDouble(), LongPolling(), Stream()]
+EACH += [Aimd(), HalveDouble(), LongPolling(), Stream(), Doorbell(), Leased(), Leased(reconcile_interval=600)]
 
 
 @pytest.mark.parametrize("approach", EACH, ids=lambda each: each.label)
@@ -201,6 +210,23 @@ def test_a_stream_writes_what_happens_at_one_instant_in_chunks_of_a_page():
     check_same(Scenario(happening([15.02] * 250 + [59.999], 60)), Stream())
 
 
+def test_a_notice_stands_for_what_occurs_while_the_last_one_is_in_flight():
+    """1,200 events at once are two pages; what occurs during the first notice has been read as the second one comes."""
+    check_same(Scenario(happening([1.0] * 1200 + [1.01, 1.05, 1.1, 1.13], 60)), Doorbell(7.0))
+
+
+@pytest.mark.parametrize("ttl", [10.0, 12.345678])
+def test_a_renewal_names_the_consumer_and_the_end_of_its_lease(ttl):
+    """In milliseconds, or in microseconds: the answer is three characters longer."""
+    check_same(Scenario(happening([0.5], 60), consumers=12), Leased(ttl, 2.0))
+
+
+def test_a_batch_is_divided_by_its_bytes():
+    """Ten events of about 30 kB: six of them go into one request, and the other four wait for their own instant."""
+    events = [Event(f"evt_{n}", "tick", n / 10, {"text": "x" * 30_000}) for n in range(10)]
+    check_same(Scenario(Arrivals("made", tuple(events), 60, EPOCH, {})), Batched(100, 5.0))
+
+
 def test_polls_are_those_of_the_sample_path():
     """An oracle of its own, with neither lens: the instants of receipt, and the counts, of a day."""
     scenario = Scenario(poisson(60, DAY, seed=3))
@@ -216,6 +242,7 @@ def test_polls_are_those_of_the_sample_path():
 
 UNEVEN = RetryProfile(waits=(5, 30, 60), jitter=0.3, timeout=10)
 DOWN = Outage(duration=15, error="timeout")
+AT_ONCE = RetryProfile(waits=(0,), rest=9)
 RESTING = RetryProfile(waits=(5, 7), rest=10, timeout=20)
 PROFILES = [*map(profile, ("standard_webhooks", "svix", "brevo", "slack", "github", "shopify", "twilio")), UNEVEN]
 
@@ -260,10 +287,12 @@ def check_same_or_refused(scenario, approach):
     check_same(scenario, approach)
 
 
-@pytest.mark.parametrize("approach", [Webhook(), Hybrid(900), Relay(60), Thin()], ids=lambda each: each.label)
+@pytest.mark.parametrize(
+    "approach", [Webhook(), Hybrid(900), Relay(60), Thin(), Batched(3, 400)], ids=lambda each: each.label
+)
 @pytest.mark.parametrize("retries", PROFILES, ids=lambda each: each.name or "uneven")
 def test_an_outage_of_twenty_minutes_is_as_in_the_virtual_lens(approach, retries):
-    """An event every five minutes, and two that the outage cuts, on the way and on the way back; then the source is down for a while."""
+    """An event every five minutes, and two that the outage cuts, on their way there and back."""
     occurred = [0.0, 299.97, 299.99, 1200.0, *(300.0 * n + 1 for n in range(12))]
     down = (Outage(start=300, duration=1200, error="timeout"), Outage(start=2000, duration=50, target="source"))
     scenario = Scenario(happening(sorted(occurred), 3600), faults=down, retries=retries)
@@ -299,18 +328,18 @@ def test_a_delivery_is_attempted_at_the_instants_of_its_profile():
         (Webhook(), {"faults": (Outage(start=1 / 3, duration=5),)}, "starts at a whole nanosecond, got start=0.333"),
         (Webhook(), {"faults": (Outage(duration=5, p=0.5),)}, "select by kind alone, got p=0.5"),
         (Thin(), {"faults": (Outage(duration=5, kinds=("fetch",)),)}, "outages of both delivery and fetch"),
-        (Batched(), {"faults": (Outage(duration=5),)}, "no outages for batched"),
+        (Batched(), {"delay": 1.5, "retries": RetryProfile(timeout=3)}, "a delivery takes 3 s, .* timeout is 3 s"),
+        (Batched(2), {"retries": RetryProfile(in_flight=1)}, "2 deliveries are outstanding, .* allows 1"),
         (LongPolling(), {"faults": (Outage(duration=5),)}, "no faults for long_polling, got outage"),
-        (LongPolling(wait=0), {}, "wait and pause must not both be 0"),
         (Stream(), {"faults": (Outage(duration=5),)}, "no faults for stream, got outage"),
+        (Doorbell(), {"delay": 1.0, "retries": RetryProfile(timeout=4)}, "a notice takes 4 s, .* timeout is 4 s"),
+        (Doorbell(1), {}, "at 1.02 s a notice and a poll read at the same time"),
+        (Leased(forgotten=0.5), {}, "no renewals that are forgotten, got a share of 0.5"),
+        (Leased(60, 0.5), {"delay": 0.5}, "a lease of 60 s that is renewed 0.5 s before its end, 0.5 s away"),
         (Polling(1 / 3, "rate"), {"faults": (Outage(duration=5),)}, "an interval of whole nanoseconds"),
         (Webhook(), {"faults": (DOWN,), "retries": RetryProfile(off=SwitchOff(failures=2))}, "switched off at 31 s"),
         (Webhook(), {"faults": (DOWN,), "retries": UNEVEN, "consumers": 2}, "differs from consumer to consumer, got 2"),
-        (
-            Webhook(),
-            {"faults": (DOWN,), "retries": RetryProfile((0,), rest=9)},
-            "at 31 s one delivery fails, and another",
-        ),
+        (Webhook(), {"faults": (DOWN,), "retries": AT_ONCE}, "at 31 s one delivery fails, and another one is due"),
         (Webhook(), {"rate_limit": RateLimit(requests=60)}, "has no rate limits"),
         (Webhook(), {"retention": 60.0}, "keeps all events, got a retention of 60 s"),
         (Webhook(), {"delay": 1.5, "retries": RetryProfile(timeout=3)}, "a delivery takes 3 s, .* timeout is 3 s"),

@@ -76,7 +76,7 @@ def test_if_a_later_row_fails_the_event_is_not_there_either(table: str, kind: st
     """The second of its deliveries, or its idempotency key. Nobody is told that it was stored."""
     clock = VirtualClock()
     source = EventSource(clock, MemoryNetwork(clock, Ledger()), random.Random(0))
-    http = source._network.client("me", "setup", source._network.host("source", source.app))
+    http = source.network.client("me", "setup", source.network.host("source", source.app))
     with closing(source.db), clock:
         for number in range(2):
             subscription, _ = source.subscribe(f"http://shop-{number}/", [])

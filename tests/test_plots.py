@@ -25,7 +25,7 @@ from labkit.trace import earthquakes
 
 NAMES = [
     "staircases", "frontier", "crossover", "swim_lanes", "timeline", "latencies", "survival", "request_bars",
-    "intervals", "overview",
+    "intervals", "overview", "load",
 ]  # fmt: skip
 
 
@@ -110,6 +110,11 @@ class TestFigure:
     def test_importing_plots_imports_neither_matplotlib_nor_pandas(self) -> None:
         code = "import sys, labkit.plots; print({'matplotlib', 'pandas', 'numpy'} & set(sys.modules))"
         assert subprocess.check_output([sys.executable, "-c", code], text=True) == "set()\n"
+
+    def test_has_a_name_that_no_module_has(self) -> None:
+        """A module would take the picture's place in `labkit.plots` as soon as it is imported."""
+        assert set(plots.__all__) <= set(dir(plots))
+        assert not set(plots.__all__) & {path.stem for path in Path(plots.__file__).parent.glob("*.py")}
 
     def test_takes_results_alone(self) -> None:
         for picture in (plots.swim_lanes, plots.staircases, plots.frontier, plots.crossover, plots.latencies,

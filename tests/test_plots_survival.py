@@ -8,7 +8,7 @@ from made_results import made, polled, pushed, texts
 from matplotlib.colors import to_rgb
 
 from labkit import Outage, Polling, RetryProfile, Scenario, Webhook, compare, plots, poisson, profile
-from labkit.plots.survival import DASHES
+from labkit.plots.unreceived import DASHES
 from labkit.retries import profiles
 
 LENGTH = 1200.0

@@ -33,7 +33,7 @@ def test_a_name_that_is_not_public_is_refused() -> None:
         ("from labkit.cli import main; main(['--help'])", {"flask", "httpx", "matplotlib", "pandas", "rich"}),
         ("from labkit.cli import main; main(['--version'])", {"flask", "httpx", "matplotlib", "pandas", "rich"}),
         ("from labkit.cli import main; main(['retries'])", {"flask", "matplotlib", "pandas"}),
-        ("import labkit.approaches, labkit.plots", {"flask", "matplotlib", "pandas"}),
+        ("import labkit.cli.describe, labkit.approaches, labkit.plots", {"flask", "matplotlib", "pandas"}),
     ],
 )
 def test_nothing_is_imported_before_it_is_used(program: str, unwanted: set[str]) -> None:

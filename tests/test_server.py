@@ -24,7 +24,7 @@ from raw_http import (
 )
 
 from labkit.clock import monotonic
-from labkit.server import serve
+from labkit.server import RequestLimits, serve
 
 
 @pytest.fixture
@@ -160,6 +160,21 @@ def test_an_app_that_cannot_be_called_is_a_type_error():
         serve("app")
 
 
+# under a tunnel's name ------------------------------------------------------------------
+
+
+def test_a_server_is_called_under_its_own_names_and_those_it_is_given(http):
+    """In any case of letters, and with any port: a tunnel has one of its own."""
+    with serve(hub_app(), limits=RequestLimits(hosts=("abc.example.com",))) as server:
+        own = f"127.0.0.1:{server.port}"
+        accepted = ["abc.example.com", "ABC.example.com", "abc.example.com:443", own, f"localhost:{server.port}"]
+        refused = ["evil.example.com", "abc.example.com.evil", "x.abc.example.com", "127.0.0.1:1", "example.com", "*"]
+        for host in accepted + refused:
+            answer = http.get(f"{server.url}/deep/", headers={"Host": host})
+            assert (host, answer.status_code) == (host, 200 if host in accepted else 400)
+        assert answer.text == f"Host must be {own} or abc.example.com, got '*'\n"
+
+
 # secret paths -----------------------------------------------------------------------
 
 
@@ -206,7 +221,7 @@ def test_secret_path_overrides_what_the_hub_decides(monkeypatch):
 
 FORKING = """
 import os, sys, time
-from labkit.server import serve
+from labkit.server import RequestLimits, serve
 def app(environ, start_response):
     start_response("200 OK", [])
     return [b"parent" if os.getpid() == parent else b"child"]
@@ -258,7 +273,7 @@ def test_the_end_of_a_process_ends_its_server(forked):
 
 STREAMING = """
 import sys, time
-from labkit.server import serve
+from labkit.server import RequestLimits, serve
 def ticks():
     try:
         while True:

@@ -359,12 +359,11 @@ def test_the_tolerance_can_be_chosen() -> None:
 # Signatures
 
 
-@pytest.mark.parametrize("signature", ["abc", "v1,a,b", "v1,abc", "v1,é", "v1,", "v1", ",", " ", "v1,====", "v1=x"])
-def test_a_junk_signature_is_refused_and_ignored_beside_a_good_one(signature: str) -> None:
-    """Other libraries raise ValueError, binascii.Error or UnicodeDecodeError here."""
-    assert "must hold a v1 signature" in refusal(GOOD | {"webhook-signature": signature})
-    for listed in (f"{signature} {GOOD['webhook-signature']}", f"{GOOD['webhook-signature']} {signature}"):
-        assert verify(SECRET, GOOD | {"webhook-signature": listed}, BODY, NOW) == "evt_1"
+@pytest.mark.parametrize("signature", ["abc", "v1,a,b", "v1,abc", "v1,é", "v1,", "v1", "", " ", "v1,====", "v1=x"])
+def test_a_junk_signature_is_refused_alone_and_beside_a_good_one(signature: str) -> None:
+    """Other libraries raise ValueError, binascii.Error or UnicodeDecodeError here; they accept it after a good one."""
+    for listed in (signature, f"{signature} {GOOD['webhook-signature']}", f"{GOOD['webhook-signature']} {signature}"):
+        assert "must hold a v1 signature" in refusal(GOOD | {"webhook-signature": listed})
 
 
 @pytest.mark.parametrize("version", ["v2", "v1a", "v0", "V1", "v11", ""])
@@ -372,6 +371,8 @@ def test_the_right_digest_under_another_version_is_not_accepted(version: str) ->
     """An unknown version is ignored, alone and beside a good one."""
     listed = GOOD["webhook-signature"].replace("v1", version)
     assert "must hold a v1 signature" in refusal(GOOD | {"webhook-signature": listed})
+    beside = GOOD | {"webhook-signature": f"{version},é {GOOD['webhook-signature']}"}
+    assert verify(SECRET, beside, BODY, NOW) == "evt_1"
     assert verify(SECRET, GOOD | {"webhook-signature": f"{V1A} {GOOD['webhook-signature']}"}, BODY, NOW)
 
 

@@ -16,7 +16,8 @@ import pytest
 from labkit.clock import RealClock
 from labkit.ledger import Ledger
 from labkit.network import sockets
-from labkit.network.sockets import SocketNetwork, resolve
+from labkit.network.egress import Egress
+from labkit.network.sockets import LOOPBACK, SocketNetwork
 from labkit.policies import RetryProfile
 from labkit.source.deliver import LARGEST_ANSWER, deliver
 
@@ -450,6 +451,33 @@ def test_a_connection_closed_before_the_request_is_written_is_an_error_of_the_ex
     assert network.ledger.error[0] == "ReadError"
 
 
+def test_a_request_looks_at_the_connections_to_its_own_host_alone(network, monkeypatch):
+    """Otherwise 400 deliveries to as many hosts look at 400 connections each, twice."""
+    looked, info = [], sockets._Connection.get_extra_info
+    monkeypatch.setattr(sockets._Connection, "get_extra_info", lambda *given: looked.append(given) or info(*given))
+    urls, client = (
+        [network.host(f"host-{number}", flask.Flask("empty")) for number in range(8)],
+        network.client("me", "poll"),
+    )
+    for url in urls * 2:
+        client.get(url)
+    assert len(network.ports) == len(urls)
+    assert len(looked) <= 4 * 2 * len(urls)
+
+
+def test_idle_connections_to_other_hosts_are_closed_in_time_and_those_in_use_are_not(network, monkeypatch):
+    monkeypatch.setattr(sockets, "KEEP_ALIVE", 0.05)
+    first, second, third = (network.host(f"host-{number}", flask.Flask("empty")) for number in range(3))
+    client = network.client("me", "poll")
+    client.get(first)
+    with client.stream("GET", second) as answer:
+        time.sleep(0.1)
+        client.get(third)
+        still_open = {network.ports.index(stream.port) for stream in network._streams}
+        assert still_open & {0, 1} == {1}
+        assert answer.read()
+
+
 def test_closing_cuts_who_waits_for_an_answer(network):
     """From another thread, at once, as an error; nothing new is sent afterwards."""
     errors = []
@@ -522,7 +550,7 @@ def names(monkeypatch):
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1", "0x7f.1", "localhost", "2130706433", "127.9.8.7"])
 def test_every_spelling_of_loopback_may_be_called(host):
     """What is read is the address, not the name."""
-    assert resolve(host, 80).startswith("127.")
+    assert LOOPBACK.resolve(host, 80).startswith("127.")
 
 
 @pytest.mark.parametrize(
@@ -588,7 +616,7 @@ def test_a_network_that_is_opened_calls_anybody(monkeypatch):
 
     monkeypatch.setattr(socket, "create_connection", connect)
     with RealClock() as clock:
-        network = SocketNetwork(clock, Ledger(), anywhere=True)
+        network = SocketNetwork(clock, Ledger(), egress=Egress(public=True))
         with pytest.raises(httpx.ConnectError, match="stand-in"):
             network.client("me", "delivery").get("http://8.8.8.8:81/")
         network.close()

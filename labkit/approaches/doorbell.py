@@ -31,6 +31,7 @@ class Doorbell(Approach):
     """
 
     name: ClassVar[str] = "doorbell"
+    lenses: ClassVar[tuple[str, ...]] = ("virtual", "real", "model")
     phrase: ClassVar[str] = "doorbell"
     style: ClassVar[Style] = Style("#B2182B", (3, 1, 0), "o/")
     reconcile_interval: float = seconds(3600.0, idle=True)

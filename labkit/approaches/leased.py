@@ -30,6 +30,7 @@ class Leased(Approach):
     """
 
     name: ClassVar[str] = "leased"
+    lenses: ClassVar[tuple[str, ...]] = ("virtual", "real", "model")
     phrase: ClassVar[str] = "webhook leased for {ttl}"
     style: ClassVar[Style] = Style("#3F7F00", (6, 1, 0), "|")
     in_order: ClassVar[bool] = False
@@ -70,7 +71,7 @@ class Leased(Approach):
         client, chance = consumer.client("action"), random.Random(f"{self.seed}/{consumer.name}")
         lease = consumer.found["lease"]
         while chance.random() >= self.forgotten:
-            consumer.pause_until(_expiry(consumer, lease) - self.renew_before)
+            consumer.pause_until(expiry(consumer.clock.epoch, lease["expires_at"]) - self.renew_before)
             while not (renewed := _renewed(client, lease["id"])):
                 consumer.pause(self.retry_wait)
             lease = renewed
@@ -88,7 +89,6 @@ def _renewed(client: httpx.Client, id: str) -> dict[str, Any]:
         return {}
 
 
-def _expiry(consumer: Consumer, lease: dict[str, Any]) -> float:
-    """The instant at which a lease ends, in seconds after t = 0."""
-    epoch = datetime.fromisoformat(timestamp(consumer.clock.epoch))
-    return (datetime.fromisoformat(lease["expires_at"]) - epoch).total_seconds()
+def expiry(epoch: float, expires_at: str) -> float:
+    """The instant at which a lease ends, in seconds after t = 0, whose Unix time is `epoch`."""
+    return (datetime.fromisoformat(expires_at) - datetime.fromisoformat(timestamp(epoch))).total_seconds()

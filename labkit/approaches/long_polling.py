@@ -38,10 +38,19 @@ class LongPolling(Approach):
     def run(self, consumer: Consumer) -> None:
         """Poll until the run ends; pause for a second after an error."""
         client, cursor = consumer.client("poll"), ""
-        path, timeout = f"/events?limit={self.limit}&wait={round(self.wait, 6):g}", self.wait + TIMEOUT
+        path, timeout = f"/events?limit={self.limit}&wait={self.written_wait}", self.wait + TIMEOUT
         while True:
             try:
                 cursor = take(consumer, client.get(f"{path}&after={cursor}", timeout=timeout))
             except httpx.HTTPError:
                 consumer.pause(self.reconnect_pause)
             consumer.pause(self.pause)
+
+    @property
+    def written_wait(self) -> str:
+        """The wait as the source reads it: decimal digits, to the microsecond.
+
+        >>> LongPolling(wait=0.000_01).written_wait, LongPolling().written_wait
+        ('0.00001', '25')
+        """
+        return f"{self.wait:.6f}".rstrip("0").rstrip(".")

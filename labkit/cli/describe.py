@@ -9,7 +9,8 @@ from labkit.cli.log import log_options, refuse, split
 from labkit.cli.output import check_target, plot_target, save_plot, terminal, write_json
 from labkit.description import describe
 from labkit.log import read_log
-from labkit.plots import overview, sentences
+from labkit.plots.account import sentences
+from labkit.plots.glance import overview
 from labkit.trace import earthquakes
 
 PLOT = Path("out", "labkit-describe.png")

@@ -15,7 +15,7 @@ from labkit.cli.output import print_json_line
 from labkit.clock import RealClock, Stopped
 from labkit.event import timestamp
 from labkit.ledger import Ledger
-from labkit.network.sockets import SocketNetwork, resolve
+from labkit.network.sockets import LOOPBACK, SocketNetwork
 
 
 @click.command("poll")
@@ -50,7 +50,7 @@ def _checked(url: str) -> str:
         raise click.UsageError(f"{expected}: {error}") from None
     if parsed.scheme != "http" or not parsed.host or parsed.query or parsed.path.rstrip("/").endswith("/events"):
         raise click.UsageError(expected)
-    resolve(parsed.host, parsed.port or 80)
+    LOOPBACK.resolve(parsed.host, parsed.port or 80)
     return url
 
 

@@ -2,23 +2,30 @@
 
 import os
 import random
+import re
 import signal
+import sqlite3
 import stat
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
 import click
 
-from labkit.cli.output import print_json_line
+from labkit.cli.output import check_target, print_json_line
 from labkit.cli.rate_limit import poll_interval_option, rate_limit_of, rate_limit_option
+from labkit.cli.record import Recorder
 from labkit.cli.retries import retention_option, retries_of, retries_option
 from labkit.clock import RealClock
+from labkit.ledger import Ledger
+from labkit.network.egress import Egress
+from labkit.network.sockets import SocketNetwork
 from labkit.receiver import Inbox, Receiver
 from labkit.receiver.app import receiver_app
-from labkit.server import serve
-from labkit.signature import key, new_secret
+from labkit.server import RequestLimits, serve
+from labkit.signature import SCHEMES, STANDARD, Scheme, new_secret
 from labkit.source import EventSource
 from labkit.source.store import open_database
 
@@ -44,33 +51,105 @@ def serve_group() -> None:
 @poll_interval_option
 @retries_option
 @retention_option
+@click.option("--allow-public", is_flag=True, help="Deliver to addresses of the public internet too.")
+@click.option("--allow", metavar="HOST", multiple=True, help="Deliver to this name or IPv4 address too.")
 def serve_source(
-    port: int, db: str, rate_limit: str, poll_interval: float, retries: str | None, retention: float | None
+    port: int,
+    db: str,
+    rate_limit: str,
+    poll_interval: float,
+    retries: str | None,
+    retention: float | None,
+    allow_public: bool,
+    allow: tuple[str, ...],
 ) -> None:
-    """An event source: POST /events, GET /events, POST /subscriptions."""
-    limits = rate_limit_of(rate_limit, poll_interval)
-    source = EventSource(db=open_database(db), retries=retries_of(retries), rate_limit=limits, retention=retention)
+    """An event source: POST /events, GET /events, POST /subscriptions.
+
+    It delivers to loopback addresses, and to others only if they are allowed.
+    """
+    limits, clock = rate_limit_of(rate_limit, poll_interval), RealClock()
+    egress = Egress(allow_public, tuple(host.lower() for host in allow))
+    network = SocketNetwork(clock, Ledger(), egress=egress)
+    source = EventSource(
+        clock, network, db=open_database(db), retries=retries_of(retries), rate_limit=limits, retention=retention
+    )
     server = serve(source.app, port)
     _until_ended({"url": server.url, "db": db, "pid": os.getpid()}, server.stop, source.close)
 
 
 @serve_group.command("receiver")
 @port_option
-@click.option("--secret", metavar="whsec_…", help="The source's signing secret. [default: a new one, printed]")
+@click.option(
+    "--scheme", type=click.Choice(list(SCHEMES)), default=STANDARD.name, help="Whose signatures.", show_default=True
+)
+@click.option(
+    "--secret-file",
+    metavar="FILE",
+    help="The sender's signing secret; while it rotates its key, one per line. "
+    "Without it: the environment's LABKIT_SECRET, or a new secret, which is printed.",
+)
 @click.option("--db", metavar="FILE", default=":memory:", help="Keep received events in a SQLite file.")
-def serve_receiver(port: int, secret: str | None, db: str) -> None:
-    """A webhook receiver, POST /hook: it verifies, deduplicates and prints each event as a line of JSON."""
-    given = secret or new_secret(random.SystemRandom())
-    key(given)
-    inbox, ready = Inbox(db), Event()
+@click.option("--record", metavar="FILE", help="Append each event to a log, a CSV file.")
+@click.option("--time-pointer", metavar="/NAME", help="Where an event's data has its instant. [default: its timestamp]")
+@click.option("--allow-host", metavar="NAME", multiple=True, help="A tunnel's host name, under which it is called.")
+def serve_receiver(
+    port: int,
+    scheme: str,
+    secret_file: str | None,
+    db: str,
+    record: str | None,
+    time_pointer: str | None,
+    allow_host: tuple[str, ...],
+) -> None:
+    """A webhook receiver, POST /hook: it verifies, deduplicates and prints each event as a line of JSON.
+
+    With --scheme github, stripe or slack it takes these senders' calls, which reach it through a tunnel. There is no
+    option for the secret itself: every user of a machine can see command lines.
+    """
+    if time_pointer is not None and record is None:
+        raise click.UsageError("--time-pointer is for --record FILE: give that too")
+    check_target("--record", record)
+    by, clock, ready = SCHEMES[scheme], RealClock(), Event()
+    given = _given_secrets(secret_file, by)
+    if not given and by is not STANDARD:
+        raise click.UsageError(f"--scheme {scheme}: give the sender's secret by --secret-file FILE or LABKIT_SECRET")
+    recorder = Recorder(record, time_pointer, clock) if record else None
+    inbox = Inbox(db)
 
     def print_event(event: dict[str, Any]) -> None:
         ready.wait()  # no event is printed before the first line
         print_json_line(event)
 
-    server = serve(receiver_app(Receiver([given], inbox, on_arrival=print_event), RealClock()), port)
-    first_line = {"url": server.url, "hook": f"{server.url}/hook", "secret": given, "pid": os.getpid()}
+    def keep_event(event: dict[str, Any], sql: sqlite3.Connection) -> None:
+        if recorder:
+            recorder.record(event)
+
+    secrets = given or [new_secret(random.SystemRandom())]
+    receiver = Receiver(secrets, inbox, on_arrival=print_event, on_event=keep_event, scheme=by, unsigned=by.unsigned)
+    server = serve(receiver_app(receiver, clock), port, limits=RequestLimits(hosts=tuple(map(_host, allow_host))))
+    if by.unsigned:
+        click.echo(f"{scheme} does not sign {', '.join(by.unsigned)}: a recorded call can be sent again.", err=True)
+    first_line = {"url": server.url, "hook": f"{server.url}/hook", "pid": os.getpid()}
+    if not given:
+        first_line["secret"] = secrets[0]
     _until_ended(first_line, server.stop, inbox.close, ready=ready)
+
+
+def _given_secrets(file: str | None, scheme: Scheme) -> list[str]:
+    """The secrets in a file, one per line, or in the environment; they must be the scheme's."""
+    text = Path(file).read_text(encoding="utf-8") if file else os.environ.get("LABKIT_SECRET", "")
+    secrets = [line for line in text.replace("\r\n", "\n").split("\n") if line]
+    if file and not secrets:
+        raise click.UsageError(f"--secret-file {file}: the file is empty; write the secret into it")
+    for secret in secrets:
+        scheme.check(secret)
+    return secrets
+
+
+def _host(name: str) -> str:
+    if not re.fullmatch(r"(?!.{254})[a-z0-9]([a-z0-9.-]*[a-z0-9])?", name.lower()):
+        raise click.UsageError(f"--allow-host must be a host name such as abc.example.com, got {name!r}")
+    return name.lower()
 
 
 def _until_ended(first_line: dict[str, Any], *closing: Callable[[], None], ready: Event | None = None) -> None:

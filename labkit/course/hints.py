@@ -87,6 +87,17 @@ HINTS = {
         "An event that is 60 s late has an earlier second than the last one that you know. Where must `since` begin?",
         "Then you fetch some events again. Keep their ids in `state`, as a list, and leave those events out.",
     ),
+    "divide": (
+        "An event waits half an interval on average. With f polls per hour that is 1/(2f) hours.",
+        "All events of a source with rate λ wait λ/(2f) hours in each hour. The sum over all sources must be small.",
+        "One poll more at a source saves λ/(2f²). If that is not equal at all sources, move polls to where it is most.",
+        "So λ/f² is equal at all sources. How does f depend on λ? Then make the sum of all f the budget.",
+    ),
+    "come_back": (
+        "N first polls, evenly spread over S seconds: how many is that per second?",
+        "When all have started, each consumer polls once per period. How many polls per second do N consumers send?",
+        "The period is longer than `interval`. Can the interval that you return be shorter than the given one?",
+    ),
     "choose": (
         "Write down the requests per hour of each approach that meets the need. The smallest number wins.",
         "Polls per hour depend on `late` alone. A webhook sends one request per event, the hybrid one more per hour.",

@@ -1,5 +1,6 @@
 """A log, read once from one file or several in order: the instant of each event, and the number of each type."""
 
+import re
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 TIME_COLUMNS = ("occurred_at", "timestamp", "time", "created_at", "datetime", "date")
 """Names that say "when it happened", the most telling first."""
+TIME_OF_DAY = re.compile("[0-9]{1,2}:[0-9]{2}")
 MOST_TYPES = 1000
 OTHERS = "(all others)"
 """Types that are counted apart, and what the others are counted as."""
@@ -53,7 +55,7 @@ class Part:
         self.column = (
             _time_column(rows, reading.form) if reading.time_column is None else rows.named(reading.time_column)
         )
-        form = reading.form or form_of(list(map(rows.cell(self.column), (row for _, row in rows.head)))) or ISO
+        form = reading.form or form_of(rows.first(self.column)) or ISO
         self.guessed = reading.form is None
         self.instants = Instants(form, zone_of(reading.time_zone))
         self.zone = reading.time_zone
@@ -79,7 +81,17 @@ class Part:
         if self.instants.unsure:
             rows = counted(self.instants.unsure)
             found.append(f"{rows} fall in an hour that the clocks of {self.zone} repeat or skip: read as before it.")
+        if time := self._time_of_day():
+            joined = f"--time-column {self.column}+{time}"
+            found.append(f"Column {self.column!r} holds dates alone, and {time!r} times of day: {joined} joins them.")
         return [self.label + note for note in found]
+
+    def _time_of_day(self) -> str | None:
+        """The column beside that of dates that holds their times of day, if there is one."""
+        if self.instants.form in DIGITS or any(":" in cell for cell in self.rows.first(self.column)):
+            return None
+        times = (name for name in self.rows.columns if all(map(TIME_OF_DAY.match, self.rows.first(name))))
+        return next(times, None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,7 +166,7 @@ def _name(files: Sequence[str | PathLike[str]]) -> str:
 
 def _time_column(rows: Rows, form: str | None) -> str:
     """The column of instants: the one with a telling name, or the only one in whose head every cell is an instant."""
-    heads = {name: list(map(rows.cell(name), (row for _, row in rows.head))) for name in rows.columns}
+    heads = {name: rows.first(name) for name in rows.columns}
     shares = {name: _share(cells, form, name.lower() in TIME_COLUMNS) for name, cells in heads.items()}
     telling = [name for name in rows.columns if name.lower() in TIME_COLUMNS and shares[name] > 0]
     if telling:

@@ -40,17 +40,24 @@ class Rows:
         raise ValueError(f"{self.file}: {message}")
 
     def named(self, name: str) -> str:
-        """The name, if there is such a column."""
-        if name not in self.columns:
+        """The name, if there is such a column; or columns joined by +, such as a date and a time of day."""
+        if not {*parts_of(name, self.columns)} <= {*self.columns}:
             self.fail(f"no column {name!r}; the columns are {listed(self.columns)}")
         return name
 
     def cell(self, name: str) -> Callable[[Row], str]:
         """A function that takes a column's cell out of a row, as text; "" if JSON has no such name, or null."""
+        if len(several := parts_of(name, self.columns)) > 1:
+            cells = [self.cell(part) for part in several]
+            return lambda row: " ".join(found) if all(found := [cell(row) for cell in cells]) else ""
         if self.json:
             return lambda row: _text(row.get(name)) if isinstance(row, Mapping) else ""
         at = self.columns.index(name)
         return lambda row: "" if isinstance(row, Mapping) else row[at].strip()
+
+    def first(self, name: str) -> list[str]:
+        """A column's cells in the head."""
+        return list(map(self.cell(name), (row for _, row in self.head)))
 
 
 def open_rows(file: str | PathLike[str]) -> Rows:
@@ -106,7 +113,8 @@ def _decoded(raw: Iterable[bytes], file: str) -> Iterator[str]:
         try:
             text = line.decode("utf-8-sig" if number == 1 else "utf-8")
         except UnicodeDecodeError as error:
-            raise ValueError(f"{file}: row {number}: must be UTF-8, got byte {line[error.start]:#04x}") from None
+            got = f"{line[error.start]:#04x}; save the file as UTF-8"
+            raise ValueError(f"{file}: row {number}: must be UTF-8, got byte {got}") from None
         yield text
 
 
@@ -143,6 +151,15 @@ def _json(lines: Iterable[str], start: int, file: str) -> Iterator[tuple[int, di
 
 def _text(value: object) -> str:
     return value.strip() if isinstance(value, str) else "" if value is None else str(value)
+
+
+def parts_of(name: str, columns: Sequence[str]) -> list[str]:
+    """The columns that a name joins: one, unless it has a + and is not itself the name of a column.
+
+    >>> parts_of("date+time", ("date", "time")), parts_of("a+b", ("a+b",))
+    (['date', 'time'], ['a+b'])
+    """
+    return [name] if name in columns else name.split("+")
 
 
 def listed(names: Sequence[str]) -> str:

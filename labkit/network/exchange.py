@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 TIMEOUT = 30.0
 """Seconds that a client waits for an answer; Standard Webhooks advises 15 to 30 s."""
+KEEP_ALIVE = 5.0
+"""Seconds for which an idle connection may be reused: httpx's default."""
 
 CLIENT_HEADERS = {"User-Agent": "labkit", "Accept-Encoding": "identity"}
 """A fixed user agent and no compression, so that bytes do not depend on the packages that are installed."""
@@ -92,6 +94,10 @@ class Network(ABC):
     @abstractmethod
     def name_of(self, url: httpx.URL) -> str:
         """The name of a URL's host."""
+
+    def address(self, host: str, port: int) -> str:
+        """The address of a host; the host itself if it has none. Raises OSError with the reason if it is forbidden."""
+        return host
 
     def party_clock(self) -> PartyClock:
         """A consumer's own clock, which may be wrong."""

@@ -12,15 +12,12 @@ import httpx
 from labkit.clock import NANO, VirtualClock, nanoseconds
 from labkit.ledger import Ledger
 from labkit.network.conditions import Conditions
-from labkit.network.exchange import Network, remaining
+from labkit.network.exchange import KEEP_ALIVE, Network, remaining
 from labkit.network.http1 import answer_head, header_environ
 from labkit.network.meter import Meter
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
-
-KEEP_ALIVE = 5.0
-"""Seconds for which an idle connection may be reused: httpx's default."""
 
 
 class MemoryNetwork(Network):

@@ -5,12 +5,13 @@ import sqlite3
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from hashlib import sha256
 from typing import Any
 
 from labkit import wire
 from labkit.event import from_json, to_json
 from labkit.receiver.inbox import Inbox
-from labkit.signature import Headers, SignatureError, verify
+from labkit.signature import STANDARD, Headers, Part, Scheme, SignatureError
 
 Event = dict[str, Any]
 """An event as it stands on the wire: id, type, timestamp, data."""
@@ -51,6 +52,16 @@ class Receiver:
     fetch: Callable[[Event], Iterable[Event]] = lambda event: [event]
     """Returns the events that a message stands for, by default itself. It comes before the transaction, so it may take
     its time, and raise UnavailableError."""
+    scheme: Scheme = STANDARD
+    unsigned: tuple[Part, ...] = ()
+    """What the scheme does not sign, named to accept it: then a recorded message can be sent again under another id."""
+
+    def __post_init__(self) -> None:
+        if set(self.unsigned) != set(self.scheme.unsigned):
+            raise ValueError(
+                f"unsigned must be {self.scheme.unsigned} for the scheme {self.scheme.name!r}, got {self.unsigned}: "
+                "whoever records a message can change these parts and send it again; name them to accept that"
+            )
 
     def handle(self, headers: Headers, body: bytes, now: float) -> Reply:
         """The reply to a POST; `now` is Unix time. Of a longer body, LARGEST_BODY + 1 bytes are enough.
@@ -67,21 +78,21 @@ class Receiver:
         if _media_type(headers) != "application/json":
             return _text(415, "send Content-Type: application/json")
         try:
-            id = verify(self.secrets, headers, body, now)
+            id = self.scheme.verify(self.secrets, headers, body, now)
         except SignatureError as error:
             return _text(401, str(error))
         try:
-            return self._answer(id, body)
+            return self._answer(id, headers, body, now)
         except UnavailableError as error:
             return _text(503, str(error), error.retry_after)
         except sqlite3.OperationalError as error:  # the file is locked, or the disk full
             return _text(503, f"not stored: {error}", 1)
 
-    def _answer(self, id: str, body: bytes) -> Reply:
+    def _answer(self, id: str, headers: Headers, body: bytes, now: float) -> Reply:
         try:
-            message = from_json(body)
+            id, message = self.scheme.event(id, headers, from_json(body), now)
         except ValueError as error:
-            return self._refuse(id, body, error)
+            return self._refuse(id or sha256(body).hexdigest(), body, error)
         match message:
             case {"type": wire.VERIFY, "timestamp": str(), "data": {"challenge": str(challenge)}}:
                 return Reply(200, to_json({"challenge": challenge}), {"Content-Type": "application/json"})

@@ -60,8 +60,11 @@ class Connection:
         own_port, prefix = self._base_environ["SERVER_PORT"], self._base_environ["SCRIPT_NAME"]
         host, path = request.fields.get("host", [""])[0].lower(), request.path
         name, _, port = host.partition(":")
-        if name not in ("127.0.0.1", "localhost") or (port or "80") != own_port:
-            raise RefusedError(400, f"Host must be 127.0.0.1:{own_port}, got {host[:80]!r}")
+        local = name in ("127.0.0.1", "localhost") and (port or "80") == own_port
+        if not local and name not in self._limits.hosts:
+            raise RefusedError(
+                400, f"Host must be {' or '.join([f'127.0.0.1:{own_port}', *self._limits.hosts])}, got {host[:80]!r}"
+            )
         if not path.startswith("/") or "#" in path + request.query:
             raise RefusedError(400, f"the target must be a path, got {path[:80]!r}")
         origin, site = request.fields.get("origin", []), request.fields.get("sec-fetch-site", [])

@@ -21,5 +21,7 @@ class RequestLimits:
     """Between two requests; longer than labkit's clients keep an idle connection."""
     answer: float = 10.0
     """For the client to take one chunk of the answer."""
+    hosts: tuple[str, ...] = ()
+    """Names in `Host`, besides 127.0.0.1 and localhost, under which the server may be called: a tunnel's."""
     linger: float = 1.0
     """After the last answer: what the client still sends is discarded, so that it can read the answer."""

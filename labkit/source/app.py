@@ -10,7 +10,7 @@ from werkzeug.routing.exceptions import WebsocketMismatch
 from labkit.clock import NANO
 from labkit.event import from_json, timestamp
 from labkit.source.answers import json_answer, problem, refuse
-from labkit.source.bodies import LONGEST_KEY, Emit, Redeliver, Subscribe, body
+from labkit.source.bodies import LONGEST_KEY, Emit, Redeliver, Rotate, Subscribe, body
 from labkit.source.endpoint import check_endpoint
 from labkit.source.limiter import add_rate_limit
 from labkit.source.listing import add_listing
@@ -63,7 +63,7 @@ def create_app(source: Publisher) -> Flask:
     def subscribe() -> Response:
         asked = body(Subscribe)
         with refuse(422):
-            check_endpoint(asked.url, request.host_url)
+            check_endpoint(asked.url, request.host_url, source.network.address)
             batch = (asked.batch.count, asked.batch.seconds) if asked.batch else (1, 0.0)
             ttl = asked.ttl or 0.0
             subscription, new = source.subscribe(asked.url, asked.types, asked.secret, asked.payload, batch, ttl)
@@ -85,6 +85,13 @@ def create_app(source: Publisher) -> Flask:
             abort(422, f'{subscription.url} must answer {{"challenge": "…"}} with the value it was sent')
         source.verified(subscription)
         return json_answer(shown(_subscription(id)))
+
+    @app.post("/subscriptions/<id>/rotate")
+    def rotate(id: str) -> Response:
+        subscription, asked = _subscription(id), body(Rotate)
+        with refuse(422):
+            secret = source.rotate(subscription, asked.secret, asked.grace)
+        return json_answer({**shown(_subscription(id)), "secret": secret})
 
     @app.post("/subscriptions/<id>/renew")
     def renew(id: str) -> Response:

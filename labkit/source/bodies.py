@@ -11,7 +11,7 @@ from flask import abort, request
 from labkit.checks import number, whole
 from labkit.event import TYPE, from_json
 from labkit.source.answers import refuse
-from labkit.wire import LARGEST_BATCH, LARGEST_BODY, LONGEST_BATCH_WAIT, LONGEST_LEASE
+from labkit.wire import DEFAULT_GRACE, LARGEST_BATCH, LARGEST_BODY, LONGEST_BATCH_WAIT, LONGEST_GRACE, LONGEST_LEASE
 
 MOST_TYPES = 100
 LONGEST_KEY = 255
@@ -42,6 +42,20 @@ class Redeliver(msgspec.Struct, forbid_unknown_fields=True):
     since: str
 
 
+class _Confidential(msgspec.Struct, forbid_unknown_fields=True):
+    """A body that may hold a secret, which no repr shows."""
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
+
+class Rotate(_Confidential):
+    """The body of POST /subscriptions/ID/rotate."""
+
+    secret: str = ""
+    grace: Annotated[float, msgspec.Meta(ge=0, le=LONGEST_GRACE)] = DEFAULT_GRACE
+
+
 class Batch(msgspec.Struct, forbid_unknown_fields=True):
     """How many events a delivery may hold, and for how many seconds its first may wait."""
 
@@ -49,7 +63,7 @@ class Batch(msgspec.Struct, forbid_unknown_fields=True):
     seconds: Annotated[float, msgspec.Meta(ge=0, le=LONGEST_BATCH_WAIT)]
 
 
-class Subscribe(msgspec.Struct, forbid_unknown_fields=True):
+class Subscribe(_Confidential):
     """The body of POST /subscriptions."""
 
     url: Annotated[str, msgspec.Meta(max_length=2048)]

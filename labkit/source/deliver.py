@@ -23,10 +23,10 @@ class Attempt:
 
 
 def deliver(
-    client: httpx.Client, url: str, secret: str, id: str, body: bytes, unix: float, profile: RetryProfile
+    client: httpx.Client, url: str, secrets: list[str], id: str, body: bytes, unix: float, profile: RetryProfile
 ) -> Attempt:
     """POST a signed message once. Whatever the endpoint does, the answer is an Attempt."""
-    headers = {"Content-Type": "application/json", **signature.headers(secret, id, int(unix), body)}
+    headers = {"Content-Type": "application/json", **signature.headers(secrets, id, int(unix), body)}
     try:
         with client.stream("POST", url, content=body, headers=headers) as answer:
             read = b""

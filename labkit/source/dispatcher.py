@@ -77,7 +77,8 @@ class Dispatcher:
         sent_at, subscription = self.clock.unix_nanoseconds(), group[0].subscription
         id, body = message(group, sent_at / NANO)
         crash_point("before the attempt")
-        attempt = deliver(self.client, subscription.url, subscription.secret, id, body, sent_at / NANO, self.profile)
+        secrets = subscription.keyring.valid(sent_at)
+        attempt = deliver(self.client, subscription.url, secrets, id, body, sent_at / NANO, self.profile)
         if self._stopped and not attempt.status:
             return
         crash_point("before the mark")

@@ -1,17 +1,19 @@
-"""Whether a URL can be an endpoint, judged by its text. The address is checked when it is connected to."""
+"""Whether a URL can be an endpoint: by its text, and by the address of its host, which is checked again when called."""
 
 import re
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 import httpx
 
 
-def check_endpoint(url: str, own: str) -> None:
+def check_endpoint(url: str, own: str, address: Callable[[str, int], str]) -> None:
     """Raise ValueError unless a URL can be an endpoint: http(s), with a host, and read alike by every parser.
 
-    `own` is the source's own URL, which cannot.
+    `own` is the source's own URL, which cannot, however it is written. `address(host, port)` is the network's: it
+    raises OSError for a host that may not be called.
     """
-    if reason := _why_not(url, own):
+    if reason := _why_not(url, own) or _why_not_called(url, own, address):
         raise ValueError(f"url {url[:200]!r} cannot be an endpoint: {reason}")
 
 
@@ -31,9 +33,23 @@ def _why_not(url: str, own: str) -> str:
         "it carries a user name": "@" in parts.netloc,
         "it carries a fragment": "#" in url,
         f"{host!r} is not a host name or address": not re.fullmatch(r"[a-z0-9._-]+|[0-9a-f:.]+", host),
+        "a host name has at most 253 characters, 63 between two dots": len(host) > 253 or _longest_label(host) > 63,
         "it is the source itself": (host, port) == _origin(own),
     }
     return next((reason for reason, applies in reasons.items() if applies), "")
+
+
+def _why_not_called(url: str, own: str, address: Callable[[str, int], str]) -> str:
+    (host, port), (own_host, own_port) = _origin(url), _origin(own)
+    try:
+        found = address(host, port)
+    except OSError as error:
+        return str(error)
+    return "it is the source itself" if (found, port) == (address(own_host, own_port), own_port) else ""
+
+
+def _longest_label(host: str) -> int:
+    return max(map(len, host.split(".")))
 
 
 def _origin(url: str) -> tuple[str, int]:

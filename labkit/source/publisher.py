@@ -45,7 +45,7 @@ class Publisher:
         kept = None if retention is None else nanoseconds(number("retention", retention, "seconds", above=0))
         expired_by = None if kept is None else lambda: self.clock.unix_nanoseconds() - kept
         self.store, self.outbox = Store(self.rng.randbytes(16), self.db, expired_by), Outbox(self.db)
-        self._network = network = network or SocketNetwork(self.clock, Ledger())
+        self.network = network = network or SocketNetwork(self.clock, Ledger())
         self.retries = retries = retries or RetryProfile()
         self.health = Health(self.db, self.store, retries)
         client = network.client(name, "delivery", timeout=retries.timeout, deadline=retries.timeout)
@@ -59,7 +59,7 @@ class Publisher:
     def close(self) -> None:
         """End the dispatcher and its attempts, and close the database: what is pending stays on file."""
         self.dispatcher.stop()
-        self._network.close()
+        self.network.close()
         try:
             self.clock.close()
         finally:
@@ -125,6 +125,17 @@ class Publisher:
         lease = ttl, self.clock.unix_nanoseconds() + nanoseconds(ttl) if ttl else NEVER
         return self.store.subscribe(id, url, types, secret or signature.new_secret(self.rng), payload, batch, lease)
 
+    def rotate(self, subscription: Subscription, secret: str, grace: float) -> str:
+        """Give a subscription another secret, its owner's or a new one, and return it.
+
+        For `grace` seconds its messages are signed with the earlier ones too, so that the receiver can be given the new
+        one meanwhile. Raises SignatureError if the owner's cannot sign, or is one that the subscription has had.
+        """
+        secret = secret or signature.new_secret(self.rng)
+        signature.key(secret)
+        self.store.rotate(subscription.id, secret, self.clock.unix_nanoseconds(), nanoseconds(grace))
+        return secret
+
     def verified(self, subscription: Subscription) -> None:
         """Make a subscription active; one that had been switched off is on again, and a lease starts again."""
         now = self.clock.unix_nanoseconds()
@@ -141,6 +152,7 @@ class Publisher:
         return self._send(subscription, TEST, {})
 
     def _send(self, subscription: Subscription, type: str, data: dict[str, str]) -> Attempt:
-        id, unix = f"msg_{self.rng.randbytes(12).hex()}", self.unix()
+        id, now = f"msg_{self.rng.randbytes(12).hex()}", self.clock.unix_nanoseconds()
+        unix, secrets = now / NANO, subscription.keyring.valid(now)
         message = to_json({"type": type, "timestamp": timestamp(unix), "data": data})
-        return deliver(self._challenges, subscription.url, subscription.secret, id, message, unix, self.retries)
+        return deliver(self._challenges, subscription.url, secrets, id, message, unix, self.retries)

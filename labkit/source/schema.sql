@@ -18,6 +18,7 @@ CREATE TABLE IF NOT EXISTS subscriptions (
     types  TEXT NOT NULL,                    -- a sorted JSON list; [] is all types
     status TEXT NOT NULL CHECK (status IN ('pending', 'active', 'disabled', 'gone')),
     secret TEXT NOT NULL,
+    earlier_secrets TEXT NOT NULL DEFAULT '[]',  -- newest first: a JSON list of [secret, expires at]
     payload TEXT NOT NULL DEFAULT 'full' CHECK (payload IN ('full', 'thin', 'doorbell')),
     batch_count   INTEGER NOT NULL DEFAULT 1,   -- so many events in one delivery at the most,
     batch_seconds REAL    NOT NULL DEFAULT 0,   -- which the first of them waits for so long

@@ -13,12 +13,15 @@ from typing import Any
 
 from labkit.clock import nanoseconds
 from labkit.event import to_json
+from labkit.signature import Keyring
 from labkit.sqlite import BUSY_SECONDS, Database, Synchronous
 from labkit.wire import NOTICES
 
 HEALTHY = "reason = '', failures = 0, failing_since = 0, rests_until = 0, back_at = 0"
 """What an UPDATE sets of a subscription whose endpoint has answered as it should."""
-COLUMNS = "id, url, types, status, secret, payload, batch_count, batch_seconds, ttl, expires_at, reason"
+COLUMNS = (
+    "id, url, types, status, secret, payload, batch_count, batch_seconds, ttl, expires_at, reason, earlier_secrets"
+)
 _NO_NOTICES = f"AND type NOT IN {NOTICES}"
 NEVER = 2**63 - 1
 """An instant on file that does not come, in Unix nanoseconds."""
@@ -58,6 +61,12 @@ class Subscription:
     expires_at: int = NEVER
     reason: str = ""
     """Why it is disabled."""
+    earlier_secrets: tuple[tuple[str, int], ...] = field(default=(), repr=False)
+    """The secrets before this one, each with the instant at which it expires, in Unix nanoseconds."""
+
+    @property
+    def keyring(self) -> Keyring:
+        return Keyring(self.secret, self.earlier_secrets)
 
     def status_at(self, now: int) -> str:
         """Its status at an instant: an active one is expired from the end of its lease on.
@@ -215,7 +224,8 @@ class Store:
         listed = to_json(sorted(set(types))).decode()
         with self._db.transaction() as sql:
             new = sql.execute(
-                f"INSERT OR IGNORE INTO subscriptions ({COLUMNS}) VALUES (?, ?, ?, 'pending', ?, ?, ?, ?, ?, ?, '')",
+                f"INSERT OR IGNORE INTO subscriptions ({COLUMNS})"
+                " VALUES (?, ?, ?, 'pending', ?, ?, ?, ?, ?, ?, '', '[]')",
                 (id, url, listed, secret, payload, *batch, *lease),
             ).rowcount
             rows = sql.execute(f"SELECT {COLUMNS} FROM subscriptions WHERE url = ? AND types = ?", (url, listed))
@@ -236,6 +246,15 @@ class Store:
                 (subscription.lease_end(now), subscription.id, now),
             )
 
+    def rotate(self, id: str, secret: str, now: int, grace: int) -> None:
+        """Give a subscription a new secret; see Keyring.rotated."""
+        with self._db.transaction() as sql:
+            row = sql.execute(f"SELECT {COLUMNS} FROM subscriptions WHERE id = ?", (id,)).fetchone()
+            if row:  # it is still there
+                ring = from_row(row).keyring.rotated(secret, now, grace)
+                values = (ring.newest, to_json(ring.earlier).decode(), id)
+                sql.execute("UPDATE subscriptions SET secret = ?, earlier_secrets = ? WHERE id = ?", values)
+
     def unsubscribe(self, id: str) -> None:
         """Delete a subscription and its deliveries."""
         with self._db.transaction() as sql:
@@ -252,8 +271,9 @@ def _first_answer(sql: sqlite3.Connection, key: str, body: bytes) -> bytes | Non
 
 
 def from_row(row: tuple[Any, ...]) -> Subscription:
-    id, url, types, *rest = row
-    return Subscription(id, url, _types(types), *rest)
+    id, url, types, *rest, earlier = row
+    secrets = () if earlier == "[]" else tuple((secret, expires_at) for secret, expires_at in json.loads(earlier))
+    return Subscription(id, url, _types(types), *(*rest, secrets))
 
 
 @lru_cache(256)

@@ -12,6 +12,7 @@ have the names of a `Result`'s columns, so that theory can be drawn over measure
 
 from labkit.theory.adaptive import Aimd, HalveDouble, aimd_fluid_interval, aimd_rough_interval
 from labkit.theory.batched import Batched
+from labkit.theory.budget import freshness, mean_freshness, optimal_budget, proportional_budget, uniform_budget
 from labkit.theory.closed_form import ClosedForm
 from labkit.theory.doorbell import Doorbell
 from labkit.theory.feed import Feed
@@ -29,6 +30,7 @@ from labkit.theory.webhook import Webhook, attempts_per_event
 __all__ = [
     "Aimd", "Batched", "ClosedForm", "Doorbell", "FakeStream", "Feed", "HalveDouble", "Hybrid", "Jittered",
     "Leased", "LongPolling", "OnDemand", "Polling", "Relay", "Stream", "Thin", "Webhook", "aimd_fluid_interval",
-    "aimd_rough_interval", "attempts_per_event", "best_interval", "crossover_interval", "on_demand_crossover",
-    "pages", "unequal_empty_share", "unequal_wait",
+    "aimd_rough_interval", "attempts_per_event", "best_interval", "crossover_interval", "freshness",
+    "mean_freshness", "on_demand_crossover", "optimal_budget", "pages", "proportional_budget", "unequal_empty_share",
+    "unequal_wait", "uniform_budget",
 ]  # fmt: skip

@@ -40,6 +40,33 @@ class Attempts:
         return first
 
 
+class Rests:
+    """Until when an endpoint gets nothing, by the profile's `rest` in seconds. Attempts are noted as they end."""
+
+    def __init__(self, seconds: float) -> None:
+        self.until, self._rest, self._last, self._failing = -NEVER, nanoseconds(seconds), (-NEVER, True), False
+
+    def ended(self, at: int, answered: bool, together: bool, at_once: bool = False) -> None:
+        """Note an attempt that was answered or failed. Refuse one that fails `together` with what it may hold up.
+
+        So it does if the endpoint rests from now on, or if it is sent again at once.
+        """
+        if ((self._rest or at_once) and not answered and together) or (self._rest and self._last == (at, not answered)):
+            both = "one delivery fails, and another one is due or answered, and which comes first makes a difference"
+            raise ValueError(f"at {at / NANO:g} s {both}: use the virtual lens")
+        self._last = at, answered
+        if self._rest and not answered:
+            self.until, self._failing = max(self.until, at + self._rest), True
+        elif self._failing:
+            self.until, self._failing = at, False
+
+
+def ends_with(outages: Windows, sent: int, takes: int) -> tuple[int, bool, int, bool]:
+    """An attempt's end, whether it had a connection, when an outage cuts what is under way, and if it was answered."""
+    hold, cut = outages.hold(sent), outages.cut(sent)
+    return min(sent + (takes if hold is None else hold), cut), hold is None, cut, hold is None and sent + takes < cut
+
+
 def play(
     due: Sequence[int], takes: int, outages: Windows, profile: RetryProfile, wait: Callable[[int, int], float | None]
 ) -> Attempts:
@@ -48,37 +75,32 @@ def play(
     `wait(delivery, attempt)` is that of the profile. Down from 0 to 1,200 s, and due at 0: attempts at 0, 5 and 305 s
     are refused, and the one at 2,105 s is answered.
     """
-    rest = nanoseconds(profile.rest)
+    if not outages:
+        sent, all_of_them = np.array(due, dtype=np.int64), np.ones(len(due), dtype=bool)
+        never = np.full(len(due), NEVER)
+        return Attempts(np.arange(len(due)), sent, sent + takes, all_of_them, never, all_of_them)
     waiting = [(at, number, 1) for number, at in enumerate(due)]
     ending: list[tuple[int, bool]] = []  # when each attempt under way will have ended, and whether it is answered
     rows: list[tuple[int, int, int, bool, int, bool]] = []
-    rests_until, failing = -NEVER, False
+    rests = Rests(profile.rest)
     while waiting:
-        now = max(waiting[0][0], rests_until)
+        now = max(waiting[0][0], rests.until)
         if ending and ending[0][0] <= now:
             at, answered = heappop(ending)
-            if (at == now and not answered) or (ending and ending[0] == (at, not answered)):
-                both = "one delivery fails, and another one is due or answered: which is first decides about the rest"
-                raise ValueError(f"at {at / NANO:g} s {both}: use the virtual lens")
-            if not answered:
-                rests_until, failing = max(rests_until, at + rest), True
-            elif failing:
-                rests_until, failing = at, False
+            rests.ended(at, answered, together=at == now)
             continue
         together = []
         while waiting and waiting[0][0] <= now:
             together.append(heappop(waiting))
-        hold, cut = outages.hold(now), outages.cut(now)
-        ended = min(now + (takes if hold is None else hold), cut)
-        answered = hold is None and now + takes < cut
+        ended, carried, cut, answered = ends_with(outages, now, takes)
         for _, number, attempt in together:
-            rows.append((number, now, ended, hold is None, cut, answered))
-            if rest:
+            rows.append((number, now, ended, carried, cut, answered))
+            if profile.rest:
                 heappush(ending, (ended, answered))
             if not answered and (seconds := wait(number, attempt)) is not None:
                 heappush(waiting, (ended + nanoseconds(seconds), number, attempt + 1))
-    of, sent, ends, carried, cuts, good = (np.array([row[n] for row in rows], dtype=np.int64) for n in range(6))
-    return Attempts(of, sent, ends, carried.astype(bool), cuts, good.astype(bool))
+    of, sent_at, ends, went, cuts, good = (np.array([row[n] for row in rows], dtype=np.int64) for n in range(6))
+    return Attempts(of, sent_at, ends, went.astype(bool), cuts, good.astype(bool))
 
 
 def check_in_flight(begun: Instants, ended: Instants, profile: RetryProfile) -> None:

@@ -31,11 +31,11 @@ def _held(given: Given, approach: LongPolling) -> Pages:
     An event of the very nanosecond in which the wait ends comes too late for it.
     """
     visible, delay, trip = given.occurred.tolist(), given.delay, 2 * given.delay
-    wait, pause = nanoseconds(float(f"{round(approach.wait, 6):g}")), nanoseconds(approach.pause)
+    wait, pause = nanoseconds(float(approach.written_wait)), nanoseconds(approach.pause)
     rows, empty, line = list[Row](), [0], Line(given.horizon)
     takes, found, at = trip + wait, 0, 0
     while found < len(visible) or at < given.horizon:
-        until = visible[found] - delay - wait + bool(wait) if found < len(visible) else given.horizon
+        until = visible[found] - delay - wait + 1 if found < len(visible) else given.horizon
         polls = max(0, -((at - until) // (takes + pause)))  # are sent before, and stay empty
         if polls:
             counted = min(polls, max(0, -((at - given.horizon) // (takes + pause))))
@@ -53,15 +53,6 @@ def _held(given: Given, approach: LongPolling) -> Pages:
         line.use(at, answered)
         found, at = stop, answered + pause
     return pages(rows, empty, line)
-
-
-def check_long_polling(given: Given) -> None:
-    """Refuse outages, and polls without a pause."""
-    check_stream(given)
-    approach = given.approach
-    assert isinstance(approach, LongPolling)
-    if not approach.wait + approach.pause:
-        raise ValueError("wait and pause must not both be 0 in the model lens: use the virtual lens")
 
 
 def stream(given: Given) -> History:
@@ -95,7 +86,7 @@ def stream(given: Given) -> History:
     return History(given, received, sent, setup=0)
 
 
-def check_stream(given: Given) -> None:
+def check(given: Given) -> None:
     """Refuse outages."""
     for fault in given.scenario.faults:
         remedy = "use the virtual lens"

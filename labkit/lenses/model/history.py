@@ -18,7 +18,7 @@ from labkit.faults import SOURCE
 from labkit.ledger import Kind
 from labkit.lenses.model.outages import Windows, first_at
 from labkit.network import TIMEOUT
-from labkit.network.memory import KEEP_ALIVE
+from labkit.network.exchange import KEEP_ALIVE
 from labkit.scenario import Scenario
 from labkit.totals import QUANTILES, Totals, currency, latency_figures
 
@@ -55,11 +55,16 @@ class Given:
         """When each event of the list is stored."""
         return np.array([nanoseconds(event.occurred_at) for event in self.events], dtype=np.int64)
 
+    @property
+    def epoch(self) -> float:
+        """The Unix time of t = 0."""
+        return max(self.scenario.arrivals.epoch, EARLIEST)
+
     @cached_property
     def documents(self) -> list[bytes]:
         """Each event as it stands on the wire."""
-        epoch = max(self.scenario.arrivals.epoch, EARLIEST)
-        return [document(each.id, each.type, timestamp(epoch + each.occurred_at), each.data) for each in self.events]
+        times = [timestamp(self.epoch + each.occurred_at) for each in self.events]
+        return [document(each.id, each.type, at, each.data) for each, at in zip(self.events, times, strict=True)]
 
     @cached_property
     def wanted(self) -> NDArray[np.bool_]:
@@ -81,6 +86,8 @@ class Sent:
     """Nanoseconds for which connections were held."""
     named: int = 0
     """Of the requests, those whose Host is the consumer's name."""
+    named_answers: int = 0
+    """Of the answers, those that have the consumer's name in their body."""
 
     def __add__(self, other: "Sent") -> "Sent":
         return Sent(*(getattr(self, name) + getattr(other, name) for name in self.__dataclass_fields__))
@@ -129,7 +136,7 @@ class History:
             empty_requests=consumers * sent.empty,
             error_requests=consumers * sent.errors,
             bytes_out=consumers * sent.bytes_out + sent.named * _longer_names(consumers),
-            bytes_in=consumers * sent.bytes_in,
+            bytes_in=consumers * sent.bytes_in + sent.named_answers * _longer_names(consumers),
             latency=_latency_figures(held, consumers),
             freshness=round(freshness, 12),
             staleness=round(staleness, 9),

@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labkit.approaches import Thin
-from labkit.arrivals import EARLIEST
 from labkit.clock import NANO
 from labkit.event import to_json
 from labkit.lenses.model import sizes
@@ -90,8 +89,7 @@ def weigh(
     delivery = next(each for each in recorded if each.kind == "delivery")
     counted = made.sent < given.horizon
     carried = counted & made.carried
-    epoch = max(given.scenario.arrivals.epoch, EARLIEST)
-    unix = digits(np.floor(epoch + made.sent / NANO).astype(np.int64))
+    unix = digits(np.floor(given.epoch + made.sent / NANO).astype(np.int64))
     out = delivery.request.fixed + (id_lengths + bodies + digits(bodies))[made.of] + unix
     connections, held = concurrent(made.sent[carried], made.ended[carried], made.answered[carried], given.horizon)
     return Sent(
@@ -153,6 +151,12 @@ def check_attempts(given: Given, made: Attempts) -> None:
     profile = given.scenario.retries
     check_in_flight(made.sent, made.ended, profile)
     check_health(made, profile)
+    check_jitter(given, made)
+
+
+def check_jitter(given: Given, made: Attempts) -> None:
+    """Refuse jitter, of which each consumer has its own."""
+    profile = given.scenario.retries
     if profile.jitter and given.scenario.consumers > 1 and not made.answered.all():
         raise ValueError(
             f"the jitter of {profile.jitter:g} of each wait differs from consumer to consumer,"

@@ -8,9 +8,11 @@ from labkit.approaches import (
     Approach,
     Batched,
     ConditionalFeed,
+    Doorbell,
     Feed,
     HalveDouble,
     Hybrid,
+    Leased,
     LongPolling,
     Polling,
     Relay,
@@ -18,7 +20,7 @@ from labkit.approaches import (
     Thin,
     Webhook,
 )
-from labkit.lenses.model import combined, feed, held, polling, pushed
+from labkit.lenses.model import batched, combined, doorbell, feed, held, leased, polling, pushed
 from labkit.lenses.model.history import Given, History
 
 
@@ -42,11 +44,13 @@ SCHEDULES: dict[type[Approach], Schedule] = {
     Feed: Schedule(feed.feed, nothing),
     ConditionalFeed: Schedule(feed.feed, nothing),
     Relay: Schedule(feed.relay, pushed.check),
-    Batched: Schedule(combined.batched, combined.check_batched),
+    Batched: Schedule(batched.batched, batched.check),
     Hybrid: Schedule(combined.hybrid, pushed.check),
     Aimd: Schedule(polling.adaptive, nothing),
     HalveDouble: Schedule(polling.adaptive, nothing),
-    LongPolling: Schedule(held.long_polling, held.check_long_polling),
-    Stream: Schedule(held.stream, held.check_stream),
+    LongPolling: Schedule(held.long_polling, held.check),
+    Stream: Schedule(held.stream, held.check),
+    Doorbell: Schedule(doorbell.doorbell, doorbell.check),
+    Leased: Schedule(leased.leased, leased.check),
 }
 """What the lens can run. An approach of another class, a subclass too, is refused."""

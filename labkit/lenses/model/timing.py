@@ -3,7 +3,7 @@ or by an adaptive rule, poll by poll."""
 
 from labkit.approaches import Aimd, HalveDouble, Polling
 from labkit.clock import NANO, nanoseconds
-from labkit.network.memory import KEEP_ALIVE
+from labkit.network.exchange import KEEP_ALIVE
 
 IDLE = int(KEEP_ALIVE * NANO)
 

@@ -6,29 +6,16 @@ id `msg_1`, timestamp 5, body `7.x` would have the same signature.
 """
 
 import base64
-import hmac
-import re
-import reprlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from random import Random
-from typing import Protocol
+from typing import ClassVar
 
-__all__ = ["Headers", "SignatureError", "headers", "key", "new_secret", "sign", "verify"]
+from labkit.signature.scheme import Headers, Part, SignatureError
+from labkit.signature.steps import check_age, check_id, check_match, check_seconds, header, hmac_sha256, several, split
 
-_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_TIMESTAMP = re.compile(r"0|[1-9][0-9]{0,11}")
-_MOST_SIGNATURES = 16
-_LONGEST_HEADER = 4096
-
-
-class SignatureError(ValueError):
-    """Says why a secret, an id, a timestamp or a signature is refused. It never shows a secret."""
-
-
-class Headers(Protocol):
-    """What a dict, Flask's headers and httpx's headers have in common."""
-
-    def items(self) -> Iterable[tuple[str, str]]: ...
+_ID, _TIME, _SIGNATURE = "webhook-id", "webhook-timestamp", "webhook-signature"
+_RULE = f"{_SIGNATURE} must hold a v1 signature of this id, timestamp and body"
 
 
 def new_secret(rng: Random) -> str:
@@ -48,7 +35,7 @@ def key(secret: str) -> bytes:
     24
     >>> key("whsec_c2hvcnQ=")
     Traceback (most recent call last):
-    labkit.signature.SignatureError: secret must be whsec_ and the base64 of 24 to 64 bytes, got 5 bytes
+    labkit.signature.scheme.SignatureError: secret must be whsec_ and the base64 of 24 to 64 bytes, got 5 bytes
     """
     rule = "secret must be whsec_ and the base64 of 24 to 64 bytes"
     if not secret.startswith("whsec_"):
@@ -68,7 +55,7 @@ def sign(secret: str, message_id: str, timestamp: int, body: bytes) -> str:
     >>> sign(secret, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, b'{"test": 2432232314}')
     'v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE='
     """
-    return "v1," + _base64(_hmac(key(secret), _content(message_id, str(timestamp), body)))
+    return "v1," + _base64(hmac_sha256(key(secret), _content(message_id, str(timestamp), body)))
 
 
 # https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md#webhook-headers-sending-metadata-to-consumers
@@ -80,8 +67,8 @@ def headers(secrets: str | Sequence[str], message_id: str, timestamp: int, body:
     >>> list(headers(new_secret(Random(1)), "evt_1", 1614265330, b"{}"))
     ['webhook-id', 'webhook-timestamp', 'webhook-signature']
     """
-    signatures = [sign(secret, message_id, timestamp, body) for secret in _several(secrets)]
-    return {"webhook-id": message_id, "webhook-timestamp": str(timestamp), "webhook-signature": " ".join(signatures)}
+    signatures = [sign(secret, message_id, timestamp, body) for secret in several(secrets)]
+    return {_ID: message_id, _TIME: str(timestamp), _SIGNATURE: " ".join(signatures)}
 
 
 # https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md#verifying-signatures
@@ -97,59 +84,38 @@ def verify(secrets: str | Sequence[str], headers: Headers, body: bytes, now: flo
     'evt_1'
     >>> verify(secret, headers(secret, "evt_1", 1000, b"{}"), b"{}", now=1301)
     Traceback (most recent call last):
-    labkit.signature.SignatureError: webhook-timestamp must be within 300 s of now, 1301, got 1000
+    labkit.signature.scheme.SignatureError: webhook-timestamp must be within 300 s of now, 1301, got 1000
     """
-    message_id = _header(headers, "webhook-id")
-    timestamp = _header(headers, "webhook-timestamp")
-    listed = _header(headers, "webhook-signature")
+    message_id, timestamp = header(headers, _ID), header(headers, _TIME)
+    listed = header(headers, _SIGNATURE)
     content = _content(message_id, timestamp, body)
-    if not abs(now - int(timestamp)) <= tolerance:  # written so that NaN is refused too
-        raise SignatureError(f"webhook-timestamp must be within {tolerance:g} s of now, {now}, got {timestamp}")
-    candidates = listed.split(" ", _MOST_SIGNATURES)
-    if len(candidates) > _MOST_SIGNATURES or len(listed) > _LONGEST_HEADER:
-        raise SignatureError(
-            f"webhook-signature must hold at most {_MOST_SIGNATURES} signatures in {_LONGEST_HEADER} "
-            f"characters, got {reprlib.repr(listed)} of {len(listed)} characters"
-        )
-    # Other versions, such as v1a, are ignored, and so is invalid base64: it equals no signature.
-    given = [_unbase64(text[3:]) or b"" for text in candidates if text.startswith("v1,")]
-    expected = [_hmac(key(secret), content) for secret in _several(secrets)]
-    # All pairs are compared before any result is used, so the time taken does not tell which one matched.
-    matches = [hmac.compare_digest(ours, theirs) for ours in expected for theirs in given]
-    if not any(matches):
-        raise SignatureError(
-            "webhook-signature must hold a v1 signature of this id, timestamp and body "
-            f"by a known secret, got {reprlib.repr(listed)}"
-        )
+    check_age(_TIME, timestamp, now, tolerance)
+    candidates = [text.partition(",") for text in split(_SIGNATURE, listed, " ")]
+    given = [  # other versions, such as v1a, are ignored; an entry without a version or base64 spoils the list
+        _unbase64(encoded) or b"" for version, comma, encoded in candidates if version == "v1" or not comma
+    ]
+    check_match(_RULE, listed, map(key, several(secrets)), content, given)
     return message_id
 
 
-def _header(headers: Headers, name: str) -> str:
-    """A header by its name in any case. Two of them are refused, since either may be the intended one."""
-    values = [value for field, value in headers.items() if field.lower() == name]
-    if len(values) != 1:
-        raise SignatureError(f"{name} must be given once, got {len(values)} of them")
-    return values[0]
+@dataclass(frozen=True)
+class StandardWebhooks:
+    """The functions of this module as a scheme: id and time are signed, and a message holds several signatures."""
+
+    name: ClassVar[str] = "standard"
+    unsigned: ClassVar[tuple[Part, ...]] = ()
+
+    check = staticmethod(key)
+    headers = staticmethod(headers)
+    verify = staticmethod(verify)
+
+    def event(self, message_id: str, headers: Headers, document: object, now: float) -> tuple[str, object]:
+        return message_id, document
 
 
 def _content(message_id: str, timestamp: str, body: bytes) -> bytes:
     """The bytes to sign. Both `sign` and `verify` use it, so both refuse the same ids and timestamps."""
-    if not _ID.fullmatch(message_id):
-        raise SignatureError(f"webhook-id must be 1 to 64 of A-Z, a-z, 0-9, _ and -, got {reprlib.repr(message_id)}")
-    if not _TIMESTAMP.fullmatch(timestamp):
-        raise SignatureError(f"webhook-timestamp must be whole Unix seconds in digits, got {reprlib.repr(timestamp)}")
-    return f"{message_id}.{timestamp}.".encode() + body
-
-
-def _several(secrets: str | Sequence[str]) -> Sequence[str]:
-    several = [secrets] if isinstance(secrets, str) else secrets
-    if not 1 <= len(several) <= _MOST_SIGNATURES:
-        raise SignatureError(f"secrets must be 1 to {_MOST_SIGNATURES}, got {len(several)}")
-    return several
-
-
-def _hmac(secret_key: bytes, content: bytes) -> bytes:
-    return hmac.digest(secret_key, content, "sha256")
+    return f"{check_id(_ID, message_id)}.{check_seconds(_TIME, timestamp)}.".encode() + body
 
 
 def _base64(data: bytes) -> str:

@@ -1,0 +1,191 @@
+"""The load on a source: requests per interval of time, counted or computed, and what machines it takes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from labkit.checks import number, share, whole
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+NANO = 1_000_000_000
+
+
+def per_interval(instants: "NDArray[np.int64]", duration: float, seconds: float) -> "pd.Series[int]":
+    """How many of the instants, in nanoseconds, lie in each interval of `seconds`, from t = 0 to before `duration`.
+
+    >>> import numpy as np
+    >>> per_interval(np.array([0, 999_999_999, 1_000_000_000]), duration=3, seconds=1).to_dict()
+    {0.0: 2, 1.0: 1, 2.0: 0}
+    """
+    import numpy as np
+
+    width, intervals = _grid(duration, seconds)
+    return _series(np.bincount(instants // width, minlength=intervals)[:intervals], seconds)
+
+
+@dataclass(frozen=True)
+class FanOut:
+    """Polls of `consumers` pollers, `interval` seconds T after each answer; `delay` d seconds each way.
+
+    The first polls are spread evenly over `spread` seconds: all are at t = 0 with 0, and the load is constant with the
+    period, T + 2d. With `jitter` j, a share, each pause is T times a uniform random number from 1 - j to 1 + j. A poll
+    is counted when it is sent, and its answer has one page. Nothing is done per consumer or poll, so ten million
+    consumers take no longer than ten.
+    """
+
+    consumers: int
+    interval: float
+    delay: float = 0.0
+    spread: float = 0.0
+    jitter: float = 0.0
+
+    def __post_init__(self) -> None:
+        whole("consumers", self.consumers, 1)
+        number("interval", self.interval, "seconds", above=0)
+        number("delay", self.delay, "seconds each way", least=0)
+        number("spread", self.spread, "seconds, the period", least=0, most=self.period)
+        share("jitter", self.jitter, "of the interval")
+
+    @property
+    def period(self) -> float:
+        """T + 2d: the mean time between two polls of a consumer."""
+        return self.interval + 2 * self.delay
+
+    @property
+    def mean_load(self) -> float:
+        """N/(T + 2d) polls per second in the long run, however they are spread.
+
+        >>> FanOut(10_000_000, interval=30).mean_load
+        333333.3333333333
+        """
+        return self.consumers / self.period
+
+    def load(self, duration: float, seconds: float = 1.0) -> "pd.Series[float]":
+        """Polls per interval of `seconds`: exact without jitter, the expected number with it.
+
+        As many intervals as `duration` needs; each is counted to its end. Four consumers that poll every 2 s,
+        all at once, and spread over the 2 s:
+
+        >>> FanOut(4, interval=2).load(4).tolist(), FanOut(4, interval=2, spread=2).load(4).tolist()
+        ([4, 0, 4, 0], [2, 2, 2, 2])
+        """
+        import numpy as np
+
+        width, intervals = _grid(duration, seconds)
+        sent = self._first if self.jitter else self._sent
+        counts = np.diff(np.array([sent(number * width) for number in range(intervals + 1)]))
+        if self.jitter:
+            counts = counts + self._later(duration, seconds)
+        return _series(counts, seconds)
+
+    def _first(self, instant: int) -> int:
+        """How many consumers have sent their first poll before an instant, in nanoseconds: k·spread/N before it."""
+        spread = round(self.spread * NANO)
+        if instant >= spread:
+            return self.consumers if instant else 0
+        return -(-instant * self.consumers // spread)
+
+    def _sent(self, instant: int) -> int:
+        """How many polls have been sent before an instant, without jitter."""
+        rounds, rest = divmod(instant, round(self.period * NANO))
+        return rounds * self.consumers + self._first(rest)
+
+    def _later(self, duration: float, seconds: float) -> "NDArray[np.float64]":
+        """The expected polls per interval after each consumer's first: the renewal equation, on a grid, by FFT.
+
+        Second polls are exact; those after them are taken as uniform within a step of the grid, which is at most an
+        eighth of an interval and a fortieth of the range of a pause. Weights that fall to 10⁻⁴ keep the end of the
+        result apart from its start.
+        """
+        import numpy as np
+
+        low, high = ((1 + sign * self.jitter) * self.interval + 2 * self.delay for sign in (-1, 1))
+        points = int(np.ceil(max(8, 40 * seconds / (high - low))))
+        step, size = seconds / points, points * _grid(duration, seconds)[1]
+
+        def ramp(x: "NDArray[np.floating]") -> "NDArray[np.float64]":
+            """The integral of the distribution function of a pause."""
+            inside, beyond = np.clip(x - low, 0, high - low), np.maximum(x - high, 0)
+            area: NDArray[np.float64] = inside**2 / (2 * (high - low)) + beyond
+            return area
+
+        edges = np.arange(-1, min(size, int((high + self.spread) / step) + 2) + 1) * step
+        if self.spread:
+            second = np.diff(ramp(edges) - ramp(edges - self.spread))[1:] / self.spread
+        else:
+            second = np.diff(np.clip(edges - low, 0, high - low))[1:] / (high - low)
+        pause = np.diff(ramp(edges), 2) / step
+        weights = 1e-8 ** (np.arange(size) / (2 * size))
+        transforms = (np.fft.rfft(each * weights[: len(each)], 2 * size) for each in (second, pause))
+        later = np.fft.irfft(next(transforms) / (1 - next(transforms)), 2 * size)[:size] / weights
+        counts: NDArray[np.float64] = self.consumers * later.reshape(-1, points).sum(axis=1)
+        return np.where(counts < 1e-9 * self.consumers, 0, counts).round(3)  # what is less is the transform's error
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What a source's machines do and cost, from figures that you have measured or pay."""
+
+    cpu_per_request: float
+    """Seconds of a core."""
+    memory_per_connection: float = 0.0
+    """Bytes, while it is open."""
+    utilization: float = 0.5
+    """The share of its time for which a core may be busy at the peak; near 1 requests queue."""
+    core_hour: float = 0.0
+    """The price of a core for an hour."""
+    gigabyte: float = 0.0
+    """The price of 10⁹ bytes, either way."""
+
+    def __post_init__(self) -> None:
+        number("cpu_per_request", self.cpu_per_request, "seconds", above=0)
+        number("utilization", self.utilization, "of a core", above=0, most=1)
+        for name, unit in (("memory_per_connection", "bytes"), ("core_hour", ""), ("gigabyte", "")):
+            number(name, getattr(self, name), unit, least=0)
+
+    def cores(self, load: float) -> float:
+        """The cores for so many requests per second: 0.5 ms each, half busy, 1,000 per second take one.
+
+        >>> Costs(cpu_per_request=0.0005).cores(1000)
+        1.0
+        """
+        return load * self.cpu_per_request / self.utilization
+
+    def of(self, row: Mapping[str, Any], duration: float, peak: float) -> dict[str, float]:
+        """What a run of `duration` seconds takes, by its row and the peak of its load, in requests per second.
+
+        The cores are those for the peak, and are paid for all the time. Connections and memory are means over time.
+        """
+        number("duration", duration, "seconds", above=0)
+        number("peak", peak, "requests per second", least=0)
+        if missing := [name for name in ("bytes_out", "bytes_in", "connection_seconds") if row[name] is None]:
+            raise ValueError(f"the row of a lens that counts bytes and connections is needed, got no {missing[0]}")
+        cores, bytes, held = self.cores(peak), row["bytes_out"] + row["bytes_in"], row["connection_seconds"] / duration
+        return {
+            "requests_per_second": row["requests"] / duration,
+            "peak_per_second": float(peak),
+            "cores": cores,
+            "connections": held,
+            "memory": held * self.memory_per_connection,
+            "bytes": float(bytes),
+            "price": cores * duration / 3600 * self.core_hour + bytes / 1e9 * self.gigabyte,
+        }
+
+
+def _grid(duration: float, seconds: float) -> tuple[int, int]:
+    """The width of an interval in nanoseconds, and the number of intervals that cover the duration."""
+    number("duration", duration, "seconds", above=0)
+    width = round(number("seconds", seconds, "seconds per interval", least=1e-6) * NANO)
+    return width, -(-round(duration * NANO) // width)
+
+
+def _series(counts: "NDArray[Any]", seconds: float) -> "pd.Series[Any]":
+    import numpy as np
+    import pandas as pd
+
+    starts = pd.Index(np.round(np.arange(len(counts)) * float(seconds), 9), name="seconds")
+    return pd.Series(counts, index=starts, name="requests")

@@ -1,0 +1,86 @@
+"""Which addresses may be called: checked after the name is resolved, on the address that is connected to."""
+
+import re
+import socket
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+
+_NOT_PUBLIC = [
+    IPv4Network("192.0.0.0/24"),  # protocol assignments, on which Python's versions disagree
+    IPv4Network("192.88.99.0/24"),  # once the relays of 6to4
+    IPv4Network("168.63.129.16/32"),  # a public number that stands for the platform inside Azure's machines
+]
+
+
+class ForbiddenError(OSError):
+    """An address that may not be called: names what was asked for, the address and the remedy."""
+
+
+@dataclass(frozen=True)
+class Egress:
+    """Loopback addresses may be called, and what is opened on purpose.
+
+    `public` opens the addresses of the public internet: not private, shared, link-local or reserved ones, and loopback
+    only where the host is written as such. `hosts` opens names and addresses, whatever address such a name has.
+
+    >>> Egress().resolve("0x7f.1", 80)
+    '127.0.0.1'
+    >>> Egress(public=True).resolve("169.254.169.254", 80)
+    Traceback (most recent call last):
+    labkit.network.egress.ForbiddenError: 169.254.169.254 is 169.254.169.254, which is neither loopback nor public
+    """
+
+    public: bool = False
+    hosts: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for host in self.hosts:
+            if not re.fullmatch("[a-z0-9._-]+", host):
+                raise ValueError(f"hosts must be lower-case names or IPv4 addresses such as 10.0.0.5, got {host!r}")
+
+    def resolve(self, host: str, port: int) -> str:
+        """The IPv4 address of a host, if each that it has may be called.
+
+        Raises ForbiddenError if one may not, and OSError if it has none. IPv6 is refused, and so are the addresses of
+        IPv4 that it can hold: `::ffff:7f00:1`, `64:ff9b::7f00:1`, `2002:7f00:1::`.
+        """
+        if ":" in host:
+            raise ForbiddenError(f"{host} is an IPv6 address: only IPv4 is supported")
+        try:
+            found = socket.getaddrinfo(host, port, family=socket.AF_INET, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as error:
+            raise OSError(f"{host} has no IPv4 address: {error}") from None
+        addresses = [str(each[4][0]) for each in found]
+        for address in addresses:
+            if reason := self._why_not(host, address):
+                raise ForbiddenError(f"{host} is {address}, which is {reason}")
+        return addresses[0]
+
+    def _why_not(self, host: str, address: str) -> str:
+        number = IPv4Address(address)
+        if {host.lower().rstrip("."), address} & set(self.hosts):
+            return ""
+        if not self.public:
+            return "" if number.is_loopback else "not loopback: only loopback may be called"
+        if number.is_loopback:  # a public name that stands for it is an attack on this machine
+            return "" if host == "localhost" or _is_address(host) else "loopback, under a name that is not localhost"
+        return "" if is_public(number) else "neither loopback nor public"
+
+
+def is_public(address: IPv4Address) -> bool:
+    """Whether an address is one of the public internet.
+
+    >>> [is_public(IPv4Address(each)) for each in ("8.8.8.8", "100.64.0.1", "224.0.0.1")]
+    [True, False, False]
+    """
+    special = address.is_multicast or address.is_reserved or any(address in network for network in _NOT_PUBLIC)
+    return address.is_global and not special
+
+
+def _is_address(host: str) -> bool:
+    """Whether a host is written as an address, in any of its forms: 127.1, 0x7f.1, 017700000001."""
+    try:
+        socket.inet_aton(host)
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,145 @@
+"""The load: what is computed is what the virtual lens sends, and what a loop over consumers and polls counts."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from made_results import polled, pushed
+
+from labkit import compare, poisson, theory
+from labkit.approaches import Polling, Relay, Webhook
+from labkit.load import Costs, FanOut
+from labkit.result import Result
+from labkit.scenario import Scenario
+
+RARE = poisson(per_hour=20, duration=600)
+
+
+def run(approach, **world) -> Result:
+    return compare(Scenario(RARE, **world), [approach])[0]
+
+
+def walked(fan: FanOut, duration: float, seconds: float, rng: np.random.Generator) -> np.ndarray:
+    """The polls per interval of consumers that each draw their own pauses."""
+    at, counts = np.arange(fan.consumers) * fan.spread / fan.consumers, np.zeros(round(duration / seconds))
+    while (at < duration).any():
+        counts += np.bincount((at[at < duration] // seconds).astype(int), minlength=len(counts))
+        at = at + fan.interval * rng.uniform(1 - fan.jitter, 1 + fan.jitter, fan.consumers) + 2 * fan.delay
+    return counts
+
+
+def test_a_relay_s_polls_are_not_the_source_s():
+    result = run(Relay(60.0))
+    assert result.load().sum() == result.row()["events"] < result.row()["requests"]
+
+
+@pytest.mark.parametrize(
+    "fan",
+    [
+        FanOut(200_000, 30, delay=0.02, jitter=0.2),
+        FanOut(200_000, 30, delay=0.5, spread=10, jitter=0.1),
+        FanOut(200_000, 12, jitter=1.0),
+    ],
+    ids=lambda fan: f"jitter {fan.jitter}, spread {fan.spread}",
+)
+def test_with_jitter_it_is_the_mean_of_random_walks(fan):
+    """Each count is at most binomial; 200 of them stay within 4.5 standard errors with probability 0.999."""
+    sent, expected = walked(fan, 200, 1, np.random.default_rng(0)), fan.load(200).to_numpy()
+    assert sent[expected == 0].sum() == 0
+    assert (np.abs(sent - expected) <= 4.5 * np.sqrt(expected)).all()
+
+
+class TestResult:
+    def test_counts_what_is_sent_up_to_the_horizon_without_set_up(self):
+        assert polled().load(20).to_dict() == {0.0: 1, 20.0: 1, 40.0: 1}
+        assert pushed().load(30).to_dict() == {0.0: 3, 30.0: 2}
+
+    def test_the_sum_is_the_row_s_requests(self):
+        result = run(Webhook(), consumers=3)
+        assert result.load(7).sum() == result.row()["requests"] > 0
+
+    def test_consumers_at_one_phase_are_a_herd_as_computed(self):
+        result = run(Polling(60.0), consumers=7)
+        assert result.load().tolist() == FanOut(7, 60, delay=0.02).load(600).tolist()
+
+    def test_consumers_at_five_phases_poll_as_computed(self):
+        fan = FanOut(5, 60, delay=0.02, spread=60.04)
+        runs = [run(Polling(60.0, initial_delay=number * 12.008)) for number in range(5)]
+        assert sum(each.load(5) for each in runs).tolist() == fan.load(600, 5).tolist()
+
+    def test_without_exchanges_it_refuses(self):
+        result = compare(RARE, [Polling(60.0)], lens="model")[0]
+        with pytest.raises(ValueError, match="polling interval=60 has its row alone: use the virtual lens"):
+            result.load()
+        assert result.costs(Costs(0.001), peak=2)["cores"] == 0.004
+
+
+class TestFanOut:
+    @given(consumers=st.integers(1, 9), interval=st.integers(1, 50), spread=st.floats(0, 1), seconds=st.integers(1, 9))
+    def test_counts_each_poll_of_each_consumer(self, consumers, interval, spread, seconds):
+        fan = FanOut(consumers, interval / 10, delay=0.25, spread=round(spread * (interval / 10 + 0.5), 2))
+        nano, ends = 10**9, -(-20 // seconds) * seconds
+        counts = [0] * (ends // seconds)
+        for number in range(consumers):
+            at = -(-number * round(fan.spread * nano) // consumers)
+            while at < ends * nano:
+                counts[at // (seconds * nano)] += 1
+                at += round(fan.period * nano)
+        assert fan.load(20, seconds).tolist() == counts
+
+    def test_jitter_flattens_a_herd_to_the_mean(self):
+        load = FanOut(1_000_000, 30, jitter=0.2).load(1800)
+        assert load.iloc[0] == 1_000_000
+        assert load.iloc[1:24].sum() == 0
+        assert load.iloc[24:36].sum() == pytest.approx(1_000_000)
+        assert load.iloc[-60:].to_numpy() == pytest.approx(1_000_000 / 30, rel=0.01)
+
+    def test_ten_million_poll_as_often_as_one(self):
+        polls = theory.Polling(1, 30, 0.02).polls(86_400)
+        assert FanOut(10_000_000, 30, delay=0.02).load(86_400, 60).sum() == 10_000_000 * polls
+        assert set(FanOut(10_000_000, 30, spread=30).load(120)) == {333_333, 333_334}
+
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
+            ({"consumers": 0}, "consumers must be a whole number >= 1, got 0"),
+            ({"interval": 0}, "interval must be > 0 seconds, got 0"),
+            ({"delay": -1}, "delay must be >= 0 seconds each way, got -1"),
+            ({"spread": 31}, "spread must be from 0 to 30 seconds, the period, got 31"),
+            ({"jitter": 1.5}, "jitter must be from 0 to 1 of the interval, got 1.5"),
+        ],
+    )
+    def test_refuses(self, change, message):
+        with pytest.raises(ValueError) as caught:
+            replace(FanOut(10, 30), **change)
+        assert str(caught.value) == message
+
+    def test_refuses_intervals_of_no_length(self):
+        with pytest.raises(ValueError, match="seconds must be >= 1e-06 seconds per interval, got 0"):
+            FanOut(10, 30).load(60, 0)
+        with pytest.raises(ValueError, match="duration must be > 0 seconds, got 0"):
+            FanOut(10, 30).load(0)
+
+
+class TestCosts:
+    FIGURES = Costs(0.001, memory_per_connection=50_000, utilization=0.5, core_hour=0.1, gigabyte=0.2)
+
+    def test_are_the_peak_s_cores_and_the_sum_s_bytes(self):
+        row = {"requests": 7200, "bytes_out": 10**9, "bytes_in": 2 * 10**9, "connection_seconds": 72_000.0}
+        assert self.FIGURES.of(row, duration=7200, peak=10) == {
+            "requests_per_second": 1.0, "peak_per_second": 10.0, "cores": 0.02, "connections": 10.0,
+            "memory": 500_000.0, "bytes": 3e9, "price": pytest.approx(0.02 * 2 * 0.1 + 3 * 0.2),
+        }  # fmt: skip
+
+    def test_take_the_peak_from_the_load(self):
+        result = run(Polling(60.0), consumers=7)
+        assert result.costs(Costs(0.001, utilization=0.7))["cores"] == pytest.approx(0.01)
+
+    def test_refuse_a_row_without_bytes_and_a_core_that_is_over_busy(self):
+        row = {"requests": 1, "bytes_out": None, "bytes_in": None, "connection_seconds": None}
+        with pytest.raises(ValueError, match="a lens that counts bytes and connections is needed, got no bytes_out"):
+            self.FIGURES.of(row, 60, 1)
+        with pytest.raises(ValueError, match="utilization must be > 0 and <= 1 of a core, got 2"):
+            Costs(0.001, utilization=2)
