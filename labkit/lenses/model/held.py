@@ -1,16 +1,16 @@
 """Answers that the source holds back until there is an event: long polling, and a stream."""
 
-from bisect import bisect_right
-
 import numpy as np
 
 from labkit.approaches import LongPolling, Polling, Stream
 from labkit.clock import nanoseconds
 from labkit.lenses.model import sizes
 from labkit.lenses.model.history import Given, History, Sent
-from labkit.lenses.model.pages import Line, Pages, Row, pages
+from labkit.lenses.model.pages import Held, find
 from labkit.lenses.model.polling import page_sizes, weigh
 from labkit.lenses.model.pushed import lengths
+from labkit.lenses.model.timing import FixedDelay
+from labkit.network import TIMEOUT
 from labkit.wire import HEARTBEAT, PAGE
 
 
@@ -18,41 +18,13 @@ def long_polling(given: Given) -> History:
     """`LongPolling`, of one poller at a time per consumer."""
     approach = given.approach
     assert isinstance(approach, LongPolling)
-    found = _held(given, approach)
+    timing, wait = FixedDelay(0, nanoseconds(approach.pause)), float(approach.written_wait)
+    held = Held(nanoseconds(wait), nanoseconds(approach.reconnect_pause), follow=False)
+    outages = given.outages("poll", approach.wait + TIMEOUT)
+    found = find(given.occurred.tolist(), timing, given.delay, approach.limit, given.horizon, outages, held)
     size = page_sizes(approach, 3 * (approach.wait + approach.pause) + 1e-6)
-    barren = np.zeros(len(found.sent), dtype=bool)
-    sent = weigh(given, size, found, np.arange(len(given.events)), barren)
+    sent = weigh(given, size, found, np.arange(len(given.events)), barren=found.sent < 0)
     return History(given, np.repeat(found.answered, found.stop - found.start), sent, setup=0)
-
-
-def _held(given: Given, approach: LongPolling) -> Pages:
-    """The polls: each is answered when it has arrived and an event is there, and empty if none comes in time.
-
-    An event of the very nanosecond in which the wait ends comes too late for it.
-    """
-    visible, delay, trip = given.occurred.tolist(), given.delay, 2 * given.delay
-    wait, pause = nanoseconds(float(approach.written_wait)), nanoseconds(approach.pause)
-    rows, empty, line = list[Row](), [0], Line(given.horizon)
-    takes, found, at = trip + wait, 0, 0
-    while found < len(visible) or at < given.horizon:
-        until = visible[found] - delay - wait + 1 if found < len(visible) else given.horizon
-        polls = max(0, -((at - until) // (takes + pause)))  # are sent before, and stay empty
-        if polls:
-            counted = min(polls, max(0, -((at - given.horizon) // (takes + pause))))
-            if counted:
-                empty[-1] += counted
-                line.use_often(at, at + (counted - 1) * (takes + pause), counted, takes)
-            at += polls * (takes + pause)
-        if found == len(visible):
-            break
-        answered = max(at + delay, visible[found]) + delay
-        shown = bisect_right(visible, answered - delay)
-        stop = min(shown, found + approach.limit)
-        rows.append((at, answered, found, stop, stop < shown))
-        empty.append(0)
-        line.use(at, answered)
-        found, at = stop, answered + pause
-    return pages(rows, empty, line)
 
 
 def stream(given: Given) -> History:

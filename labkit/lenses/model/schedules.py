@@ -48,7 +48,7 @@ SCHEDULES: dict[type[Approach], Schedule] = {
     Hybrid: Schedule(combined.hybrid, pushed.check),
     Aimd: Schedule(polling.adaptive, nothing),
     HalveDouble: Schedule(polling.adaptive, nothing),
-    LongPolling: Schedule(held.long_polling, held.check),
+    LongPolling: Schedule(held.long_polling, nothing),
     Stream: Schedule(held.stream, held.check),
     Doorbell: Schedule(doorbell.doorbell, doorbell.check),
     Leased: Schedule(leased.leased, leased.check),
