@@ -268,7 +268,7 @@ def broken(draw):
 
 @pytest.mark.slow
 @settings(max_examples=40, deadline=None)
-@given(scenario=broken(), approach=st.one_of(pollings, lists, adaptives, long_polls))
+@given(scenario=broken(), approach=st.one_of(pollings, lists, adaptives, long_polls, st.just(Stream())))
 def test_any_small_scenario_with_outages_polled_is_as_in_the_virtual_lens(scenario, approach):
     check_same_or_refused(scenario, approach)
 
@@ -278,6 +278,13 @@ def test_any_small_scenario_with_outages_polled_is_as_in_the_virtual_lens(scenar
 @given(scenario=broken(), approach=pushes)
 def test_any_small_scenario_with_outages_pushed_is_as_in_the_virtual_lens(scenario, approach):
     check_same_or_refused(scenario, approach)
+
+
+@pytest.mark.parametrize("start", [10.0, 15.02, 20.0, 20.02, 20.04, 59.98, 60.0, 60.03])
+def test_a_stream_is_resumed_after_an_outage_as_in_the_virtual_lens(start):
+    """Cut in silence, in a heartbeat, on the way of two events, and about the horizon, with events before and after."""
+    scenario = Scenario(happening([1.0, 20.0, 20.02, 31.0, 59.99], 60), faults=(Outage(start=start, duration=9.5),))
+    check_same(scenario, Stream())
 
 
 def check_same_or_refused(scenario, approach):
@@ -332,7 +339,8 @@ def test_a_delivery_is_attempted_at_the_instants_of_its_profile():
         (Thin(), {"faults": (Outage(duration=5, kinds=("fetch",)),)}, "outages of both delivery and fetch"),
         (Batched(), {"delay": 1.5, "retries": RetryProfile(timeout=3)}, "a delivery takes 3 s, .* timeout is 3 s"),
         (Batched(2), {"retries": RetryProfile(in_flight=1)}, "2 deliveries are outstanding, .* allows 1"),
-        (Stream(), {"faults": (Outage(duration=5),)}, "no faults for stream, got outage"),
+        (Doorbell(), {"faults": (Outage(duration=5),)}, "no faults for doorbell, got outage"),
+        (Leased(), {"faults": (Outage(duration=5),)}, "no faults for leased, got outage"),
         (Doorbell(), {"delay": 1.0, "retries": RetryProfile(timeout=4)}, "a notice takes 4 s, .* timeout is 4 s"),
         (Doorbell(1), {}, "at 1.02 s a notice and a poll read at the same time"),
         (Leased(forgotten=0.5), {}, "no renewals that are forgotten, got a share of 0.5"),
