@@ -91,7 +91,16 @@ adaptives = st.one_of(
     st.builds(Aimd, start=st.sampled_from([0.5, 4.0, 30.0]), add=st.sampled_from([0.5, 5.0]), shortest=st.just(0.5)),
     st.builds(HalveDouble, start=st.sampled_from([0.5, 4.0, 30.0]), shortest=st.just(0.5)),
 )
-held = st.one_of(
+long_polls = st.one_of(
+    st.builds(
+        LongPolling,
+        wait=st.sampled_from([0.1, 0.5, 4.0, 25.0]),
+        pause=st.sampled_from([0.1, 0.5, 6.0]),
+        limit=st.sampled_from([1, 2, 100]),
+    ),
+    st.builds(LongPolling, wait=st.sampled_from([0.5, 4.0, 12.345678]), limit=st.sampled_from([1, 100])),
+)
+others = st.one_of(
     st.just(Stream()),
     st.builds(Doorbell, st.sampled_from([0.0, 0.5, 4.0, 7.0])),
     st.builds(
@@ -100,13 +109,6 @@ held = st.one_of(
         st.sampled_from([0.1, 2.0]),
         reconcile_interval=st.sampled_from([0.0, 3.0]),
     ),
-    st.builds(
-        LongPolling,
-        wait=st.sampled_from([0.1, 0.5, 4.0, 25.0]),
-        pause=st.sampled_from([0.1, 0.5, 6.0]),
-        limit=st.sampled_from([1, 2, 100]),
-    ),
-    st.builds(LongPolling, wait=st.sampled_from([0.5, 4.0, 12.345678]), limit=st.sampled_from([1, 100])),
 )
 
 
@@ -139,7 +141,7 @@ def test_any_small_scenario_pushed_is_as_in_the_virtual_lens(scenario, approach)
 
 
 @settings(max_examples=25, deadline=None)
-@given(scenario=scenarios, approach=st.one_of(lists, adaptives, held))
+@given(scenario=scenarios, approach=st.one_of(lists, adaptives, long_polls, others))
 def test_any_small_scenario_of_the_others_is_as_in_the_virtual_lens(scenario, approach):
     check_same_or_refused(scenario, approach)
 
@@ -266,7 +268,7 @@ def broken(draw):
 
 @pytest.mark.slow
 @settings(max_examples=40, deadline=None)
-@given(scenario=broken(), approach=st.one_of(pollings, lists, adaptives))
+@given(scenario=broken(), approach=st.one_of(pollings, lists, adaptives, long_polls, st.just(Stream())))
 def test_any_small_scenario_with_outages_polled_is_as_in_the_virtual_lens(scenario, approach):
     check_same_or_refused(scenario, approach)
 
@@ -276,6 +278,13 @@ def test_any_small_scenario_with_outages_polled_is_as_in_the_virtual_lens(scenar
 @given(scenario=broken(), approach=pushes)
 def test_any_small_scenario_with_outages_pushed_is_as_in_the_virtual_lens(scenario, approach):
     check_same_or_refused(scenario, approach)
+
+
+@pytest.mark.parametrize("start", [10.0, 15.02, 20.0, 20.02, 20.04, 59.98, 60.0, 60.03])
+def test_a_stream_is_resumed_after_an_outage_as_in_the_virtual_lens(start):
+    """Cut in silence, in a heartbeat, on the way of two events, and about the horizon, with events before and after."""
+    scenario = Scenario(happening([1.0, 20.0, 20.02, 31.0, 59.99], 60), faults=(Outage(start=start, duration=9.5),))
+    check_same(scenario, Stream())
 
 
 def check_same_or_refused(scenario, approach):
@@ -330,8 +339,8 @@ def test_a_delivery_is_attempted_at_the_instants_of_its_profile():
         (Thin(), {"faults": (Outage(duration=5, kinds=("fetch",)),)}, "outages of both delivery and fetch"),
         (Batched(), {"delay": 1.5, "retries": RetryProfile(timeout=3)}, "a delivery takes 3 s, .* timeout is 3 s"),
         (Batched(2), {"retries": RetryProfile(in_flight=1)}, "2 deliveries are outstanding, .* allows 1"),
-        (LongPolling(), {"faults": (Outage(duration=5),)}, "no faults for long_polling, got outage"),
-        (Stream(), {"faults": (Outage(duration=5),)}, "no faults for stream, got outage"),
+        (Doorbell(), {"faults": (Outage(duration=5),)}, "no faults for doorbell, got outage"),
+        (Leased(), {"faults": (Outage(duration=5),)}, "no faults for leased, got outage"),
         (Doorbell(), {"delay": 1.0, "retries": RetryProfile(timeout=4)}, "a notice takes 4 s, .* timeout is 4 s"),
         (Doorbell(1), {}, "at 1.02 s a notice and a poll read at the same time"),
         (Leased(forgotten=0.5), {}, "no renewals that are forgotten, got a share of 0.5"),

@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 
 from labkit.approaches import Doorbell, Polling
 from labkit.clock import NANO, nanoseconds
-from labkit.lenses.model import held, pushed, sizes
+from labkit.lenses.model import pushed, sizes
 from labkit.lenses.model.attempts import Attempts
 from labkit.lenses.model.history import Given, History, Sent
-from labkit.lenses.model.outages import NEVER
+from labkit.lenses.model.outages import NEVER, check_none
 from labkit.lenses.model.pages import Line, Row, pages
 from labkit.lenses.model.polling import sizes_of, weigh
 from labkit.lenses.model.timing import FixedDelay
@@ -94,9 +94,9 @@ def _polls(approach: Doorbell) -> FixedDelay | None:
 
 def check(given: Given) -> None:
     """Refuse outages, notices that take too long, and a poll while a notice has the consumer read."""
-    held.check(given)
     approach, trip = given.approach, 2 * given.delay
     assert isinstance(approach, Doorbell)
+    check_none(given.scenario.faults, approach.name)
     rows, notices = _syncs(given)
     timeout = given.scenario.retries.timeout
     if (takes := int((notices[:, 1] - notices[:, 0]).max(initial=0))) >= nanoseconds(timeout):

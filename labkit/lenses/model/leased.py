@@ -11,8 +11,9 @@ from labkit.approaches.leased import expiry
 from labkit.arrivals import EPOCH
 from labkit.clock import NANO, nanoseconds
 from labkit.event import timestamp
-from labkit.lenses.model import combined, held, pushed, sizes
+from labkit.lenses.model import combined, pushed, sizes
 from labkit.lenses.model.history import Given, History, Sent, concurrent
+from labkit.lenses.model.outages import check_none
 
 
 def leased(given: Given) -> History:
@@ -75,7 +76,7 @@ def check(given: Given) -> None:
     """Refuse renewals that are forgotten or late, outages, and what a webhook's deliveries must not be."""
     approach = given.approach
     assert isinstance(approach, Leased)
-    held.check(given)
+    check_none(given.scenario.faults, approach.name)
     if approach.forgotten:
         share = f"got a share of {approach.forgotten:g}"
         raise ValueError(f"the model lens has no renewals that are forgotten, {share}: use the virtual lens")

@@ -71,6 +71,12 @@ def first_at(seconds: float) -> int:
     return instant + (instant / NANO < seconds)
 
 
+def check_none(faults: Sequence[Fault], approach: str) -> None:
+    """Refuse all faults."""
+    for fault in faults:
+        raise ValueError(f"the model lens has no faults for {approach}, got {fault.name}: use the virtual lens")
+
+
 def check_faults(faults: Sequence[Fault]) -> None:
     """Refuse all faults but outages with one window each, which hit every exchange of some kinds."""
     remedy = "use the virtual lens"

@@ -92,46 +92,68 @@ Row = tuple[int, int, int, int, bool]
 """A page: sent, answered, start, stop, more."""
 
 
-def find(visible: list[int], timing: Timing, delay: int, limit: int, horizon: int, outages: Windows) -> Pages:
+@dataclass(frozen=True)
+class Held:
+    """How the polls of `find` differ from those of plain polling: in nanoseconds."""
+
+    wait: int = 0
+    """For how long the source holds an empty answer back. An event of the instant in which it ends comes too late."""
+    recover: int = 0
+    """The pause after a failure."""
+    follow: bool = True
+    """Whether the next page is requested at once, if there are more events."""
+
+
+def find(
+    visible: list[int], timing: Timing, delay: int, limit: int, horizon: int, outages: Windows, held: Held = Held()
+) -> Pages:
     """Poll until all events have been found, and the horizon has come."""
     rows: list[Row] = []
-    empty, cut_polls, line, trip = [0], list[tuple[int, bool]](), Line(horizon), 2 * delay
+    empty, cut_polls, line, idle = [0], list[tuple[int, bool]](), Line(horizon), 2 * delay + held.wait
     found = failed = ended = 0
     while found < len(visible) or timing.next < horizon:
         at = timing.next
         cut, hold = outages.cut(at), outages.hold(at)
         if hold is not None:
-            takes, until = hold, outages.change(at)
+            takes, until = hold + held.recover, outages.change(at)
         else:
-            takes, until = trip, min(cut - trip, visible[found] - delay if found < len(visible) else horizon)
+            waits_from = visible[found] - delay - held.wait + bool(held.wait) if found < len(visible) else horizon
+            takes, until = idle, min(cut - idle, waits_from)
         if polls := timing.before(until, takes):
             last = timing.after(polls - 1, takes)
             if counted := min(polls, timing.before(horizon, takes)):
                 last_counted = timing.after(counted - 1, takes)
-                ended = min(last_counted + takes, outages.cut(last_counted))
+                ended = min(last_counted + (idle if hold is None else hold), outages.cut(last_counted))
                 if hold is None:
                     empty[-1] += counted
-                    line.use_often(at, last_counted, counted, trip)
+                    line.use_often(at, last_counted, counted, idle)
                 else:
                     failed += counted
-            timing.answered(polls, takes, min(last + takes, outages.cut(last)), False)
+            end = last + idle if hold is None else min(last + hold, outages.cut(last)) + held.recover
+            timing.answered(polls, takes, end, False)
             continue
-        more, before = True, found
-        while more and at + trip < cut:
-            shown = bisect_right(visible, at + delay)
+        again, before = True, found
+        while again and (answered := _answered(visible, found, at, delay, idle)) < cut:
+            shown = bisect_right(visible, answered - delay)
             stop = min(shown, found + limit)
             more = stop < shown
-            rows.append((at, at + trip, found, stop, more))
+            again = more and held.follow
+            rows.append((at, answered, found, stop, more))
             empty.append(0)
-            line.use(at, at + trip)
-            ended = at + trip if at < horizon else ended
-            found, at = stop, at + trip
-        if more and at < horizon:
+            line.use(at, answered)
+            ended = answered if at < horizon else ended
+            found, at = stop, answered
+        if again and at < horizon:
             cut_polls.append((len(rows), empty[-1] > 0))
             line.use(at, cut, kept=False)
             ended = cut
-        timing.answered(1, trip, cut if more else at, found > before)
+        timing.answered(1, idle, cut + held.recover if again else at, found > before)
     return pages(rows, empty, line, cut_polls, failed, ended)
+
+
+def _answered(visible: list[int], found: int, at: int, delay: int, idle: int) -> int:
+    """When a poll is answered: there is an event as it arrives, or it is held back until there is one."""
+    return max(at + delay, visible[found]) + delay if found < len(visible) else at + idle
 
 
 def pages(

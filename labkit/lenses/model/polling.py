@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from labkit.approaches import Aimd, Approach, HalveDouble, Polling
+from labkit.approaches import Aimd, Approach, HalveDouble, LongPolling, Polling
 from labkit.clock import nanoseconds
 from labkit.lenses.model import sizes
 from labkit.lenses.model.history import Given, History, Instants, Sent, digits
-from labkit.lenses.model.pages import Pages, Timing, find
+from labkit.lenses.model.pages import Held, Pages, Timing, find
 from labkit.lenses.model.timing import Adaptive, FixedDelay, FixedRate, check_rate
 from labkit.network import TIMEOUT
 
@@ -58,6 +58,19 @@ def adaptive(given: Given) -> History:
     approach = given.approach
     assert isinstance(approach, Aimd | HalveDouble)
     return History(given, *polled(given, Polling(), Adaptive(approach)), setup=0)
+
+
+def long_polling(given: Given) -> History:
+    """`LongPolling`, of one poller at a time per consumer."""
+    approach = given.approach
+    assert isinstance(approach, LongPolling)
+    timing, wait = FixedDelay(0, nanoseconds(approach.pause)), float(approach.written_wait)
+    held = Held(nanoseconds(wait), nanoseconds(approach.reconnect_pause), follow=False)
+    outages = given.outages("poll", approach.wait + TIMEOUT)
+    found = find(given.occurred.tolist(), timing, given.delay, approach.limit, given.horizon, outages, held)
+    size = page_sizes(approach, 3 * (approach.wait + approach.pause) + 1e-6)
+    sent = weigh(given, size, found, np.arange(len(given.events)), barren=found.sent < 0)
+    return History(given, np.repeat(found.answered, found.stop - found.start), sent, setup=0)
 
 
 def timing_of(approach: Polling) -> Timing:

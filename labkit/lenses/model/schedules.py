@@ -20,7 +20,7 @@ from labkit.approaches import (
     Thin,
     Webhook,
 )
-from labkit.lenses.model import batched, combined, doorbell, feed, held, leased, polling, pushed
+from labkit.lenses.model import batched, combined, doorbell, feed, leased, polling, pushed, stream
 from labkit.lenses.model.history import Given, History
 
 
@@ -48,8 +48,8 @@ SCHEDULES: dict[type[Approach], Schedule] = {
     Hybrid: Schedule(combined.hybrid, pushed.check),
     Aimd: Schedule(polling.adaptive, nothing),
     HalveDouble: Schedule(polling.adaptive, nothing),
-    LongPolling: Schedule(held.long_polling, held.check),
-    Stream: Schedule(held.stream, held.check),
+    LongPolling: Schedule(polling.long_polling, nothing),
+    Stream: Schedule(stream.stream, nothing),
     Doorbell: Schedule(doorbell.doorbell, doorbell.check),
     Leased: Schedule(leased.leased, leased.check),
 }
