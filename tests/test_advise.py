@@ -139,11 +139,11 @@ def rivals(need, arrivals):
         candidates.append(tried(lambda t: Relay(interval=t), arrivals.duration / 10))
     else:
         candidates.append(tried(lambda t: Webhook()))
-        if "batched" not in need.without and not need.outage:
+        if "batched" not in need.without:
             candidates.append(tried(lambda t: Batched(1000, min(t, 86_400.0))))
         if need.outage:
             candidates.append(tried(lambda t: Hybrid(reconcile_interval=need.outage)))
-    if need.hold and not need.outage:
+    if need.hold:
         candidates += [tried(lambda t: Stream()), tried(lambda t: LongPolling(wait=60))]
     for candidate in candidates:
         if candidate is None:
