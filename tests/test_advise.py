@@ -23,6 +23,7 @@ from labkit import (
     RetryProfile,
     Scenario,
     Stream,
+    VirtualLens,
     Webhook,
     advise,
     bursty,
@@ -32,6 +33,9 @@ from labkit import (
     profile,
     theory,
 )
+from labkit.advice import DisagreementError
+from labkit.advice.confirm import confirm, part
+from labkit.advice.events import Events
 from labkit.advice.rules import LIMITED, RULES, UNREACHABLE
 from labkit.lenses.model.history import Given
 from labkit.lenses.model.schedules import SCHEDULES
@@ -64,23 +68,23 @@ def reasons(advice):
     ],
 )
 def test_the_needs_of_notebook_09_get_its_verdicts(per_hour, need, expected):
-    assert kind(advise(replace(need, without=PLAIN), per_hour, limits=False)) == expected
+    assert kind(advise(replace(need, without=PLAIN), per_hour, thorough=False)) == expected
 
 
 def test_the_reason_names_the_requirement_that_an_approach_falls_short_of():
     need = Need(deadline=60, rate_limit=RateLimit(30), outage=6 * 3600, retries=profile("slack"))
-    found = advise(need, poisson(per_hour=60, duration=172_800), limits=False)
+    found = advise(need, poisson(per_hour=60, duration=172_800), thorough=False)
     assert "requests in 3600 s, and the source allows 30" in reasons(found)["polling"]
     assert "events are lost in an outage of 21600 s, and 0 may be" in reasons(found)["webhook"]
     assert reasons(found)["stream"] == "it holds a connection open"
-    unreachable = reasons(advise(Need(deadline=60, unreachable=True, without=("stream",)), 60, limits=False))
+    unreachable = reasons(advise(Need(deadline=60, unreachable=True, without=("stream",)), 60, thorough=False))
     assert unreachable["webhook"] == "nothing can call the consumer"
     assert unreachable["stream"] == "the source does not offer it"
 
 
 def test_an_approach_that_the_lens_cannot_compute_is_left_out_and_says_so():
-    flood = poisson(per_hour=360_000, duration=60)  # 100 deliveries per second, each on its way for 4 s
-    found = advise(Need(deadline=30, delay=2.0), flood, limits=False)
+    flood = poisson(per_hour=360_000, duration=5)  # 100 deliveries per second, each on its way for 4 s
+    found = advise(Need(deadline=30, delay=2.0, without=PLAIN), flood, thorough=False)
     assert reasons(found)["webhook"].startswith("not computed: ")
 
 
@@ -187,7 +191,7 @@ def drawn(number):
 
 def check_brute(number):
     need, arrivals = drawn(number)
-    found, expected = advise(need, arrivals, limits=False), list(rivals(need, arrivals))
+    found, expected = advise(need, arrivals, thorough=False), list(rivals(need, arrivals))
     if any(
         reason.startswith("not computed") for name, reason in reasons(found).items() if name in ("webhook", "relay")
     ):
@@ -229,7 +233,7 @@ def notebook_cells(request):
 
 
 def test_the_record_is_plain_values():
-    found = advise(Need(deadline=30, outage=3600, retries=profile("github"), price_per_gb=1.0), 10, limits=False)
+    found = advise(Need(deadline=30, outage=3600, retries=profile("github"), price_per_gb=1.0), 10, thorough=False)
     document = json.loads(json.dumps(found.record(), allow_nan=False))
     assert {"recommendation", "expected", "runners_up", "limits", "assumed", "need"} <= set(document)
     assert document["recommendation"]["params"]["interval" if kind(found) == "polling" else "reconcile_interval"]
@@ -237,22 +241,22 @@ def test_the_record_is_plain_values():
 
 
 def test_what_nobody_said_is_assumed_in_words():
-    said = " ".join(advise(Need(deadline=30), 10, limits=False).assumed)
+    said = " ".join(advise(Need(deadline=30), 10, thorough=False).assumed)
     for words in ("at random (Poisson)", "0.02 s each way", "Standard Webhooks", "up to 100 events", "offers batches"):
         assert words in said
-    short = advise(Need(deadline=3600), poisson(per_hour=10, duration=7200), limits=False)
+    short = advise(Need(deadline=3600), poisson(per_hour=10, duration=7200), thorough=False)
     assert "The events span 7,200 s, so no interval longer than 720 s was tried." in short.assumed
 
 
 def test_the_busiest_minute_of_webhooks_is_that_of_the_events():
-    found = advise(Need(deadline=1, without=PLAIN), earthquakes(), limits=False)
+    found = advise(Need(deadline=1, without=PLAIN), earthquakes(), thorough=False)
     occurred = [event.occurred_at for event in earthquakes().events]
     most = max(sum(start <= at < start + 60 for at in occurred) for start in occurred)
     assert found.recommendation.expected["busiest_minute"] == most
 
 
 def test_consumers_multiply_what_is_sent():
-    one, many = (advise(Need(deadline=20, consumers=n, without=PLAIN), 20, limits=False) for n in (1, 1000))
+    one, many = (advise(Need(deadline=20, consumers=n, without=PLAIN), 20, thorough=False) for n in (1, 1000))
     assert many.recommendation.expected["requests_per_hour"] == 1000 * one.recommendation.expected["requests_per_hour"]
 
 
@@ -274,7 +278,7 @@ def test_beyond_a_limit_the_answer_changes_and_before_it_does_not(need, per_hour
     assert found.limits
     for limit in found.limits:
         for value, same in ((limit.same, True), (limit.changes, False)):
-            assert (kind(advise(*moved(need, per_hour, limit.number, value), limits=False)) == kind(found)) is same, (
+            assert (kind(advise(*moved(need, per_hour, limit.number, value), thorough=False)) == kind(found)) is same, (
                 limit
             )
 
@@ -304,10 +308,51 @@ def test_if_nothing_meets_the_need_each_relaxation_is_enough_and_no_more_than_th
     relaxed = {each.requirement: each.value for each in found.relax}
     assert set(relaxed) == {"hold", "unreachable", "deadline", "rate_limit"}
     for deadline, good in ((relaxed["deadline"], True), (relaxed["deadline"] * 0.98, False)):
-        assert (kind(advise(replace(need, deadline=deadline), 20, limits=False)) is not None) is good
+        assert (kind(advise(replace(need, deadline=deadline), 20, thorough=False)) is not None) is good
     for number, good in ((relaxed["rate_limit"], True), (relaxed["rate_limit"] - 6, False)):
         changed = replace(need, rate_limit=RateLimit(number))
-        assert (kind(advise(changed, 20, limits=False)) is not None) is good
+        assert (kind(advise(changed, 20, thorough=False)) is not None) is good
+
+
+# The finalists, by the virtual lens
+
+
+@dataclass
+class Miscounts:
+    """The virtual lens, with one request too many."""
+
+    name = "virtual"
+
+    def run(self, scenario, approach):
+        row = VirtualLens().run(scenario, approach).row()
+        return replace(ModelLens().run(scenario, approach), figures=row | {"requests": row["requests"] + 1})
+
+
+def test_the_finalists_are_confirmed_by_the_virtual_lens():
+    need = Need(deadline=60, outage=1200, without=PLAIN)
+    found = advise(need, poisson(per_hour=20, duration=36_000))
+    assert set(found.confirmed) == {"webhook", found.runners_up[0][0].approach.label}
+    assert all(20 < events < 60 for events in found.confirmed.values())
+
+
+def test_a_disagreement_of_the_lenses_is_an_error_that_asks_to_be_reported():
+    log = Events(poisson(per_hour=20, duration=36_000)).log(need := Need(deadline=60))
+    with pytest.raises(DisagreementError) as raised:
+        confirm(Webhook(), need, log, Miscounts())
+    assert "the lenses disagree on webhook: requests must be " in str(raised.value)
+    assert "please report it" in str(raised.value)
+
+
+def test_a_slice_holds_the_busiest_hour_and_no_more_than_a_thousand_events():
+    dense = Events(bursty(per_hour=20_000, duration=7200, size=100)).log(need := Need(deadline=60))
+    events = part(dense, Polling(interval=30)).events
+    assert (len(events), events[0].occurred_at) == (1000, 0.0)
+    log = Events(earthquakes()).log(need)
+    assert len(part(log, Webhook()).events) == max(
+        sum(start <= event.occurred_at < start + 3600 for event in log.arrivals.events)
+        for start in (event.occurred_at for event in log.arrivals.events)
+    )
+    assert part(log, Polling(interval=0.5)).duration == 1000.0  # 2,000 polls
 
 
 # Bad needs
@@ -332,7 +377,7 @@ def test_a_bad_need_is_refused(given, message):
 
 
 def test_reads_are_judged_by_the_closed_form():
-    found = advise(Need(deadline=30, reads=2), 60, limits=False)
+    found = advise(Need(deadline=30, reads=2), 60, thorough=False)
     form = theory.OnDemand(60 / 3600, 1800, 0.02)
     assert isinstance(found.recommendation.approach, OnDemand)
     assert found.recommendation.expected["requests_per_hour"] == pytest.approx(3600 / form.period)

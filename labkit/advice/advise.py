@@ -1,9 +1,10 @@
 """The recommendation: the option that meets a need for the least money, or the fewest requests."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
+from labkit.advice.confirm import confirm
 from labkit.advice.events import Events
 from labkit.advice.limits import Limit, limits_of
 from labkit.advice.measured import Log
@@ -32,6 +33,8 @@ class Advice:
     assumed: Sequence[str]
     limits: Sequence[Limit] = ()
     relax: Sequence[Relaxation] = ()
+    confirmed: Mapping[str, int] = field(default_factory=dict)
+    """The options that the virtual lens has confirmed, and on how many events."""
 
     def __repr__(self) -> str:
         found = self.recommendation.approach.label if self.recommendation else "nothing meets the need"
@@ -49,16 +52,18 @@ class Advice:
             "rule": self.rule and self.rule._asdict(),
             "limits": [each._asdict() | {"direction": each.direction} for each in self.limits],
             "relax": [each._asdict() for each in self.relax],
+            "confirmed": dict(self.confirmed),
             "assumed": list(self.assumed),
             "need": self.need.record(),
         }
 
 
-def advise(need: Need, events: Arrivals | float, *, limits: bool = True) -> Advice:
+def advise(need: Need, events: Arrivals | float, *, thorough: bool = True) -> Advice:
     """Recommend an approach for events: recorded ones, or so many per hour, which are generated at random (Poisson).
 
     The requirements come first; then money if the need has prices, otherwise requests per hour; then the mean latency.
-    `limits`: whether to find how far each number could move, which takes most of the time.
+    `thorough`: whether to find how far each number could move, and to confirm the best two by the virtual lens, which
+    takes most of the time. Raises DisagreementError if the lenses disagree, which is to be reported.
 
     >>> advise(Need(deadline=30), 10), advise(Need(deadline=30, without=("batched",)), 300)
     (<Advice poisson: batched count=1000 max_wait=29.9>, <Advice poisson: polling interval=31.3>)
@@ -73,8 +78,10 @@ def advise(need: Need, events: Arrivals | float, *, limits: bool = True) -> Advi
     if chosen is None:
         return Advice(need, log.arrivals, None, bad, None, assumed, relax=relaxations(need, asked, _answer))
     rule = deciding(chosen, [option for option in found if option is not chosen], need.unreachable)
-    far = tuple(limits_of(need, asked, chosen.approach, _answer)) if limits else ()
-    return Advice(need, log.arrivals, chosen, [*runners, *bad], rule, assumed, far)
+    far = tuple(limits_of(need, asked, chosen.approach, _answer)) if thorough else ()
+    slices = {option.approach.label: confirm(option.approach, need, log) for option in good[:2]} if thorough else {}
+    confirmed = {label: events for label, events in slices.items() if events}
+    return Advice(need, log.arrivals, chosen, [*runners, *bad], rule, assumed, far, confirmed=confirmed)
 
 
 def _good(found: Sequence[Option], need: Need) -> list[Option]:

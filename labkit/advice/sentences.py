@@ -31,6 +31,8 @@ def sentences(advice: Advice) -> Iterator[str]:
     yield from _expected(chosen.expected, advice)
     if advice.rule:
         yield f"Rule: {advice.rule}"
+    for label, events in advice.confirmed.items():
+        yield f"Confirmed by the virtual lens: {label}, on {events:,} events around the busiest hour."
     for limit in advice.limits:
         value, more = VALUES[limit.number].format(f"{limit.changes:,.4g}"), limit.direction == "upwards"
         other = limit.approach or "nothing meets the need"

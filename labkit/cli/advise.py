@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from labkit.advice import Advice, Need, advise
+from labkit.advice import Advice, DisagreementError, Need, advise
 from labkit.advice.sentences import relaxed, sentences
 from labkit.arrivals import Arrivals
 from labkit.cli.log import log_options, refuse, split
@@ -64,7 +64,10 @@ def advise_command(logs: tuple[str, ...], rate: float | None, rate_limit: str, r
     need = Need(**needed, rate_limit=rate_limit_of(rate_limit, 0.0), retries=profile)
     reading, _ = split({"time_column": time_column, "type_column": type_column, "time_format": time_format,
                         "day_first": day_first, "time_zone": time_zone})  # fmt: skip
-    found = advise(need, _events(logs, rate, reading))
+    try:
+        found = advise(need, _events(logs, rate, reading))
+    except DisagreementError as error:
+        raise click.ClickException(str(error)) from error
     console = terminal(stderr=json_path == "-")
     for note in found.events.notes:
         console.print(f"Note: {note}", soft_wrap=True)
