@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 __all__ = [
-    "APPROACHES", "FAULTS", "Aimd", "Approach", "Arrivals", "Batched", "ClockSkew", "Comparison", "ConditionalFeed",
-    "Costs", "Delay", "Description", "Disorder", "Doorbell", "DrippingAnswer", "Event", "EventSource", "FakeStream",
-    "FanOut", "Feed", "HalveDouble", "Handshake", "Hybrid", "IncompleteAnswer", "JunkAnswer", "LateCommit", "Leased",
-    "Log", "LongPolling", "LostAnswer", "LostRequest", "ModelLens", "Nat", "OnDemand", "Outage", "Poison", "Polling",
-    "RateLimit", "RealClock", "RealLens", "Relay", "Result", "RetryProfile", "RunError", "Scenario", "SlowAnswer",
-    "Status", "Stream", "Thin", "VirtualClock", "VirtualLens", "WebSocket", "Webhook", "bursty", "compare",
-    "confidence_intervals", "daily", "describe", "earthquakes", "from_log", "poisson", "profile", "read_log", "serve",
-    "sweep", "switching",
+    "APPROACHES", "FAULTS", "Advice", "Aimd", "Approach", "Arrivals", "Batched", "ClockSkew", "Comparison",
+    "ConditionalFeed", "Costs", "Delay", "Description", "Disorder", "Doorbell", "DrippingAnswer", "Event",
+    "EventSource", "FakeStream", "FanOut", "Feed", "HalveDouble", "Handshake", "Hybrid", "IncompleteAnswer",
+    "JunkAnswer", "LateCommit", "Leased", "Log", "LongPolling", "LostAnswer", "LostRequest", "ModelLens", "Nat",
+    "Need", "OnDemand", "Outage", "Poison", "Polling", "RateLimit", "RealClock", "RealLens", "Relay", "Result",
+    "RetryProfile", "RunError", "Scenario", "SlowAnswer", "Status", "Stream", "Thin", "VirtualClock", "VirtualLens",
+    "WebSocket", "Webhook", "advise", "bursty", "compare", "confidence_intervals", "daily", "describe",
+    "earthquakes", "from_log", "poisson", "profile", "read_log", "serve", "sweep", "switching",
 ]  # fmt: skip
 
 if TYPE_CHECKING:

@@ -2,6 +2,7 @@
 # mypy: implicit-reexport
 # ruff: noqa: F401
 
+from labkit.advice import Advice, Need, advise
 from labkit.approaches import (
     APPROACHES,
     Aimd,

@@ -15,6 +15,7 @@ COMMANDS = {
     "compare": ("compare.compare_command", "Run approaches over the same events, side by side."),
     "sweep": ("sweep.sweep_command", "Run approaches in many scenarios, with confidence intervals."),
     "describe": ("describe.describe_command", "Say what a log is like: rate, gaps, busiest windows, rhythm."),
+    "advise": ("advise.advise_command", "Recommend an approach for your events and your need."),
     "faults": ("faults.faults_command", "Run every approach under every fault: which of them hold?"),
     "contest": ("contest.contest_command", "Score a file with next_delay(history)."),
     "walkthroughs": ("copies.walkthroughs_command", "Write copies of the notebooks, without outputs."),

@@ -1,0 +1,135 @@
+"""The recommendation: the option that meets a need for the least money, or the fewest requests."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from labkit.advice.confirm import confirm
+from labkit.advice.events import Events
+from labkit.advice.limits import Limit, limits_of
+from labkit.advice.measured import Log
+from labkit.advice.need import Need
+from labkit.advice.options import FEWEST_INTERVALS, Option, options
+from labkit.advice.relax import Relaxation, relaxations
+from labkit.advice.rules import Rule, deciding
+from labkit.approaches import Batched, Hybrid, OnDemand, Polling
+from labkit.arrivals import Arrivals
+from labkit.wire import PAGE
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What to use for a need. `recommendation` is None if nothing meets it; then `relax` says what would help.
+
+    `runners_up` are the other options, those that meet the need first, each with the reason for which it is not the
+    recommendation.
+    """
+
+    need: Need
+    events: Arrivals
+    recommendation: Option | None
+    runners_up: Sequence[tuple[Option, str]]
+    rule: Rule | None
+    assumed: Sequence[str]
+    limits: Sequence[Limit] = ()
+    relax: Sequence[Relaxation] = ()
+    confirmed: Mapping[str, int] = field(default_factory=dict)
+    """The options that the virtual lens has confirmed, and on how many events."""
+
+    def __repr__(self) -> str:
+        found = self.recommendation.approach.label if self.recommendation else "nothing meets the need"
+        return f"<Advice {self.events.name}: {found}>"
+
+    def record(self) -> dict[str, Any]:
+        """As plain values."""
+        chosen = self.recommendation
+        others = [option.record() | {"reason": reason, "expected": dict(option.expected) or None}
+                  for option, reason in self.runners_up]  # fmt: skip
+        return {
+            "recommendation": chosen and chosen.record(),
+            "expected": chosen and dict(chosen.expected),
+            "runners_up": others,
+            "rule": self.rule and self.rule._asdict(),
+            "limits": [each._asdict() | {"direction": each.direction} for each in self.limits],
+            "relax": [each._asdict() for each in self.relax],
+            "confirmed": dict(self.confirmed),
+            "assumed": list(self.assumed),
+            "need": self.need.record(),
+        }
+
+
+def advise(need: Need, events: Arrivals | float, *, thorough: bool = True) -> Advice:
+    """Recommend an approach for events: recorded ones, or so many per hour, which are generated at random (Poisson).
+
+    The requirements come first; then money if the need has prices, otherwise requests per hour; then the mean latency.
+    `thorough`: whether to find how far each number could move, and to confirm the best two by the virtual lens, which
+    takes most of the time. Raises DisagreementError if the lenses disagree, which is to be reported.
+
+    >>> advise(Need(deadline=30), 10), advise(Need(deadline=30, without=("batched",)), 300)
+    (<Advice poisson: batched count=1000 max_wait=29.9>, <Advice poisson: polling interval=31.3>)
+    """
+    asked = Events(events)
+    log = asked.log(need)
+    chosen, found = _answer(need, asked)
+    good = _good(found, need)
+    bad = [(option, option.short) for option in found if option.short]
+    runners = [(option, _dearer(option, good[0], need)) for option in good[1:]]
+    assumed = _assumed(need, log, found, events)
+    if chosen is None:
+        return Advice(need, log.arrivals, None, bad, None, assumed, relax=relaxations(need, asked, _answer))
+    rule = deciding(chosen, [option for option in found if option is not chosen], need.unreachable)
+    far = tuple(limits_of(need, asked, chosen.approach, _answer)) if thorough else ()
+    slices = {option.approach.label: confirm(option.approach, need, log) for option in good[:2]} if thorough else {}
+    confirmed = {label: events for label, events in slices.items() if events}
+    return Advice(need, log.arrivals, chosen, [*runners, *bad], rule, assumed, far, confirmed=confirmed)
+
+
+def _good(found: Sequence[Option], need: Need) -> list[Option]:
+    """The options that meet the need, the best one first."""
+    return sorted((option for option in found if not option.short), key=lambda option: option.objective(need.priced))
+
+
+def _answer(need: Need, events: Events) -> tuple[Option | None, Sequence[Option]]:
+    """The recommendation, and all options."""
+    found = options(need, events.log(need))
+    return next(iter(_good(found, need)), None), found
+
+
+def _dearer(option: Option, chosen: Option, need: Need) -> str:
+    """Why an option that meets the need is not the recommendation."""
+    name, unit = ("cost_per_month", "per month") if need.priced else ("requests_per_hour", "requests per hour")
+    mine, best = option.expected[name], chosen.expected[name]
+    if option.objective(need.priced)[0] > chosen.objective(need.priced)[0]:
+        return f"{mine:,.4g} {unit}, against {best:,.4g}"
+    return f"as many, and later: {option.expected['latency']['mean']:.3g} s on average"
+
+
+def _assumed(need: Need, log: Log, found: Sequence[Option], events: Arrivals | float) -> list[str]:
+    """What nobody said, and the answer rests on."""
+    kinds, said = {type(option.approach) for option in found if option.expected}, []
+    if not isinstance(events, Arrivals):
+        said.append(f"Events come at random (Poisson): {len(log.arrivals.events):,} of them are generated.")
+    said.append(f"The network takes {need.delay:g} s each way.")
+    if need.retries is None:
+        said.append("The source retries as Standard Webhooks suggests.")
+    elif need.retries.assumed:
+        said.append(f"Not published of the retries of {need.retries.name}: {need.retries.assumptions()}.")
+    if Batched in kinds:
+        said.append("The source offers batches: --without batched if not.")
+    if Polling in kinds:
+        said.append(f"A poll returns up to {PAGE} events, of all types in one list.")
+    if need.deadline > log.arrivals.duration / FEWEST_INTERVALS:
+        span, most = log.arrivals.duration, log.arrivals.duration / FEWEST_INTERVALS
+        said.append(f"The events span {span:,.6g} s, so no interval longer than {most:,.6g} s was tried.")
+    if need.outage:
+        start = log.busiest(need.outage)
+        said.append(f"The receiver is down where most events are: from {start:,.6g} s on, for {need.outage:,.6g} s.")
+    if Hybrid in kinds:
+        said.append("A hybrid polls once per length of the outage: what was lost is known at most that long after it.")
+    if OnDemand in kinds:
+        said.append("Reads come at random; their bytes are those of polling as often.")
+    if need.rate_limit.requests:
+        said.append("The source limits each consumer by itself, and not its own calls.")
+    if need.priced:
+        said.append("A month has 30 days; a price that was not given is 0.")
+    return said

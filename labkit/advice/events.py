@@ -1,0 +1,62 @@
+"""The events to advise on: recorded ones, or generated ones of an exact rate; and the same at another rate."""
+
+from dataclasses import replace
+from functools import lru_cache
+
+from labkit.advice.measured import Log
+from labkit.advice.need import Need
+from labkit.arrivals import Arrivals, poisson
+from labkit.checks import number
+from labkit.policies import RetryProfile
+
+SEED = 0
+LEAST_EVENTS, MOST_EVENTS = 1_000, 20_000
+DEADLINES, OUTAGES = 20, 4
+"""Generated events span at least so many deadlines and outages, if that is not too many events."""
+
+
+class Events:
+    """Recorded arrivals, or a rate in events per hour. What the lens says of them is kept."""
+
+    def __init__(self, given: Arrivals | float) -> None:
+        self.recorded = given if isinstance(given, Arrivals) else None
+        rate = given.rate * 3600 if isinstance(given, Arrivals) else given
+        self.per_hour = number("events", rate, "per hour", above=0)
+        self._logs: dict[tuple[object, ...], Log] = {}
+        self._others: dict[float, Events] = {}
+
+    def log(self, need: Need) -> Log:
+        """The events with the lens; as many generated ones as the need asks for."""
+        span = max(DEADLINES * need.deadline, OUTAGES * need.outage)
+        count = round(min(max(self.per_hour / 3600 * span, LEAST_EVENTS), MOST_EVENTS))
+        key = need.delay, need.retries, None if self.recorded else count
+        if key not in self._logs:
+            arrivals = self.recorded or _at_rate(self.per_hour, count)
+            self._logs[key] = Log(arrivals, need.delay, need.retries or RetryProfile())
+        return self._logs[key]
+
+    def at(self, per_hour: float) -> "Events":
+        """The same pattern at another rate."""
+        if per_hour not in self._others:
+            given: Arrivals | float = per_hour
+            if self.recorded:
+                given = _stretched(self.recorded, self.per_hour / per_hour, dict(self.recorded.params))
+            self._others[per_hour] = Events(given)
+        return self._others[per_hour]
+
+
+def _at_rate(per_hour: float, count: int) -> Arrivals:
+    """About so many Poisson events at exactly this rate: the same pattern at each rate, stretched."""
+    drawn = _pattern(count)
+    return _stretched(drawn, 3600 * drawn.rate / per_hour, {"per_hour": per_hour, "seed": SEED})
+
+
+def _stretched(arrivals: Arrivals, factor: float, params: dict[str, object]) -> Arrivals:
+    """The same events, at so many times the distance."""
+    events = tuple(replace(each, occurred_at=round(each.occurred_at * factor, 6)) for each in arrivals.events)
+    return replace(arrivals, events=events, duration=arrivals.duration * factor, params=params, rule=None)
+
+
+@lru_cache(8)
+def _pattern(count: int) -> Arrivals:
+    return poisson(per_hour=3600, duration=count, seed=SEED)

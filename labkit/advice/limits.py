@@ -1,0 +1,65 @@
+"""How far each number could move before the answer changes."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+from labkit.advice.events import Events
+from labkit.advice.grid import PER_DECADE, nearest
+from labkit.advice.need import Need
+from labkit.advice.numbers import Number, Value, numbers
+from labkit.advice.options import UNKNOWN, Option
+from labkit.approaches import Approach
+
+FARTHEST = 2 * PER_DECADE
+"""A number is moved by a factor of up to 100."""
+
+Found = Callable[[Need, Events], tuple[Option | None, Sequence[Option]]]
+"""The recommendation for a question, and all options."""
+
+
+class Limit(NamedTuple):
+    """One number, and the nearest value at which the answer is another approach: at `same` it is still this one.
+
+    `approach` is the new recommendation, "" if nothing meets the need. `unknown` says why the old one could not be
+    computed there, so that it may still be the best.
+    """
+
+    number: str
+    now: float
+    same: float
+    changes: float
+    approach: str
+    unknown: str
+
+    @property
+    def direction(self) -> str:
+        return "upwards" if self.changes > self.now else "downwards"
+
+
+def limits_of(need: Need, events: Events, chosen: Approach, found: Found) -> Iterator[Limit]:
+    """The limits of each number upwards and downwards, where there is one within a factor of 100."""
+    for number in numbers(need, events):
+        for move in (number.up, number.down):
+            if move is not None and (limit := _limit(number, move, type(chosen), found)):
+                yield limit
+
+
+def _limit(number: Number, move: Value, kind: type[Approach], found: Found) -> Limit | None:
+    """The limit in one direction."""
+
+    def best(steps: int) -> Option | None:
+        return found(*number.changed(move(steps)))[0]
+
+    def differs(steps: int) -> bool:
+        option = best(steps)
+        return option is None or type(option.approach) is not kind
+
+    if (step := nearest(differs, FARTHEST)) is None:
+        return None
+    same, changes = move(step - 1) if step > 1 else number.now, move(step)
+    if same == changes:  # it can move no further
+        return None
+    option, options = found(*number.changed(changes))
+    old = next((each.short for each in options if type(each.approach) is kind), "")
+    label = option.approach.label if option else ""
+    return Limit(number.name, number.now, same, changes, label, old if old.startswith(UNKNOWN) else "")

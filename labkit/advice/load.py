@@ -1,0 +1,39 @@
+"""How many requests a consumer has in its busiest window."""
+
+import math
+from typing import TYPE_CHECKING
+
+from labkit.approaches import Batched, LongPolling
+from labkit.clock import NANO
+
+if TYPE_CHECKING:
+    from labkit.lenses.model.history import History, Instants
+
+
+def busiest(history: "History", seconds: float, pushes: bool = True) -> int:
+    """The most requests in a half-open window of so many seconds: deliveries if `pushes`, and its own polls.
+
+    A poller sends one per period of interval and round trip, and one more per further page: 2 per minute at 30 s and 20
+    ms each way, if no page is full. A retry is not counted, since nothing breaks.
+    """
+    import numpy as np
+
+    approach, window, trip = history.given.approach, round(seconds * NANO), 2 * history.given.delay
+    answers = np.unique(history.received)
+    count = 0
+    if math.isfinite(approach.idle_interval):
+        count = math.ceil(seconds / (approach.idle_interval + trip / NANO))
+        further = answers[1:][np.diff(answers) == trip]
+        count += most(answers if isinstance(approach, LongPolling) else further, window)
+    if pushes and approach.called:
+        count += most(answers if isinstance(approach, Batched) else np.sort(history.given.occurred), window)
+    return count
+
+
+def most(instants: "Instants", window: int) -> int:
+    """The most of these instants, in order, in a half-open window."""
+    import numpy as np
+
+    if not len(instants):
+        return 0
+    return int((np.searchsorted(instants, instants + window) - np.arange(len(instants))).max())

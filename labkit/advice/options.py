@@ -1,0 +1,215 @@
+"""The approaches for a need, each with the cheapest settings that meet it, and what it falls short of."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from labkit import theory
+from labkit.advice.grid import at, below, largest
+from labkit.advice.load import busiest
+from labkit.advice.measured import Log, Measured
+from labkit.advice.need import Need
+from labkit.advice.walk import batched, polled
+from labkit.approaches import Approach, Batched, Hybrid, LongPolling, OnDemand, Polling, Relay, Stream, Webhook
+from labkit.wire import LARGEST_BATCH, LONGEST_BATCH_WAIT, LONGEST_WAIT
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+HOUR, MONTH, MINUTE = 3_600.0, 720.0, 60.0
+"""Seconds per hour, hours per month of 30 days, seconds per minute."""
+LEAST_TIME = 0.001
+COUNTS = (LARGEST_BATCH, 300, 100, 30, 10)
+"""Events per batch to try."""
+UNKNOWN = "not computed"
+"""How the reason begins if the lens refuses an approach."""
+FEWEST_INTERVALS = 10
+"""So many intervals must fit into the events, or the number of polls is chance."""
+
+
+@dataclass(frozen=True)
+class Option:
+    """An approach with its settings, what to expect of it, and what it falls short of: "" if it meets the need.
+
+    `expected` has the figures of all consumers; it is empty for an approach that was not computed.
+    """
+
+    approach: Approach
+    expected: Mapping[str, Any]
+    short: str = ""
+
+    def objective(self, priced: bool) -> tuple[float, float]:
+        """What is to be least: money if there are prices, otherwise requests per hour; then the mean latency."""
+        first = self.expected["cost_per_month" if priced else "requests_per_hour"]
+        return round(first, 9), round(self.expected["latency"]["mean"], 9)
+
+    def record(self) -> dict[str, Any]:
+        return {"approach": self.approach.name, "params": asdict(self.approach)}
+
+
+def options(need: Need, log: Log) -> list[Option]:
+    """Each approach that could be used, in the order of SETTINGS."""
+    return [_option(kind, find, need, log) for kind, find in SETTINGS.items() if _asked(kind, need)]
+
+
+def _asked(kind: type[Approach], need: Need) -> bool:
+    """Whether the need has a use for an approach: reads, or an outage to recover from, or somebody to call for."""
+    uses = {OnDemand: need.reads > 0, Hybrid: need.outage > 0, Relay: need.unreachable}
+    return uses.get(kind, True)
+
+
+def _option(kind: type[Approach], find: "Find", need: Need, log: Log) -> Option:
+    if kind.name in need.without:
+        return Option(kind(), {}, "the source does not offer it")
+    if need.unreachable and kind in (Webhook, Hybrid, Batched):
+        return Option(kind(), {}, "nothing can call the consumer")
+    if not need.hold and kind in (LongPolling, Stream):
+        return Option(kind(), {}, "it holds a connection open")
+    try:
+        approach = find(need, log)
+        if approach is None:
+            return Option(kind(), {}, f"no setting is soon enough for a deadline of {need.deadline:g} s")
+        return judged(approach, need, log)
+    except ValueError as error:
+        return Option(kind(), {}, f"{UNKNOWN}: {str(error).removesuffix(': use the virtual lens')}")
+
+
+def judged(approach: Approach, need: Need, log: Log) -> Option:
+    """An approach with its expected figures, held against the need. Raises ValueError if the lens refuses it."""
+    expected = looked_up(approach, need, log) if isinstance(approach, OnDemand) else measured(approach, need, log)
+    return Option(approach, expected, _short(approach, expected, need))
+
+
+def _short(approach: Approach, expected: Mapping[str, Any], need: Need) -> str:
+    """The first requirement that is not met."""
+    if not isinstance(approach, OnDemand) and expected["within_deadline"] < need.share:
+        return f"too late: {expected['within_deadline']:.1%} of the events within {need.deadline:g} s"
+    limit = need.rate_limit
+    if limit.requests and (most := expected["most_in_rate_limit"]) > limit.requests:
+        return f"{most:,} requests in {limit.seconds:g} s, and the source allows {limit.requests:,}"
+    if need.outage and (lost := expected["outage"]["lost"]) > need.may_lose:
+        return f"{lost:,} events are lost in an outage of {need.outage:g} s, and {need.may_lose:,} may be"
+    return ""
+
+
+def measured(approach: Approach, need: Need, log: Log) -> dict[str, Any]:
+    """The expected figures of an approach that the model lens runs."""
+    run, hours = log.run(approach), log.arrivals.duration / HOUR
+    row: dict[str, Any] = run.row
+    broken = log.run(approach, need.outage) if need.outage else None
+    return {
+        **_paid(need, run.requests / hours, run.bytes / hours),
+        "latency": row["latency"],
+        "within_deadline": run.within(need.deadline),
+        "connections": need.consumers * row["connection_seconds"] / log.arrivals.duration,
+        "busiest_minute": need.consumers * busiest(run.history, MINUTE),
+        "most_in_rate_limit": _limited(approach, run, need),
+        "outage": broken and _outage(broken, need, log),
+    }
+
+
+def _limited(approach: Approach, run: Measured, need: Need) -> int:
+    """A consumer's own requests in the busiest window of the rate limit."""
+    if isinstance(approach, Relay) or math.isinf(approach.idle_interval):  # polls another host, or is only called
+        return 1 if isinstance(approach, Stream) else 0
+    return busiest(run.history, need.rate_limit.seconds, pushes=False)
+
+
+def _outage(broken: Measured, need: Need, log: Log) -> dict[str, Any]:
+    """What an outage does to one consumer: it starts where most events are."""
+    start = log.busiest(need.outage)
+    return {"start": start, "lost": broken.lost, "latest": broken.longest, "mean_latency": broken.mean}
+
+
+def looked_up(approach: OnDemand, need: Need, log: Log) -> dict[str, Any]:
+    """The expected figures of reading on demand, by its closed form. Its bytes are those of polling as often."""
+    form = theory.OnDemand(log.arrivals.rate, approach.interval, log.delay)
+    per_hour, polls = form.requests_per_event * log.arrivals.rate * HOUR, log.run(Polling(interval=approach.interval))
+    latency = {"mean": form.mean_latency} | {f"p{round(100 * q)}": form.quantile(q) for q in (0.5, 0.95, 0.99)}
+    window = need.rate_limit.seconds
+    return {
+        **_paid(need, per_hour, per_hour * polls.bytes / max(polls.requests, 1)),
+        "latency": latency | {"max": None},
+        "within_deadline": None,
+        "connections": need.consumers * per_hour / HOUR * 2 * log.delay,
+        "busiest_minute": math.ceil(need.consumers * per_hour * MINUTE / HOUR),
+        "most_in_rate_limit": math.ceil(per_hour * window / HOUR),
+        "outage": {"start": 0.0, "lost": 0, "latest": None, "mean_latency": None} if need.outage else None,
+    }
+
+
+def _paid(need: Need, requests: float, bytes: float) -> dict[str, Any]:
+    """Requests and bytes per hour of all consumers, and what they cost in a month of 30 days."""
+    requests, bytes = need.consumers * requests, need.consumers * bytes
+    cost = requests * (need.price_per_million or 0.0) / 1e6 + bytes * (need.price_per_gb or 0.0) / 1e9
+    return {
+        "requests_per_hour": requests,
+        "bytes_per_hour": bytes,
+        "cost_per_month": cost * MONTH if need.priced else None,
+    }
+
+
+def _soon(
+    make: Callable[[float], Approach], latency: "Callable[[float], NDArray[np.float64]]", need: Need, log: Log,
+    sure: float, most: float,
+) -> Approach | None:  # fmt: skip
+    """The approach with the longest time for which enough events are soon enough, by `latency` and by the lens."""
+
+    def guessed(seconds: float) -> bool:
+        return bool((latency(seconds) <= need.deadline + 1e-9).mean() >= need.share)
+
+    def confirmed(seconds: float) -> bool:
+        return log.run(make(seconds)).within(need.deadline) >= need.share
+
+    guess = largest(sure, guessed, LEAST_TIME, most)
+    found = guess and largest(guess, confirmed, LEAST_TIME, guess)
+    return make(found) if found else None
+
+
+def _polling(need: Need, log: Log) -> Approach | None:
+    most = max(log.arrivals.duration / FEWEST_INTERVALS, LEAST_TIME)
+    sure = need.deadline - 3 * need.delay
+    return _soon(lambda time: Polling(interval=time), partial(polled, log), need, log, sure, most)
+
+
+def _relay(need: Need, log: Log) -> Approach | None:
+    most = max(log.arrivals.duration / FEWEST_INTERVALS, LEAST_TIME)
+    sure = need.deadline - 3 * need.delay
+    return _soon(lambda time: Relay(interval=time), partial(polled, log, relayed=True), need, log, sure, most)
+
+
+def _batched(need: Need, log: Log) -> Approach | None:
+    """The largest batch whose bytes fit into one delivery."""
+    sure = need.deadline - need.delay
+    for count in COUNTS:
+        try:
+            return _soon(partial(Batched, count), partial(batched, log), need, log, sure, LONGEST_BATCH_WAIT)
+        except ValueError:
+            if count == COUNTS[-1]:
+                raise
+    return None
+
+
+def _on_demand(need: Need, log: Log) -> Approach | None:
+    return OnDemand(interval=HOUR / need.reads)
+
+
+def _hybrid(need: Need, log: Log) -> Approach | None:
+    return Hybrid(reconcile_interval=at(below(need.outage)))
+
+
+Find = Callable[[Need, Log], Approach | None]
+SETTINGS: dict[type[Approach], Find] = {
+    OnDemand: _on_demand,
+    Polling: _polling,
+    Webhook: lambda need, log: Webhook(),
+    Hybrid: _hybrid,
+    Batched: _batched,
+    LongPolling: lambda need, log: LongPolling(wait=LONGEST_WAIT),
+    Stream: lambda need, log: Stream(),
+    Relay: _relay,
+}
+"""The settings of each approach: the longest time that meets the deadline; None if no setting does."""

@@ -1,0 +1,45 @@
+"""If nothing meets a need: which single requirement to relax, and to what."""
+
+from dataclasses import replace
+from typing import NamedTuple
+
+from labkit.advice.events import Events
+from labkit.advice.grid import PER_DECADE, nearest
+from labkit.advice.limits import Found
+from labkit.advice.need import Need
+from labkit.advice.numbers import Number, numbers
+
+FARTHEST = 3 * PER_DECADE
+"""A number is moved by a factor of up to 1,000."""
+EASIER = {"deadline": "up", "outage": "down", "may_lose": "up", "rate_limit": "up"}
+"""The requirements, and which way each is relaxed."""
+
+
+class Relaxation(NamedTuple):
+    """One requirement, the least change of it with which something meets the need, and what does."""
+
+    requirement: str
+    value: float | bool
+    approach: str
+
+
+def relaxations(need: Need, events: Events, found: Found) -> list[Relaxation]:
+    """Each single change that helps. A number is changed as little as the search distinguishes, about 1 %."""
+    helpful = list[Relaxation]()
+    for name, value in (("hold", True), ("unreachable", False)):
+        changed = replace(need, hold=True) if value else replace(need, unreachable=False)
+        if changed != need and (option := found(changed, events)[0]):
+            helpful.append(Relaxation(name, value, option.approach.label))
+    for number in numbers(need, events):
+        if number.name in EASIER and (relaxed := _relaxed(number, found)):
+            helpful.append(relaxed)
+    return helpful
+
+
+def _relaxed(number: Number, found: Found) -> Relaxation | None:
+    move = number.up if EASIER[number.name] == "up" else number.down
+    step = move and nearest(lambda steps: found(*number.changed(move(steps)))[0] is not None, FARTHEST)
+    if move is None or step is None:
+        return None
+    option = found(*number.changed(move(step)))[0]
+    return Relaxation(number.name, move(step), option.approach.label) if option else None

@@ -1,0 +1,74 @@
+"""An advice in sentences."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from labkit.advice.advise import Advice
+from labkit.catalogue import duration
+
+VALUES = {
+    "events_per_hour": "{} events per hour",
+    "deadline": "a deadline of {} s",
+    "reads": "{} reads per hour",
+    "outage": "an outage of {} s",
+    "may_lose": "{} events that may be lost",
+    "rate_limit": "a rate limit of {} requests",
+    "price_per_million": "a price of {} per million requests",
+    "price_per_gb": "a price of {} per GB",
+}
+"""What a number counts."""
+SWITCHES = {"hold": "a connection may stay open", "unreachable": "the source can call the consumers"}
+
+
+def sentences(advice: Advice) -> Iterator[str]:
+    """The recommendation, what to expect of it, the rule that decided, and how far each number could move."""
+    chosen = advice.recommendation
+    if chosen is None:
+        yield "Nothing that was tried meets the need."
+        yield from relaxed(advice)
+        return
+    yield f"Recommended: {chosen.approach.title} ({chosen.approach.label})"
+    yield from _expected(chosen.expected, advice)
+    if advice.rule:
+        yield f"Rule: {advice.rule}"
+    for label, events in advice.confirmed.items():
+        yield f"Confirmed by the virtual lens: {label}, on {events:,} events around the busiest hour."
+    for limit in advice.limits:
+        value, more = VALUES[limit.number].format(f"{limit.changes:,.4g}"), limit.direction == "upwards"
+        other = limit.approach or "nothing meets the need"
+        if limit.unknown:
+            other = f"unknown, since {chosen.approach.name} was {limit.unknown}; of the others, {other}"
+        yield f"{'From' if more else 'At'} {value} {'on' if more else 'or less'} (now {limit.now:,.4g}): {other}."
+
+
+def relaxed(advice: Advice) -> Iterator[str]:
+    """What would help if nothing meets the need."""
+    if not advice.relax:
+        yield "No single requirement is enough to relax: relax several, or drop a --without."
+        return
+    yield "It is enough to relax one requirement:"
+    for each in advice.relax:
+        changed = SWITCHES.get(each.requirement) or VALUES[each.requirement].format(f"{each.value:,.4g}")
+        yield f"- {changed}: {each.approach}"
+
+
+def _expected(expected: Any, advice: Advice) -> Iterator[str]:
+    """The figures."""
+    latency, need = expected["latency"], advice.need
+    yield (
+        f"Expect {expected['requests_per_hour']:,.1f} requests and {expected['bytes_per_hour']:,.0f} bytes per hour,"
+        f" at most {expected['busiest_minute']:,} requests per minute,"
+        f" and {expected['connections']:,.3g} open connections on average."
+    )
+    if expected["within_deadline"] is None:
+        yield f"Each read is answered with the current state, after {2 * need.delay:g} s."
+    else:
+        figures = ", ".join(f"{name} {latency[name]:,.4g}" for name in ("mean", "p50", "p95", "p99", "max"))
+        share = f"{expected['within_deadline']:.1%} of the events within {need.deadline:g} s"
+        yield f"Latency in seconds: {figures}; {share}."
+    if need.priced:
+        yield f"It costs {expected['cost_per_month']:,.2f} per month."
+    if outage := expected["outage"]:
+        latest = outage["latest"]
+        late = "" if latest is None else f", and the latest of the others is {duration(latest)} late"
+        yield f"An outage of {duration(need.outage)} loses {outage['lost']:,} events per consumer{late}."

@@ -1,0 +1,33 @@
+"""Latencies for the search, from the instants alone: exact as long as no page and no batch is full.
+
+The lens has the last word: `options` holds what the search finds against it.
+"""
+
+from typing import TYPE_CHECKING
+
+from labkit.advice.measured import Log
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+def polled(log: Log, interval: float, relayed: bool = False) -> "NDArray[np.float64]":
+    """Polls are sent at multiples of interval + round trip, and see what has reached their host one delay later."""
+    import numpy as np
+
+    period, reaches = interval + 2 * log.delay, log.occurred + (log.delay if relayed else 0.0)
+    polls = np.ceil(np.maximum(reaches - log.delay, 0.0) / period)
+    return polls * period + 2 * log.delay - log.occurred
+
+
+def batched(log: Log, wait: float) -> "NDArray[np.float64]":
+    """A batch is sent `wait` after its first event."""
+    import numpy as np
+
+    latency, first = np.empty(len(log.occurred)), 0
+    while first < len(latency):
+        stop = int(np.searchsorted(log.occurred, log.occurred[first] + wait, side="right"))
+        latency[first:stop] = log.occurred[first] + wait + log.delay - log.occurred[first:stop]
+        first = stop
+    return latency
