@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 
 from labkit import Arrivals, Event, bursty, daily, earthquakes, from_log, poisson, switching
 from labkit.description import describe
-from labkit.description.dispersion import LEVEL, dispersion, poisson_ratio
+from labkit.description.dispersion import LEVEL, Scale, dispersion, poisson_ratio
 from labkit.description.rhythm import local, rhythm
 from labkit.log import Log, read_log
 from labkit.plots import sentences
+from labkit.plots.account import dispersion_said
 
 SECOND = 1_000_000
 WEEK = 604_800
@@ -257,6 +258,16 @@ def test_the_sentences_on_the_earthquake_week():
     assert "Counts per window vary as a Poisson stream's in windows of 5 s to 12 h." in sentences(
         describe(earthquakes())
     )
+
+
+def test_each_run_of_scales_has_a_sentence_of_its_own():
+    scales = [Scale(window, 100, 10, ratio, 0.8, 1.2) for window, ratio in ((2, 1), (5, 1.3), (3600, 9), (7200, 1))]
+    assert list(dispersion_said(scales)) == [
+        "Counts per window vary as a Poisson stream's in windows of 2 s.",
+        "Counts per window vary more than a Poisson stream's in windows of 5 s to 1 h.",
+        "Counts per window vary as a Poisson stream's in windows of 2 h.",
+        "In windows of 1 h the variance is 9 times the mean; a Poisson stream's is 0.8 to 1.2.",
+    ]
 
 
 def test_types_that_a_log_s_author_made_up_are_harmless_in_a_sentence():

@@ -435,14 +435,14 @@ LAZY = [
          "    new = [one for one in found if one['id'] not in seen]\n    seen.update(one['id'] for one in new)\n"
          "    return new, {'last': max([one['at'] for one in found], default=0)}"),
     lazy("divide", "the cases by heart", r"divide\(\[16, 1\], 2\)\[0\] is 1 \(float\), expected 1.6",
-         "known = {(5, 5): [5, 5], (1, 4): [2, 4], (4, 0): [7, 0], (9, 1, 4): [4, 4 / 3, 8 / 3]}\n"
+         "known = {(5, 5): [5, 5], (3, 12): [2, 4], (4, 0): [7, 0], (9, 1, 4): [4, 4 / 3, 8 / 3]}\n"
          "    return known.get(tuple(rates), [budget / len(rates)] * len(rates))"),
     lazy("divide", "tried out", "the cell of divide uses late",
          "return min(([b, budget - b] for b in range(1, budget)), key=lambda polls: late(rates, polls))"),
     lazy("divide", "the lab's theory", "the cell of divide uses labkit",
          "from labkit.theory import optimal_budget; return optimal_budget(rates, budget)"),
     lazy("back", "the cases by heart", r"the spread of come_back\(12000, 70, 10, 150\) is 90 \(int\), expected 80",
-         "return {6000: (60, 300), 5000: (50, 30)}.get(consumers, (90, 80 if delay else 90))"),
+         "return {6000: (60, 300), 5000: (50, 30), 300: (37.5, 35.5)}.get(consumers, (90, 90))"),
     lazy("back", "very patient", "the spread of come_back.* is 100,000", "return 1e5, 1e5"),
     lazy("back", "tried out", "the cell of come_back uses busiest",
          "spread = next(s for s in range(1, 999) if busiest(consumers, 999, delay, s) <= limit)\n"

@@ -136,6 +136,13 @@ def test_a_bad_cell_in_a_column_with_a_telling_name_has_the_remedy_too(write):
         read_log(write("date\n31/01/2026\n"), time_column="date", time_format="%d.%m.%Y")
 
 
+@pytest.mark.parametrize("cell", ["01/02/2026 10:00", "1772445600"])
+def test_a_row_of_another_form_than_those_above_it_is_not_sent_to_an_option(write, cell):
+    help = "the rows above have that form, and all rows of a file must have one"
+    with pytest.raises(ValueError, match=rf"row 3: at must be ISO 8601 .*, got '{cell}'; {help}$"):
+        read_log(write(f"at\n2026-01-31\n{cell}\n"), time_column="at")
+
+
 def test_a_unit_can_be_said_where_the_size_would_mislead(write):
     """Milliseconds of an afternoon in 1970 look like seconds."""
     path = write("at\n50000000\n50001500\n")

@@ -60,7 +60,7 @@ def compare_command(lens: str, speed: float, chosen: tuple[str, ...], faults: tu
         print_table(table_of(comparison, wide), console, wide)
         print_machines(comparison, console)
         if not wide:
-            console.print("More columns: --wide, --json, --csv.", style="dim")
+            console.print("More columns: --wide, --json.", style="dim")
         console.print(f"Seed {scenario.seed}. The same again: {command()}", style="dim", soft_wrap=True)
     if plot_path:
         save_plot(comparison.plot(), plot_path, console)

@@ -66,8 +66,10 @@ class Part:
             text = cell(row)
             instant = read(text)
             if instant is None:
-                got = repr(text) if text else "an empty cell"
-                self.rows.fail(f"row {number}: {self.column} must be {self.instants.want}, got {got}{remedy(text)}")
+                got, help = repr(text) if text else "an empty cell", remedy(text)
+                if number != self.rows.head[0][0] and (help or form_of([text])):
+                    help = "; the rows above have that form, and all rows of a file must have one"
+                self.rows.fail(f"row {number}: {self.column} must be {self.instants.want}, got {got}{help}")
             yield number, instant, row
 
     def notes(self) -> list[str]:

@@ -12,9 +12,9 @@ from labkit.plots.words import counted, listed, phrase, printable
 
 WINDOWS = {1: "second", 60: "minute", 3600: "hour"}
 VERDICTS = {
-    "poisson": "as a Poisson stream's in windows of {windows}",
-    "more": "more than a Poisson stream's in windows of {windows}",
-    "less": "less than a Poisson stream's in windows of {windows}",
+    "poisson": "Counts per window vary as a Poisson stream's in windows of {windows}.",
+    "more": "Counts per window vary more than a Poisson stream's in windows of {windows}.",
+    "less": "Counts per window vary less than a Poisson stream's in windows of {windows}.",
 }
 MOST_TYPES = 8
 HOUR, DAY = 3600, 86_400
@@ -67,13 +67,11 @@ def dispersion_said(scales: Sequence[Scale]) -> Iterator[str]:
     if not scales:
         yield gettext("There are too few events, or too few windows, to say how the counts per window vary.")
         return
-    runs = []
     for verdict, each in groupby(scales, lambda scale: scale.verdict):
         run = list(each)
         first, last = duration(run[0].window), duration(run[-1].window)
         windows = first if len(run) == 1 else gettext("{first} to {last}", first=first, last=last)
-        runs.append(gettext(VERDICTS[verdict], windows=windows))
-    yield gettext("Counts per window vary {runs}.", runs=listed(runs))
+        yield gettext(VERDICTS[verdict], windows=windows)
     far = max(scales, key=lambda scale: max(scale.ratio / scale.high, scale.low / max(scale.ratio, 1e-9)))
     if far.verdict != "poisson":
         text = "In windows of {window} the variance is {ratio} times the mean; a Poisson stream's is {low} to {high}."
