@@ -1,6 +1,6 @@
 """`labkit compare`: approaches over the same events, side by side."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,10 +10,11 @@ import click
 from labkit.approaches import Approach
 from labkit.cli.named import parse_named
 from labkit.cli.output import check_target, command, plot_target, print_table, save_plot, terminal, write_json
+from labkit.cli.report import Section, assumptions, check_report, report_option, write_report
 from labkit.cli.retries import source_of
 from labkit.cli.scenario import approaches_of, lens_of, scenario_of, scenario_options
-from labkit.cli.table import print_machines, table_of
-from labkit.experiment import Comparison, RunError, compare
+from labkit.cli.table import READING, machine_lines, table_of
+from labkit.experiment import Comparison, RunError, compare, flat
 from labkit.faults import FAULTS
 from labkit.lenses import Lens
 from labkit.progress import progress
@@ -30,9 +31,10 @@ PLOT = Path("out", "labkit-compare.png")
 @click.option("--csv", "csv_folder", metavar="DIR", help="Write the table, and every exchange and receipt, as CSV.")
 @click.option("--plot", "plot_path", metavar="PATH",
               help=f"Where the figure goes: .png, .svg or .pdf. [default: {PLOT}]")  # fmt: skip
+@report_option
 def compare_command(lens: str, speed: float, chosen: tuple[str, ...], faults: tuple[str, ...], wide: bool,
                     json_path: str | None, csv_folder: str | None, plot_path: str | None,
-                    **world: Any) -> None:  # fmt: skip
+                    report_path: str | None, **world: Any) -> None:  # fmt: skip
     """Run approaches over the same events and show, side by side, what each costs and how late it is.
 
     Without options: a real week of earthquakes, 20 ms each way, polled every 10, 60 and 300 s, and notified by webhook.
@@ -40,6 +42,7 @@ def compare_command(lens: str, speed: float, chosen: tuple[str, ...], faults: tu
     to_stdout = json_path == "-"
     check_target("--json", json_path)
     check_target("--csv", csv_folder, folder=True)
+    check_report(report_path)
     plot_path = plot_target(plot_path, None if to_stdout else PLOT)
     made = lens_of(lens, speed)
     approaches = approaches_of(chosen, lens)
@@ -58,12 +61,17 @@ def compare_command(lens: str, speed: float, chosen: tuple[str, ...], faults: tu
     if not to_stdout:
         console.print(f"{comparison.scenario.title()}, {lens} lens", style="bold")
         print_table(table_of(comparison, wide), console, wide)
-        print_machines(comparison, console)
+        for line in machine_lines(comparison):
+            console.print(line, soft_wrap=True)
         if not wide:
             console.print("More columns: --wide, --json.", style="dim")
         console.print(f"Seed {scenario.seed}. The same again: {command()}", style="dim", soft_wrap=True)
     if plot_path:
         save_plot(comparison.plot(), plot_path, console)
+    if report_path is not None:
+        lens_text = lens if speed == 1 else f"{lens}, with all times divided by {speed:g}"
+        sections = [*_sections(scenario, comparison, problems, wide, lens_text)]
+        write_report(report_path, f"{comparison.scenario.title()}, {lens} lens", sections, console, scenario.seed)
     for problem in problems:
         console.print(problem, soft_wrap=True)
     if status:
@@ -98,6 +106,38 @@ def _compared(
     place = {approach: number for number, approach in enumerate(approaches)}
     finished.sort(key=lambda result: place.get(result.approach, 0))  # `speed` changes them, but keeps their order
     return Comparison(finished[0].scenario, tuple(finished)), problems, status
+
+
+def _sections(
+    scenario: Scenario, comparison: Comparison, problems: Sequence[str], wide: bool, lens: str
+) -> Iterator[Section]:
+    """The report's: results, the events, assumptions."""
+    from labkit.description import describe
+    from labkit.plots import overview, sentences
+
+    figure = comparison.plot()
+    said = [*problems, _verdict(comparison), figure.sentence, *machine_lines(comparison)]
+    yield Section("Results", said, table_of(comparison, wide), figure)
+    yield Section("How to read the table", READING)
+    if scenario.arrivals.events:
+        events = describe(scenario.arrivals)
+        yield Section("The events", sentences(events), figure=overview(events))
+    yield assumptions([scenario], [result.approach for result in comparison], lens)
+
+
+def _verdict(comparison: Comparison) -> str:
+    """The cheapest approach, the soonest one, and what was lost: those with the same figure are all named."""
+    rows = {result.label: flat(result.row()) for result in comparison}
+    said = []
+    for text, key, unit in (("Fewest requests", "requests", ""), ("Lowest mean latency", "latency_mean", " s")):
+        values = {label: row[key] for label, row in rows.items() if row[key] is not None}
+        if values:
+            least = min(values.values())
+            best = ", ".join(label for label, value in values.items() if value == least)
+            said.append(f"{text}: {best} ({least:,.4g}{unit}).")
+    lost = [f"{label} {row['lost']:,}" for label, row in rows.items() if row["lost"]]
+    said.append(f"Lost events: {', '.join(lost) or 'none'}.")
+    return " ".join(said)
 
 
 def _document(comparison: Comparison, lens: str) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """`labkit faults`: which approach holds under which fault and which retries, held against what is expected."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,8 +8,9 @@ import click
 
 from labkit import plots
 from labkit.approaches import APPROACHES, Approach
-from labkit.cli.named import parse_named
+from labkit.cli.named import pairs, parse_named
 from labkit.cli.output import check_target, command, plot_target, print_table, save_plot, terminal, write_json
+from labkit.cli.report import Section, assumptions, check_report, report_option, write_report
 from labkit.cli.retries import retries_of
 from labkit.cli.table import cells
 from labkit.policies import RetryProfile
@@ -19,6 +20,8 @@ from labkit.verdicts import CASES, PROFILES, Row, matrix, outage_results, prepar
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
+
+    from labkit.plots import Figure
 
 PLOT = Path("out", "labkit-faults.png")
 SEED = 0
@@ -36,9 +39,11 @@ all events; the reason is below. FAIL = not what is expected. – = not in this 
 @click.option("--json", "json_path", metavar="PATH|-", help="Write every verdict as JSON; - is standard output.")
 @click.option("--plot", "plot_path", metavar="PATH",
               help=f"Where the figure goes: .png, .svg or .pdf. [default: {PLOT}]")  # fmt: skip
+@report_option
 def faults_command(
-    given: tuple[str, ...], chosen: tuple[str, ...], json_path: str | None, plot_path: str | None
-) -> None:
+    given: tuple[str, ...], chosen: tuple[str, ...], json_path: str | None, plot_path: str | None,
+    report_path: str | None,
+) -> None:  # fmt: skip
     """Run every approach under every fault, and say which holds, which cannot, and which fails.
 
     Simulated: 12 events per hour (Poisson) for 6 hours, one consumer, polls and the relay every 60 s, and then as long
@@ -46,6 +51,7 @@ def faults_command(
     """
     to_stdout = json_path == "-"
     check_target("--json", json_path)
+    check_report(report_path)
     plot_path = plot_target(plot_path, None if to_stdout else PLOT)
     profiles = {name: retries_of(name) for name in given or PROFILES}
     approaches = [_parsed(text) for text in chosen] or [prepared(each) for each in APPROACHES.values()]
@@ -69,19 +75,39 @@ def faults_command(
         write_json(document, json_path)
     if not to_stdout:
         _print(rows, approaches, profiles, console, in_full=bool(chosen))
-    failed = [row for row in rows if row.verdict == "fails"]
-    for row in failed:
-        console.print(
-            f"FAIL: {row.approach}, {row.case}{f', retries of {row.profile}' if row.profile else ''}: {row.reason}",
-            soft_wrap=True,
-        )
+    failed = [
+        f"FAIL: {row.approach}, {row.case}{f', retries of {row.profile}' if row.profile else ''}: {row.reason}"
+        for row in rows if row.verdict == "fails"
+    ]  # fmt: skip
+    for line in failed:
+        console.print(line, soft_wrap=True)
     if stopped:
         console.print(f"Interrupted: {len(rows)} of {total} verdicts were finished.")
         raise SystemExit(130)
-    if plot_path:
-        save_plot(plots.survival(outage_results(profiles)), plot_path, console)
+    if plot_path or report_path:
+        figure = plots.survival(outage_results(profiles))
+        if plot_path:
+            save_plot(figure, plot_path, console)
+        if report_path:
+            sections = [*_sections(rows, approaches, profiles, failed, figure, in_full=bool(chosen))]
+            write_report(report_path, "Which approach holds under which fault", sections, console, SEED)
     if failed:
         raise SystemExit(1)
+
+
+def _sections(
+    rows: Sequence[Row], approaches: Sequence[Approach], profiles: Mapping[str, RetryProfile], failed: Sequence[str],
+    figure: "Figure", in_full: bool,
+) -> Iterator[Section]:  # fmt: skip
+    """The report's: verdicts, grids, what was measured, the picture, cases and assumptions."""
+    yield Section("Verdicts", [f"{_counts(rows)}.", *failed, *_reasons(rows)])
+    for title, grid in _grids(rows, approaches, profiles):
+        yield Section(title, [READING], grid)
+    if in_full:
+        yield Section("What was measured", table=_details(rows))
+    yield Section("An outage of 20 minutes", [figure.sentence], figure=figure)
+    yield Section("The cases", _cases())
+    yield assumptions([scenario_of("", each, SEED) for each in profiles.values()], approaches, "virtual")
 
 
 def _parsed(text: str) -> Approach:
@@ -95,29 +121,39 @@ def _print(
 ) -> None:  # fmt: skip
     """The grids, the reasons, and in full what was measured."""
     console.print(f"{len(CASES)} cases; the number of each heads its column:", style="bold")
-    for number, (case, settings) in enumerate(CASES.items(), start=1):
-        given = ", ".join(f"{key}={_setting(value)}" for key, value in settings.items())
-        console.print(f"{number:>3} {case.partition(':')[0]}: {given}", soft_wrap=True)
+    for line in _cases():
+        console.print(line, soft_wrap=True)
     console.print(READING)
-    for profile in ("", *profiles):
-        mine = [row for row in rows if row.profile == profile]
-        if mine:
-            title = f"Retries of {profile}" if profile else "Without a retry profile: the source calls nobody"
-            console.print(title, style="bold")
-            print_table(_grid(mine, approaches), console)
+    for title, grid in _grids(rows, approaches, profiles):
+        console.print(title, style="bold")
+        print_table(grid, console)
     for line in _reasons(rows):
         console.print(line, soft_wrap=True)
     if in_full:
         console.print(_details(rows))
-    counts = {verdict: sum(row.verdict == verdict for row in rows) for verdict in ("holds", "cannot", "fails")}
-    console.print(", ".join(f"{number} {verdict}" for verdict, number in counts.items()), style="bold")
+    console.print(_counts(rows), style="bold")
     console.print(f"Seed {SEED}. The same again: {command()}", style="dim", soft_wrap=True)
 
 
-def _setting(value: object) -> str:
-    if isinstance(value, tuple):
-        return "+".join(map(str, value))
-    return f"{value:g}" if isinstance(value, float) else str(value)
+def _cases() -> list[str]:
+    """The number of each case, its fault and the settings."""
+    numbered = enumerate(CASES.items(), start=1)
+    return [f"{number:>3} {case.partition(':')[0]}: {pairs(settings)}" for number, (case, settings) in numbered]
+
+
+def _counts(rows: Sequence[Row]) -> str:
+    counts = {verdict: sum(row.verdict == verdict for row in rows) for verdict in ("holds", "cannot", "fails")}
+    return ", ".join(f"{number} {verdict}" for verdict, number in counts.items())
+
+
+def _grids(
+    rows: Sequence[Row], approaches: Sequence[Approach], profiles: Iterable[str]
+) -> Iterator[tuple[str, "Table"]]:
+    """A grid per profile that has rows, and its title."""
+    for profile in ("", *profiles):
+        if mine := [row for row in rows if row.profile == profile]:
+            title = f"Retries of {profile}" if profile else "Without a retry profile: the source calls nobody"
+            yield title, _grid(mine, approaches)
 
 
 def _number(case: str) -> int:

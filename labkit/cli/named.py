@@ -68,6 +68,32 @@ def parse_all(option: str, text: str, registry: Mapping[str, type[T]]) -> list[T
     return [parse_named(option, f"{name}{colon}{','.join(chosen)}", registry) for chosen in product(*choices)]
 
 
+def as_option(record: Mapping[str, object]) -> str:
+    """What an option takes, from an object's name and settings.
+
+    >>> from labkit.faults import Outage
+    >>> as_option(Outage(start=600, duration=60).record())
+    'outage:start=600,duration=60'
+    """
+    settings = {key: value for key, value in record.items() if key != "name"}
+    return f"{record['name']}{':' if settings else ''}{pairs(settings, ',')}"
+
+
+def pairs(settings: Mapping[str, object], joint: str = ", ") -> str:
+    """Settings in a line; a tuple's items are joined by `+`.
+
+    >>> pairs({"interval": 60.0, "types": ("a", "b"), "jitter": 0.1})
+    'interval=60, types=a+b, jitter=0.1'
+    """
+    return joint.join(f"{key}={_written(value)}" for key, value in settings.items())
+
+
+def _written(value: object) -> str:
+    if isinstance(value, tuple):
+        return "+".join(map(str, value))
+    return f"{value:.12g}" if isinstance(value, float) else str(value)
+
+
 def _is_tuple(kind: Any) -> bool:
     return any(get_origin(each) is tuple for each in (kind, *get_args(kind)))
 

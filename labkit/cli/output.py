@@ -75,15 +75,19 @@ def save_plot(figure: Figure, path: str, console: "Console") -> None:
     console.print(f"Figure: {path}", soft_wrap=True)
 
 
-def write_json(document: dict[str, Any], path: str) -> None:
-    """Write a document, with the versions that made it; to standard output if the path is "-"."""
-    made_by = {
+def made_by() -> dict[str, str]:
+    """The command that is running, and the versions that run it."""
+    return {
         "command": command(),
         "labkit": labkit.__version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
     }
-    text = json.dumps(document | made_by, indent=2, allow_nan=False) + "\n"
+
+
+def write_json(document: dict[str, Any], path: str) -> None:
+    """Write a document, with the versions that made it; to standard output if the path is "-"."""
+    text = json.dumps(document | made_by(), indent=2, allow_nan=False) + "\n"
     sys.stdout.write(text) if path == "-" else Path(path).write_text(text, encoding="utf-8")
 
 

@@ -13,8 +13,9 @@ import click
 from labkit.checks import number
 from labkit.cli.named import parse_all
 from labkit.cli.output import check_target, command, print_table, terminal, write_json
+from labkit.cli.report import Section, assumptions, check_report, report_option, write_report
 from labkit.cli.scenario import approaches_of, arrivals_of, lens_of, scenario_of, scenario_options
-from labkit.cli.table import COLUMNS, table_of_sweep
+from labkit.cli.table import COLUMNS, READING, table_of_sweep
 from labkit.experiment import sweep
 from labkit.faults import FAULTS
 from labkit.lenses import Lens
@@ -24,6 +25,7 @@ from labkit.workers import OwnWorkers
 
 if TYPE_CHECKING:
     import pandas as pd
+    from rich.table import Table
 
 Values = tuple[float, ...] | None
 
@@ -55,9 +57,10 @@ class Numbers(click.ParamType[tuple[float, ...]]):
 @click.option("--level", type=float, default=0.95, show_default=True, help="Of the confidence intervals.")
 @click.option("--json", "json_path", metavar="PATH|-", help="Write scenarios and rows as JSON; - is standard output.")
 @click.option("--csv", "csv_folder", metavar="DIR", help="Write the rows, and means with intervals, as CSV.")
+@report_option
 def sweep_command(lens: str, speed: float, chosen: tuple[str, ...], faults: tuple[str, ...], repeats: int,
                   out: str | None, workers: int | None, dask: str | None, level: float, json_path: str | None,
-                  csv_folder: str | None, **world: Any) -> None:  # fmt: skip
+                  csv_folder: str | None, report_path: str | None, **world: Any) -> None:  # fmt: skip
     """Run approaches in every combination of the given values, and show means with confidence intervals.
 
     \b
@@ -70,6 +73,7 @@ def sweep_command(lens: str, speed: float, chosen: tuple[str, ...], faults: tupl
     check_target("--out", out)
     check_target("--json", json_path)
     check_target("--csv", csv_folder, folder=True)
+    check_report(report_path)
     made, approaches = lens_of(lens, speed), approaches_of(chosen, lens)
     scenarios = _scenarios(made, faults, **world)
     rows, total, problem, status = list[dict[str, Any]](), len(scenarios) * len(approaches) * repeats, "", 0
@@ -85,13 +89,21 @@ def sweep_command(lens: str, speed: float, chosen: tuple[str, ...], faults: tupl
     rows.sort(key=lambda row: (row["scenario"], place[row["label"]], row["repeat"]))
     failed = [row for row in rows if row["error"]]
     status = status or bool(failed)
-    _show(rows, level, json_path, csv_folder, {"scenarios": [each.record() for each in scenarios], "lens": lens,
-          "repeats": repeats, "level": level, "seed": world["seed"]})  # fmt: skip
-    console = terminal(stderr=True)
-    for row in failed[:10]:
-        console.print(f"{row['label']}, scenario {row['scenario']}, repeat {row['repeat']} failed: {row['error']}")
-    for line in filter(None, (f"{len(failed)} of {total} runs failed." if failed else "", problem)):
-        console.print(line, soft_wrap=True)
+    about = {"scenarios": [each.record() for each in scenarios], "lens": lens,
+             "repeats": repeats, "level": level, "seed": world["seed"]}  # fmt: skip
+    title = f"{len(scenarios)} scenarios, {repeats} repeats, {lens} lens; mean ± the {level:.0%} confidence interval"
+    table = _show(rows, title, json_path, csv_folder, about)
+    problems = [f"{row['label']}, scenario {row['scenario']}, repeat {row['repeat']} failed: {row['error']}"
+                for row in failed[:10]]  # fmt: skip
+    problems += filter(None, (f"{len(failed)} of {total} runs failed." if failed else "", problem))
+    for line in problems:
+        terminal(stderr=True).print(line, soft_wrap=True)
+    if report_path is not None:
+        said = problems or [f"All {total} runs finished."]
+        lens_text = lens if speed == 1 else f"{lens}, with all times divided by {speed:g}"
+        sections = [Section("Results", said, table), Section("How to read the table", READING),
+                    assumptions(scenarios, approaches, lens_text)]  # fmt: skip
+        write_report(report_path, title, sections, terminal(stderr=json_path == "-"), world["seed"])
     if status:
         raise SystemExit(int(status))
 
@@ -105,26 +117,28 @@ def _scenarios(lens: Lens, faults: tuple[str, ...], rate: Values, delay: Values,
 
 
 def _show(
-    rows: list[dict[str, Any]], level: float, json_path: str | None, csv_folder: str | None, about: dict[str, Any]
-) -> None:
+    rows: list[dict[str, Any]], title: str, json_path: str | None, csv_folder: str | None, about: dict[str, Any]
+) -> "Table | None":
+    """Write and print the rows; the table of their means, if there is any."""
     import pandas as pd
 
     frame = pd.DataFrame(rows)
     figures = [column.key for column in COLUMNS if column.key in frame]
-    means = confidence_intervals(frame, *figures, level=level) if figures else pd.DataFrame()
+    means = confidence_intervals(frame, *figures, level=about["level"]) if figures else pd.DataFrame()
     if json_path is not None:
         write_json(about | {"results": rows, "intervals": _plain(means)}, json_path)
     if csv_folder is not None:
         Path(csv_folder).mkdir(parents=True, exist_ok=True)
         frame.to_csv(Path(csv_folder, "runs.csv"), index=False, lineterminator="\n")
         means.to_csv(Path(csv_folder, "intervals.csv"), index=False, lineterminator="\n")
-    if json_path != "-" and figures:
+    table = table_of_sweep(means) if figures else None
+    if json_path != "-" and table:
         console = terminal()
-        title = f"{len(about['scenarios'])} scenarios, {about['repeats']} repeats, {about['lens']} lens"
-        console.print(f"{title}; mean ± the {level:.0%} confidence interval", style="bold", soft_wrap=True)
-        print_table(table_of_sweep(means), console)
+        console.print(title, style="bold", soft_wrap=True)
+        print_table(table, console)
         console.print("All figures: --json, --csv.", style="dim")
         console.print(f"Seed {about['seed']}. The same again: {command()}", style="dim", soft_wrap=True)
+    return table
 
 
 def _plain(frame: "pd.DataFrame") -> list[dict[str, Any]]:

@@ -1,14 +1,13 @@
 """The table of `labkit compare`: its columns, and how their figures are written."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from labkit.experiment import Comparison, flat
 
 if TYPE_CHECKING:
     import pandas as pd
-    from rich.console import Console
     from rich.table import Table
 
 
@@ -47,6 +46,14 @@ COLUMNS = (
     Column("connection_seconds", "connected\nseconds", ",.0f"),
 )
 """All of a row. With its label, at most nine are shown without `--wide`, and these fit 100 characters."""
+READING = (
+    "requests: polls, delivery attempts and follow-ups, sent before the end. empty: of these, answered with nothing"
+    " new. errors: of these, without an answer, or answered with an error. per event: requests / events.",
+    "latency: seconds from the moment an event happened until it was received. p95: 95 % of the events were received"
+    " in at most this time.",
+    "lost: events that were never received. duplicates: events that were received again.",
+)
+"""What a reader of a report needs to know of the columns."""
 
 
 def table_of(comparison: Comparison, wide: bool) -> "Table":
@@ -111,11 +118,11 @@ def cells(values: Sequence[float | None], form: str) -> list[str]:
     return ["–" if value is None else format(value, form) for value in values]
 
 
-def print_machines(comparison: Comparison, console: "Console") -> None:
+def machine_lines(comparison: Comparison) -> Iterator[str]:
     """What a real run reports of the machine it ran on."""
     for result in comparison:
         if machine := result.machine:
             offset = f"{machine.clock_offset * 1e6:+.0f} ± {machine.clock_offset_error * 1e6:.0f} µs"
             mean, most = (f"{lag * 1e3:.1f} ms" for lag in (machine.emit_lag_mean, machine.emit_lag_max))
             line = f"the source's clock was {offset} off; events were stored {mean} after they happened, {most} at most"
-            console.print(f"{result.label}: {line}", soft_wrap=True)
+            yield f"{result.label}: {line}"
