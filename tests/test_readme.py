@@ -9,7 +9,13 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-PAGES = [ROOT / "README.md", ROOT / "DESIGN.md", *(ROOT / "docs").glob("*.md"), ROOT / "data" / "README.md"]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "DESIGN.md",
+    ROOT / "SECURITY.md",
+    *(ROOT / "docs").glob("*.md"),
+    ROOT / "data" / "README.md",
+]
 
 
 EXAMPLES = [
@@ -40,6 +46,11 @@ def test_every_link_to_a_file_leads_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8")):
         if not target.startswith("http"):
             assert (page.parent / target).exists(), target
+
+
+def test_the_tests_that_the_page_on_security_names_exist() -> None:
+    named = re.findall(r"`(test_\w+\.py)`", (ROOT / "docs" / "security.md").read_text(encoding="utf-8"))
+    assert len(named) > 10 and [name for name in named if not (ROOT / "tests" / name).exists()] == []
 
 
 def test_the_make_targets_that_are_named_exist() -> None:
