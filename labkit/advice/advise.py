@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from labkit.advice.confirm import confirm
-from labkit.advice.events import Events
+from labkit.advice.events import MOST_EVENTS, Events
 from labkit.advice.limits import Limit, limits_of
 from labkit.advice.measured import Log
 from labkit.advice.need import Need
@@ -79,7 +79,11 @@ def advise(need: Need, events: Arrivals | float, *, thorough: bool = True) -> Ad
     if chosen is None:
         return Advice(need, log.arrivals, None, bad, None, assumed, relax=relaxations(need, asked))
     rule = deciding(chosen, [option for option in found if option is not chosen], need.unreachable)
-    far = tuple(limits_of(need, asked, chosen.approach)) if thorough else ()
+    far: Sequence[Limit] = ()
+    if len(log.arrivals.events) > MOST_EVENTS:
+        assumed.append(f"How far each number could move is left out for more than {MOST_EVENTS:,} events.")
+    elif thorough:
+        far = tuple(limits_of(need, asked, chosen.approach))
     slices = {option.approach.label: confirm(option.approach, need, log) for option in meeting[:2]} if thorough else {}
     confirmed = {label: events for label, events in slices.items() if events}
     return Advice(need, log.arrivals, chosen, [*runners, *bad], rule, assumed, far, confirmed=confirmed)
