@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from labkit.advice.confirm import confirm
-from labkit.advice.events import Events
+from labkit.advice.events import MOST_EVENTS, Events
 from labkit.advice.limits import Limit, limits_of
 from labkit.advice.measured import Log
 from labkit.advice.need import Need
-from labkit.advice.options import FEWEST_INTERVALS, Option, options
+from labkit.advice.options import FEWEST_INTERVALS, Option, good, options
 from labkit.advice.relax import Relaxation, relaxations
 from labkit.advice.rules import Rule, deciding
 from labkit.approaches import Batched, Hybrid, OnDemand, Polling
@@ -65,34 +65,28 @@ def advise(need: Need, events: Arrivals | float, *, thorough: bool = True) -> Ad
     `thorough`: whether to find how far each number could move, and to confirm the best two by the virtual lens, which
     takes most of the time. Raises DisagreementError if the lenses disagree, which is to be reported.
 
-    >>> advise(Need(deadline=30), 10), advise(Need(deadline=30, without=("batched",)), 300)
-    (<Advice poisson: batched count=1000 max_wait=29.9>, <Advice poisson: polling interval=31.3>)
+    >>> advise(Need(deadline=30, without=("batched",)), 300, thorough=False)
+    <Advice poisson: polling interval=31.3>
     """
     asked = Events(events)
     log = asked.log(need)
-    chosen, found = _answer(need, asked)
-    good = _good(found, need)
+    found = options(need, log)
+    meeting = good(found, need)
+    chosen = meeting[0] if meeting else None
     bad = [(option, option.short) for option in found if option.short]
-    runners = [(option, _dearer(option, good[0], need)) for option in good[1:]]
+    runners = [(option, _dearer(option, meeting[0], need)) for option in meeting[1:]]
     assumed = _assumed(need, log, found, events)
     if chosen is None:
-        return Advice(need, log.arrivals, None, bad, None, assumed, relax=relaxations(need, asked, _answer))
+        return Advice(need, log.arrivals, None, bad, None, assumed, relax=relaxations(need, asked))
     rule = deciding(chosen, [option for option in found if option is not chosen], need.unreachable)
-    far = tuple(limits_of(need, asked, chosen.approach, _answer)) if thorough else ()
-    slices = {option.approach.label: confirm(option.approach, need, log) for option in good[:2]} if thorough else {}
+    far: Sequence[Limit] = ()
+    if len(log.arrivals.events) > MOST_EVENTS:
+        assumed.append(f"How far each number could move is left out for more than {MOST_EVENTS:,} events.")
+    elif thorough:
+        far = tuple(limits_of(need, asked, chosen.approach))
+    slices = {option.approach.label: confirm(option.approach, need, log) for option in meeting[:2]} if thorough else {}
     confirmed = {label: events for label, events in slices.items() if events}
     return Advice(need, log.arrivals, chosen, [*runners, *bad], rule, assumed, far, confirmed=confirmed)
-
-
-def _good(found: Sequence[Option], need: Need) -> list[Option]:
-    """The options that meet the need, the best one first."""
-    return sorted((option for option in found if not option.short), key=lambda option: option.objective(need.priced))
-
-
-def _answer(need: Need, events: Events) -> tuple[Option | None, Sequence[Option]]:
-    """The recommendation, and all options."""
-    found = options(need, events.log(need))
-    return next(iter(_good(found, need)), None), found
 
 
 def _dearer(option: Option, chosen: Option, need: Need) -> str:

@@ -18,10 +18,12 @@ DEADLINES, OUTAGES = 20, 4
 class Events:
     """Recorded arrivals, or a rate in events per hour. What the lens says of them is kept."""
 
-    def __init__(self, given: Arrivals | float) -> None:
+    def __init__(self, given: Arrivals | float, like: "Events | None" = None) -> None:
+        """`like` has the same recorded events at other distances."""
         self.recorded = given if isinstance(given, Arrivals) else None
         rate = given.rate * 3600 if isinstance(given, Arrivals) else given
         self.per_hour = number("events", rate, "per hour", above=0)
+        self._like = like
         self._logs: dict[tuple[object, ...], Log] = {}
         self._others: dict[float, Events] = {}
 
@@ -32,16 +34,18 @@ class Events:
         key = need.delay, need.retries, None if self.recorded else count
         if key not in self._logs:
             arrivals = self.recorded or _at_rate(self.per_hour, count)
-            self._logs[key] = Log(arrivals, need.delay, need.retries or RetryProfile())
+            like = self._like.log(need) if self._like else None
+            self._logs[key] = Log(arrivals, need.delay, need.retries or RetryProfile(), like)
         return self._logs[key]
 
     def at(self, per_hour: float) -> "Events":
         """The same pattern at another rate."""
         if per_hour not in self._others:
-            given: Arrivals | float = per_hour
             if self.recorded:
                 given = _stretched(self.recorded, self.per_hour / per_hour, dict(self.recorded.params))
-            self._others[per_hour] = Events(given)
+                self._others[per_hour] = Events(given, like=self)
+            else:
+                self._others[per_hour] = Events(per_hour)
         return self._others[per_hour]
 
 

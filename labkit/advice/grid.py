@@ -45,7 +45,7 @@ def largest(sure: float, meets: Callable[[float], bool], least: float, most: flo
 def nearest(true: Callable[[int], bool], most: int) -> int | None:
     """The least number of steps, from 1 to `most`, after which something is true; None if there is none.
 
-    It looks after 1, 2, 4, … steps and then halves, so it finds the only change; of several it finds one.
+    It looks after 1, 4, 16, … steps and then halves, so it finds the only change; of several it finds one.
 
     >>> nearest(lambda steps: steps >= 37, 100), nearest(lambda steps: False, 100)
     (37, None)
@@ -54,7 +54,7 @@ def nearest(true: Callable[[int], bool], most: int) -> int | None:
     while not true(high):
         if high == most:
             return None
-        low, high = high, min(2 * high, most)
+        low, high = high, min(4 * high, most)
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if true(middle) else (middle, high)

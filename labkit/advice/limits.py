@@ -1,20 +1,17 @@
 """How far each number could move before the answer changes."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from labkit.advice.events import Events
 from labkit.advice.grid import PER_DECADE, nearest
 from labkit.advice.need import Need
 from labkit.advice.numbers import Number, Value, numbers
-from labkit.advice.options import UNKNOWN, Option
+from labkit.advice.options import UNKNOWN, Option, best, options
 from labkit.approaches import Approach
 
 FARTHEST = 2 * PER_DECADE
 """A number is moved by a factor of up to 100."""
-
-Found = Callable[[Need, Events], tuple[Option | None, Sequence[Option]]]
-"""The recommendation for a question, and all options."""
 
 
 class Limit(NamedTuple):
@@ -36,22 +33,19 @@ class Limit(NamedTuple):
         return "upwards" if self.changes > self.now else "downwards"
 
 
-def limits_of(need: Need, events: Events, chosen: Approach, found: Found) -> Iterator[Limit]:
+def limits_of(need: Need, events: Events, chosen: Approach) -> Iterator[Limit]:
     """The limits of each number upwards and downwards, where there is one within a factor of 100."""
     for number in numbers(need, events):
         for move in (number.up, number.down):
-            if move is not None and (limit := _limit(number, move, type(chosen), found)):
+            if move is not None and (limit := _limit(number, move, type(chosen))):
                 yield limit
 
 
-def _limit(number: Number, move: Value, kind: type[Approach], found: Found) -> Limit | None:
+def _limit(number: Number, move: Value, kind: type[Approach]) -> Limit | None:
     """The limit in one direction."""
 
-    def best(steps: int) -> Option | None:
-        return found(*number.changed(move(steps)))[0]
-
     def differs(steps: int) -> bool:
-        option = best(steps)
+        option = best_at(number, move(steps))
         return option is None or type(option.approach) is not kind
 
     if (step := nearest(differs, FARTHEST)) is None:
@@ -59,7 +53,14 @@ def _limit(number: Number, move: Value, kind: type[Approach], found: Found) -> L
     same, changes = move(step - 1) if step > 1 else number.now, move(step)
     if same == changes:  # it can move no further
         return None
-    option, options = found(*number.changed(changes))
-    old = next((each.short for each in options if type(each.approach) is kind), "")
+    need, events = number.changed(changes)
+    old = next((each.short for each in options(need, events.log(need)) if type(each.approach) is kind), "")
+    option = best_at(number, changes)
     label = option.approach.label if option else ""
     return Limit(number.name, number.now, same, changes, label, old if old.startswith(UNKNOWN) else "")
+
+
+def best_at(number: Number, value: float) -> Option | None:
+    """The recommendation with another value of a number."""
+    need, events = number.changed(value)
+    return best(need, events.log(need))

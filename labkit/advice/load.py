@@ -22,9 +22,13 @@ def busiest(history: "History", seconds: float, pushes: bool = True) -> int:
     answers = np.unique(history.received)
     count = 0
     if math.isfinite(approach.idle_interval):
-        count = math.ceil(seconds / (approach.idle_interval + trip / NANO))
-        further = answers[1:][np.diff(answers) == trip]
-        count += most(answers if isinstance(approach, LongPolling) else further, window)
+        period = round(approach.idle_interval * NANO) + trip
+        if isinstance(approach, LongPolling):  # the next poll follows each answer, and each wait that ends empty
+            starts, ends = [0, *answers.tolist()], [*answers.tolist(), history.given.horizon]
+            polls = [np.arange(start, end, period) for start, end in zip(starts, ends, strict=True) if start < end]
+            count = most(np.concatenate(polls), window)
+        else:
+            count = -(-window // period) + most(answers[1:][np.diff(answers) == trip], window)
     if pushes and approach.called:
         count += most(answers if isinstance(approach, Batched) else np.sort(history.given.occurred), window)
     return count

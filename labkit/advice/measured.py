@@ -66,11 +66,12 @@ class Measured:
 class Log:
     """Arrivals, and the runs of approaches on them by the model lens, each of one consumer."""
 
-    def __init__(self, arrivals: Arrivals, delay: float, retries: RetryProfile) -> None:
+    def __init__(self, arrivals: Arrivals, delay: float, retries: RetryProfile, like: "Log | None" = None) -> None:
+        """`like` has the same events at other distances, and so documents of the same length."""
         if not arrivals.events:
             raise ValueError(f"{arrivals.name}: has no event to advise on")
         self.arrivals, self.delay, self.retries = arrivals, delay, retries
-        self._lens = ModelLens()
+        self._lens, self._like = ModelLens(), like
         self._runs: dict[tuple[Approach, float], Measured] = {}
 
     def run(self, approach: Approach, outage: float = 0.0) -> Measured:
@@ -93,7 +94,7 @@ class Log:
         from labkit.approaches import Webhook
         from labkit.lenses.model.history import Given
 
-        return Given(Scenario(self.arrivals), Webhook()).documents
+        return self._like._documents if self._like else Given(Scenario(self.arrivals), Webhook()).documents
 
     def busiest(self, seconds: float) -> float:
         """When the half-open window of so many seconds begins that has most events; it begins with one."""

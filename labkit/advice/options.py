@@ -1,8 +1,8 @@
 """The approaches for a need, each with the cheapest settings that meet it, and what it falls short of."""
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -52,7 +52,22 @@ class Option:
 
 def options(need: Need, log: Log) -> list[Option]:
     """Each approach that could be used, in the order of SETTINGS."""
-    return [_option(kind, find, need, log) for kind, find in SETTINGS.items() if _asked(kind, need)]
+    return [_option(kind, need, log) for kind in SETTINGS if _asked(kind, need)]
+
+
+def good(found: Sequence[Option], need: Need) -> list[Option]:
+    """The options that meet the need, the best one first."""
+    return sorted((option for option in found if not option.short), key=lambda option: option.objective(need.priced))
+
+
+def best(need: Need, log: Log) -> Option | None:
+    """The first of the good options: an outage, which takes long to compute, only for those that would be it."""
+    sound = replace(need, outage=0.0)
+    found = [_option(kind, sound if kind is not Hybrid else need, log) for kind in SETTINGS if _asked(kind, need)]
+    for option in good(found, need):
+        if not need.outage or not (option := _option(type(option.approach), need, log)).short:
+            return option
+    return None
 
 
 def _asked(kind: type[Approach], need: Need) -> bool:
@@ -61,7 +76,7 @@ def _asked(kind: type[Approach], need: Need) -> bool:
     return uses.get(kind, True)
 
 
-def _option(kind: type[Approach], find: "Find", need: Need, log: Log) -> Option:
+def _option(kind: type[Approach], need: Need, log: Log) -> Option:
     if kind.name in need.without:
         return Option(kind(), {}, "the source does not offer it")
     if need.unreachable and kind in (Webhook, Hybrid, Batched):
@@ -69,7 +84,7 @@ def _option(kind: type[Approach], find: "Find", need: Need, log: Log) -> Option:
     if not need.hold and kind in (LongPolling, Stream):
         return Option(kind(), {}, "it holds a connection open")
     try:
-        approach = find(need, log)
+        approach = SETTINGS[kind](need, log)
         if approach is None:
             return Option(kind(), {}, f"no setting is soon enough for a deadline of {need.deadline:g} s")
         return judged(approach, need, log)

@@ -5,9 +5,10 @@ from typing import NamedTuple
 
 from labkit.advice.events import Events
 from labkit.advice.grid import PER_DECADE, nearest
-from labkit.advice.limits import Found
+from labkit.advice.limits import best_at
 from labkit.advice.need import Need
 from labkit.advice.numbers import Number, numbers
+from labkit.advice.options import best
 
 FARTHEST = 3 * PER_DECADE
 """A number is moved by a factor of up to 1,000."""
@@ -23,23 +24,23 @@ class Relaxation(NamedTuple):
     approach: str
 
 
-def relaxations(need: Need, events: Events, found: Found) -> list[Relaxation]:
+def relaxations(need: Need, events: Events) -> list[Relaxation]:
     """Each single change that helps. A number is changed as little as the search distinguishes, about 1 %."""
     helpful = list[Relaxation]()
     for name, value in (("hold", True), ("unreachable", False)):
         changed = replace(need, hold=True) if value else replace(need, unreachable=False)
-        if changed != need and (option := found(changed, events)[0]):
+        if changed != need and (option := best(changed, events.log(changed))):
             helpful.append(Relaxation(name, value, option.approach.label))
     for number in numbers(need, events):
-        if number.name in EASIER and (relaxed := _relaxed(number, found)):
+        if number.name in EASIER and (relaxed := _relaxed(number)):
             helpful.append(relaxed)
     return helpful
 
 
-def _relaxed(number: Number, found: Found) -> Relaxation | None:
+def _relaxed(number: Number) -> Relaxation | None:
     move = number.up if EASIER[number.name] == "up" else number.down
-    step = move and nearest(lambda steps: found(*number.changed(move(steps)))[0] is not None, FARTHEST)
+    step = move and nearest(lambda steps: best_at(number, move(steps)) is not None, FARTHEST)
     if move is None or step is None:
         return None
-    option = found(*number.changed(move(step)))[0]
+    option = best_at(number, move(step))
     return Relaxation(number.name, move(step), option.approach.label) if option else None
