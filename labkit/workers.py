@@ -1,8 +1,11 @@
 """Jobs in the workers of an executor, or one after another in this process."""
 
+import os
+import signal
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from itertools import islice
+from threading import Event, Thread
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -12,12 +15,12 @@ MOST_WAITING = 500
 
 
 class OwnWorkers(Executor):
-    """Processes of this machine, killed at shutdown; classes defined in a notebook can be sent to them."""
+    """Processes of this machine, which end with this one; classes defined in a notebook can be sent to them."""
 
     def __init__(self, count: int) -> None:
         from loky import ProcessPoolExecutor
 
-        self._pool = ProcessPoolExecutor(count, initializer=_ignore_interrupt)
+        self._pool = ProcessPoolExecutor(count, initializer=_as_worker, initargs=(os.getpid(),))
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
         future: Future[T] = self._pool.submit(fn, *args, **kwargs)
@@ -55,8 +58,13 @@ def finished(
                 future.cancel()
 
 
-def _ignore_interrupt() -> None:
-    """Ctrl-C goes to every process of a terminal; the parent decides what happens to its workers."""
-    import signal
-
+def _as_worker(parent: int) -> None:
+    """Leave Ctrl-C, which goes to every process of a terminal, to the parent; end when the parent has been killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        Event().wait(1)
+    os._exit(1)

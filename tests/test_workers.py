@@ -1,5 +1,7 @@
 """Jobs in an executor: few at a time, and what is lost with a worker is no result."""
 
+import subprocess
+import sys
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ThreadPoolExecutor
 from itertools import count, islice
 
@@ -53,3 +55,15 @@ def test_a_pool_that_broke_ends_the_sweep_and_the_file_has_what_was_finished(tmp
     with pytest.raises(BrokenExecutor, match="out of memory"):
         sweep(HOUR, [Webhook()], repeats=3, executor=Losing(BrokenExecutor("out of memory")), out=out, done=seen.append)
     assert [row["label"] for row in seen] == ["webhook"] * (len(out.read_text().splitlines()) - 1)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="there, a process does not learn that its parent has ended")
+def test_the_workers_of_a_killed_process_end_too():
+    """A worker holds the output that it was given: as long as one lives, there is no end of file."""
+    code = (
+        "import os; from labkit.workers import OwnWorkers; pool = OwnWorkers(1);"
+        "print(pool.submit(os.getppid).result() == os.getpid(), flush=True); os.kill(os.getpid(), 9)"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert (ran.stdout, ran.returncode) == ("True\n", -9)
