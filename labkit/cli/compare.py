@@ -13,7 +13,7 @@ from labkit.cli.output import check_target, command, plot_target, print_table, s
 from labkit.cli.report import Section, assumptions, check_report, report_option, write_report
 from labkit.cli.retries import source_of
 from labkit.cli.scenario import approaches_of, lens_of, scenario_of, scenario_options
-from labkit.cli.table import READING, machine_lines, table_of
+from labkit.cli.table import machine_lines, reading, table_of
 from labkit.experiment import Comparison, RunError, compare, flat
 from labkit.faults import FAULTS
 from labkit.lenses import Lens
@@ -115,10 +115,10 @@ def _sections(
     from labkit.description import describe
     from labkit.plots import overview, sentences
 
-    figure = comparison.plot()
+    figure, table = comparison.plot(), table_of(comparison, wide)
     said = [*problems, _verdict(comparison), figure.sentence, *machine_lines(comparison)]
-    yield Section("Results", said, table_of(comparison, wide), figure)
-    yield Section("How to read the table", READING)
+    yield Section("Results", said, table, figure)
+    yield Section("How to read the table", reading(table))
     if scenario.arrivals.events:
         events = describe(scenario.arrivals)
         yield Section("The events", sentences(events), figure=overview(events))

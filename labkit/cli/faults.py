@@ -99,14 +99,15 @@ def _sections(
     rows: Sequence[Row], approaches: Sequence[Approach], profiles: Mapping[str, RetryProfile], failed: Sequence[str],
     figure: "Figure", in_full: bool,
 ) -> Iterator[Section]:  # fmt: skip
-    """The report's: verdicts, grids, what was measured, the picture, cases and assumptions."""
-    yield Section("Verdicts", [f"{_counts(rows)}.", *failed, *_reasons(rows)])
+    """The report's: verdicts, cases, grids, reasons, what was measured, the picture and assumptions."""
+    yield Section("Verdicts", [f"{_counts(rows)}.", *failed])
+    yield Section("How to read the tables", [READING, "The number of each case heads its column:", *_cases()])
     for title, grid in _grids(rows, approaches, profiles):
-        yield Section(title, [READING], grid)
+        yield Section(title, table=grid)
+    yield Section("Why an approach cannot hold", _reasons(rows))
     if in_full:
         yield Section("What was measured", table=_details(rows))
     yield Section("An outage of 20 minutes", [figure.sentence], figure=figure)
-    yield Section("The cases", _cases())
     yield assumptions([scenario_of("", each, SEED) for each in profiles.values()], approaches, "virtual")
 
 

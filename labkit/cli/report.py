@@ -75,15 +75,19 @@ def _rows(table: "Table") -> Iterator[tuple[tuple["Column", object], ...]]:
 
 def assumptions(scenarios: Sequence[Scenario], approaches: Sequence[Approach], lens: str) -> Section:
     """What was assumed: each scenario, its source's policies, and every parameter of the approaches; nothing twice."""
-    lines = {line: None for scenario in scenarios for line in _conditions(scenario)}
-    settings = (f"{each.name} ({pairs(asdict(each)) or 'no parameters'})" for each in approaches)
+    lines = dict.fromkeys([*map(_world, scenarios), *(line for each in scenarios for line in _policies(each))])
+    given = [(each.name, {key: value for key, value in asdict(each).items() if value != ()}) for each in approaches]
+    settings = (f"{name} ({pairs(values)})" if values else name for name, values in given)
     return Section("Assumptions", [*lines, f"Approaches: {'; '.join(settings)}.", f"Lens: {lens}."])
 
 
-def _conditions(scenario: Scenario) -> Iterator[str]:
+def _world(scenario: Scenario) -> str:
     faults = "; ".join(as_option(fault.record()) for fault in scenario.faults) or "none"
     drawn = pairs(scenario.arrivals.params)
-    yield f"{scenario.title()}{f' ({drawn})' if drawn else ''}. Faults: {faults}. Consumers: {scenario.consumers:,}."
+    return f"{scenario.title()}{f' ({drawn})' if drawn else ''}. Faults: {faults}. Consumers: {scenario.consumers:,}."
+
+
+def _policies(scenario: Scenario) -> Iterator[str]:
     yield from scenario.arrivals.notes
     policy = ", ".join(f"{name} {value}" for name, value in facts(scenario.retries).items())
     yield f"The source's retries: {policy}."

@@ -15,7 +15,7 @@ from labkit.cli.named import parse_all
 from labkit.cli.output import check_target, command, print_table, terminal, write_json
 from labkit.cli.report import Section, assumptions, check_report, report_option, write_report
 from labkit.cli.scenario import approaches_of, arrivals_of, lens_of, scenario_of, scenario_options
-from labkit.cli.table import COLUMNS, READING, table_of_sweep
+from labkit.cli.table import COLUMNS, reading, table_of_sweep
 from labkit.experiment import sweep
 from labkit.faults import FAULTS
 from labkit.lenses import Lens
@@ -101,8 +101,8 @@ def sweep_command(lens: str, speed: float, chosen: tuple[str, ...], faults: tupl
     if report_path is not None:
         said = problems or [f"All {total} runs finished."]
         lens_text = lens if speed == 1 else f"{lens}, with all times divided by {speed:g}"
-        sections = [Section("Results", said, table), Section("How to read the table", READING),
-                    assumptions(scenarios, approaches, lens_text)]  # fmt: skip
+        explained = [Section("How to read the table", reading(table))] if table else []
+        sections = [Section("Results", said, table), *explained, assumptions(scenarios, approaches, lens_text)]
         write_report(report_path, title, sections, terminal(stderr=json_path == "-"), world["seed"])
     if status:
         raise SystemExit(int(status))

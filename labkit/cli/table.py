@@ -46,14 +46,19 @@ COLUMNS = (
     Column("connection_seconds", "connected\nseconds", ",.0f"),
 )
 """All of a row. With its label, at most nine are shown without `--wide`, and these fit 100 characters."""
-READING = (
-    "requests: polls, delivery attempts and follow-ups, sent before the end. empty: of these, answered with nothing"
-    " new. errors: of these, without an answer, or answered with an error. per event: requests / events.",
-    "latency: seconds from the moment an event happened until it was received. p95: 95 % of the events were received"
-    " in at most this time.",
-    "lost: events that were never received. duplicates: events that were received again.",
-)
-"""What a reader of a report needs to know of the columns."""
+READING = {
+    "requests": "requests: polls, delivery attempts and follow-ups, sent before the end.",
+    "empty": "empty: the share of the requests that were answered with nothing new.",
+    "errors": "errors: requests without an answer, or answered with an error.",
+    "per\nevent": "per event: requests / events.",
+    "latency\nmean, s": "latency: seconds from the moment an event happened until it was received.",
+    "\np95, s": "p95: 95 % of the events were received in at most this time.",
+    "lost": "lost: events that were never received.",
+    "dupli-\ncates": "duplicates: events that were received again.",
+    "freshness": "freshness: the share of the time in which no event was missing.",
+    "staleness\nmean, s": "staleness: the age of the oldest missing event, 0 if none is missing.",
+}
+"""What a heading means, for a report."""
 
 
 def table_of(comparison: Comparison, wide: bool) -> "Table":
@@ -78,6 +83,11 @@ def table_of_sweep(means: "pd.DataFrame") -> "Table":
             halves = means[f"{key}_high"] - means[key]
             columns[heading] = [_mean(*pair) for pair in zip(means[key], halves, strict=True)]
     return _table(means.label.tolist(), columns)
+
+
+def reading(table: "Table") -> list[str]:
+    """What the headings of a table mean, a sentence each."""
+    return [READING[str(column.header)] for column in table.columns if column.header in READING]
 
 
 def _table(labels: Sequence[str], columns: Mapping[str, Sequence[str]]) -> "Table":
