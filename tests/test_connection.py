@@ -66,6 +66,14 @@ def test_pipelined_requests_are_answered_in_order(server):
     assert [b"connection" in headers for _, headers, _ in answers] == [False, False, False, True]
 
 
+def test_a_server_is_on_127_0_0_1_alone_and_lets_no_other_site_read_an_answer(server):
+    """127.0.0.2 is this machine's loopback address too: a server on all addresses would answer there."""
+    [(_, headers, _)] = parse(send(server, head(server, f"Origin: http://127.0.0.1:{server.port}")), "POST")
+    assert not [name for name in headers if name.startswith(b"access-control")]
+    with pytest.raises(OSError):
+        socket.create_connection(("127.0.0.2", server.port), timeout=1)
+
+
 # the end of a connection ------------------------------------------------------------------------
 
 

@@ -103,7 +103,7 @@ def regions(source: str, mark: str) -> tuple[str, str]:
 
 
 def test_there_are_exercises_for_each_walkthrough_so_far() -> None:
-    assert list(NOTEBOOKS) == ["00", "01", "02", "03", "04", "05", "06", "08", "09"]
+    assert list(NOTEBOOKS) == ["00", "01", "02", "03", "04", "05", "06", "07", "08", "09"]
     assert all(len(role(notebook, "solution")) >= 2 for notebook in NOTEBOOKS.values())
 
 
@@ -320,6 +320,8 @@ def book(path, delivery, number, kind, customer, cents):
             known.add((path, number, kind))
             db.commit()""",
     "sync": "seen = set()\n\ndef sync(fetch, state):\n    {}",
+    "genuine": "import base64, hmac\n\ndef genuine(secrets, headers, body, now):\n    {}",
+    "signers": "def signers(first, rotations, now):\n    {}",
     "divide": "import math\n\ndef divide(rates, budget):\n    {}",
     "back": "def come_back(consumers, interval, delay, limit):\n    {}",
     "choose": "def choose(need):\n    {}",
@@ -434,6 +436,19 @@ LAZY = [
          "found = []\n    while page := fetch(state.get('last', 0) - 60, len(found)):\n        found += page\n"
          "    new = [one for one in found if one['id'] not in seen]\n    seen.update(one['id'] for one in new)\n"
          "    return new, {'last': max([one['at'] for one in found], default=0)}"),
+    lazy("genuine", "nobody is genuine", r"a genuine call is False \(bool\), expected True", "return False"),
+    lazy("genuine", "the lab's own", "the cell of genuine uses labkit",
+         "from labkit.signature import verify; return bool(verify(secrets, headers, body, now))"),
+    lazy("genuine", "signed again by another cell", "the cell of genuine uses delivery",
+         "return any(delivery(s, headers['webhook-id'], now, body) == headers for s in secrets)"),
+    lazy("genuine", "the visible secret by heart", "the answer to another body is True",
+         "return bool(secrets) and abs(now - 1_800_000_000) <= 300"),
+    lazy("signers", "the cases by heart", r"is \['a'\] \(list\), expected",
+         "return {{(2, 100): ['b', 'a'], (2, 120): ['b', 'a'], (2, 135): ['c', 'b', 'a'], (2, 140): ['c'],\n"
+         "            (2, 121): ['c', 'b'], (1, 160): ['b'], (1, 100): ['b']}}.get((len(rotations), now), ['a'])"
+         .replace("{{", "{").replace("}}", "}")),
+    lazy("signers", "the lab's own", "the cell of signers uses labkit",
+         "from labkit.signature import Keyring; return Keyring(first).valid(now)"),
     lazy("divide", "the cases by heart", r"divide\(\[16, 1\], 2\)\[0\] is 1 \(float\), expected 1.6",
          "known = {(5, 5): [5, 5], (3, 12): [2, 4], (4, 0): [7, 0], (9, 1, 4): [4, 4 / 3, 8 / 3]}\n"
          "    return known.get(tuple(rates), [budget / len(rates)] * len(rates))"),

@@ -87,6 +87,16 @@ HINTS = {
         "An event that is 60 s late has an earlier second than the last one that you know. Where must `since` begin?",
         "Then you fetch some events again. Keep their ids in `state`, as a list, and leave those events out.",
     ),
+    "genuine": (
+        "Write the ten lines of notebook 02 first. Then ask of each line what it does with a header that is junk.",
+        'A missing key is a KeyError; `int` of a word is a ValueError. Which exceptions mean "not genuine"?',
+        "`compare_digest` takes texts only of ASCII letters, and bytes of any kind: encode both sides.",
+    ),
+    "signers": (
+        "Keep the second at which each earlier secret ends, in a dict: the secret, and its end.",
+        "At a rotation, the secret that was the newest gets an end. What happens to the ends that are known already?",
+        "An end never moves back to a later second: take the smaller one. Dicts keep their order, the oldest first.",
+    ),
     "divide": (
         "An event waits half an interval on average. With f polls per hour that is 1/(2f) hours.",
         "All events of a source with rate λ wait λ/(2f) hours in each hour. The sum over all sources must be small.",
