@@ -57,7 +57,7 @@ def _expected(expected: Any, advice: Advice) -> Iterator[str]:
     latency, need = expected["latency"], advice.need
     yield (
         f"Expect {expected['requests_per_hour']:,.1f} requests and {expected['bytes_per_hour']:,.0f} bytes per hour,"
-        f" at most {expected['busiest_minute']:,} requests per minute,"
+        f" {expected['busiest_minute']:,} in the busiest minute,"
         f" and {expected['connections']:,.3g} open connections on average."
     )
     if expected["within_deadline"] is None:
@@ -67,7 +67,7 @@ def _expected(expected: Any, advice: Advice) -> Iterator[str]:
         share = f"{expected['within_deadline']:.1%} of the events within {need.deadline:g} s"
         yield f"Latency in seconds: {figures}; {share}."
     if need.priced:
-        yield f"It costs {expected['cost_per_month']:,.2f} per month."
+        yield f"It costs {expected['cost_per_month']:,.4g} per month."
     if outage := expected["outage"]:
         latest = outage["latest"]
         late = "" if latest is None else f", and the latest of the others is {duration(latest)} late"

@@ -125,5 +125,5 @@ def _cells(expected: Any, priced: bool) -> list[str]:
         return ["–"] * (3 + priced)
     within = expected["within_deadline"]
     cells = [f"{expected['requests_per_hour']:,.1f}", "–" if within is None else f"{within:.1%}"]
-    cells.append(f"{expected['latency']['mean']:,.2f}")
-    return cells + ([f"{expected['cost_per_month']:,.2f}"] if priced else [])
+    cells.append("–" if within is None else f"{expected['latency']['mean']:,.2f}")
+    return cells + ([f"{expected['cost_per_month']:,.4g}"] if priced else [])
