@@ -83,7 +83,7 @@ def assumptions(scenarios: Sequence[Scenario], approaches: Sequence[Approach], l
 
 def _world(scenario: Scenario) -> str:
     faults = "; ".join(as_option(fault.record()) for fault in scenario.faults) or "none"
-    drawn = pairs(scenario.arrivals.params)
+    drawn = pairs({key: value for key, value in scenario.arrivals.params.items() if value is not None})
     return f"{scenario.title()}{f' ({drawn})' if drawn else ''}. Faults: {faults}. Consumers: {scenario.consumers:,}."
 
 
