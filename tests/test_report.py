@@ -1,4 +1,4 @@
-"""`--report`: the page that `compare`, `faults` and `sweep` write, whatever the log holds."""
+"""`--report`: the page that `compare`, `sweep`, `faults` and `advise` write, whatever the log holds."""
 
 import base64
 import json
@@ -150,6 +150,19 @@ def test_the_page_of_faults_has_verdicts_cases_reasons_and_the_picture(capsys, t
 
 
 @pytest.mark.slow
+def test_the_page_of_advise_has_the_recommendation_the_others_and_what_was_assumed(capsys):
+    given = ["advise", "--rate", "12", "--deadline", "60", "--report", "page.html"]
+    status, out, _ = labkit(capsys, *given)
+    page = Page("page.html")
+    assert status == 0 and "Report: page.html" in out
+    check_harmless(page)
+    recommended = next(line for line in out.splitlines() if line.startswith("Recommended: "))
+    assumed = [line.removeprefix("- ") for line in out.splitlines() if line.startswith("- ")]
+    assert len(assumed) > 3 and all(line in page.text for line in [recommended, *assumed])
+    assert "why not" in page.text and f"labkit {' '.join(given)}" in page.text
+
+
+@pytest.mark.slow
 def test_a_run_that_failed_stands_in_the_page(capsys, monkeypatch):
     run = VirtualLens.run
 
@@ -174,7 +187,7 @@ def test_a_name_that_is_no_unicode_is_written_as_it_is_escaped(capsys):
     assert "half \\ud800" in page.text and "--trace \\udcff.csv" in page.text
 
 
-@pytest.mark.parametrize("command", ["compare", "faults", "sweep"])
+@pytest.mark.parametrize("command", ["advise", "compare", "faults", "sweep"])
 @pytest.mark.parametrize(
     ("path", "message"),
     [
@@ -184,7 +197,8 @@ def test_a_name_that_is_no_unicode_is_written_as_it_is_escaped(capsys):
     ],
 )
 def test_a_path_that_cannot_be_written_to_is_refused_before_anything_runs(capsys, command, path, message):
-    status, out, err = labkit(capsys, command, "--report", path)
+    needed = ["--rate", "12", "--deadline", "60"] if command == "advise" else []
+    status, out, err = labkit(capsys, command, *needed, "--report", path)
     assert (status, out) == (2, "")
     assert message in err
 

@@ -11,6 +11,7 @@ from labkit.arrivals import Arrivals
 from labkit.cli.log import log_options, refuse, split
 from labkit.cli.output import LABEL_WIDTH, check_target, terminal, write_json
 from labkit.cli.rate_limit import rate_limit_of, rate_limit_option
+from labkit.cli.report import Section, check_report, report_option, write_report
 from labkit.cli.retries import retries_of, source_of
 from labkit.trace import earthquakes, from_log
 
@@ -51,15 +52,18 @@ class Time(click.ParamType[float]):
 @click.option("--without", multiple=True, metavar="NAME", help="Repeatable: what the source does not offer.")
 @log_options
 @click.option("--json", "json_path", metavar="PATH|-", help="Write the answer as JSON; - is standard output.")
+@report_option
 def advise_command(logs: tuple[str, ...], rate: float | None, rate_limit: str, retries: str | None,
-                   json_path: str | None, time_column: str | None, type_column: str | None, time_format: str | None,
-                   day_first: bool | None, time_zone: str | None, **needed: Any) -> None:  # fmt: skip
+                   json_path: str | None, report_path: str | None, time_column: str | None, type_column: str | None,
+                   time_format: str | None, day_first: bool | None, time_zone: str | None,
+                   **needed: Any) -> None:  # fmt: skip
     """Recommend an approach for your events and your need, and say what to expect and why.
 
     LOG is a file with CSV or JSON lines, or - for standard input; several are read in order. `earthquakes` is the real
     week that labkit brings along. docs/advise.md explains the answer.
     """
     check_target("--json", json_path)
+    check_report(report_path)
     profile = None if retries is None else retries_of(retries)
     need = Need(**needed, rate_limit=rate_limit_of(rate_limit, 0.0), retries=profile)
     reading, _ = split({"time_column": time_column, "type_column": type_column, "time_format": time_format,
@@ -86,6 +90,10 @@ def advise_command(logs: tuple[str, ...], rate: float | None, rate_limit: str, r
         console.print("Assumed:")
         for sentence in found.assumed:
             console.print(f"- {sentence}", soft_wrap=True)
+    if report_path is not None:
+        sections = [Section("Recommendation", [*sentences(found)], _table(found)),
+                    Section("Assumed", [*found.events.notes, *found.assumed])]  # fmt: skip
+        write_report(report_path, f"Which approach for {found.events.name}?", sections, console)
     if found.recommendation is None:
         for sentence in relaxed(found) if json_path == "-" else ():
             console.print(sentence, soft_wrap=True)
