@@ -251,7 +251,7 @@ def test_a_run_that_fails_is_named_with_its_scenario_and_the_others_are_there(ex
     with pytest.raises(RunError) as caught:
         compare(HOUR, [Polling(), Faulty(), Webhook()], executor=executor, done=done.append)
     said = str(caught.value)
-    assert "faulty in poisson: 53 events" in said
+    assert "faulty in poisson, seed 3: 53 events" in said
     assert "failed: ZeroDivisionError: this approach fails always; 2 finished" in said
     assert isinstance(caught.value.__cause__, ZeroDivisionError)
     assert [caught.value.results[number].label for number in (0, 2)] == ["polling interval=60", "webhook"]

@@ -34,11 +34,11 @@ def sentences(advice: Advice) -> Iterator[str]:
     for label, events in advice.confirmed.items():
         yield f"Confirmed by the virtual lens: {label}, on {events:,} events around the busiest hour."
     for limit in advice.limits:
-        value, more = VALUES[limit.number].format(f"{limit.changes:,.4g}"), limit.direction == "upwards"
+        value, more = VALUES[limit.number].format(_shown(limit.changes)), limit.direction == "upwards"
         other = limit.approach or "nothing meets the need"
         if limit.unknown:
             other = f"unknown, since {chosen.approach.name} was {limit.unknown}; of the others, {other}"
-        yield f"{'From' if more else 'At'} {value} {'on' if more else 'or less'} (now {limit.now:,.4g}): {other}."
+        yield f"{'From' if more else 'At'} {value} {'on' if more else 'or less'} (now {_shown(limit.now)}): {other}."
 
 
 def relaxed(advice: Advice) -> Iterator[str]:
@@ -48,7 +48,7 @@ def relaxed(advice: Advice) -> Iterator[str]:
         return
     yield "It is enough to relax one requirement:"
     for each in advice.relax:
-        changed = SWITCHES.get(each.requirement) or VALUES[each.requirement].format(f"{each.value:,.4g}")
+        changed = SWITCHES.get(each.requirement) or VALUES[each.requirement].format(_shown(each.value))
         yield f"- {changed}: {each.approach}"
 
 
@@ -72,3 +72,12 @@ def _expected(expected: Any, advice: Advice) -> Iterator[str]:
         latest = outage["latest"]
         late = "" if latest is None else f", and the latest of the others is {duration(latest)} late"
         yield f"An outage of {duration(need.outage)} loses {outage['lost']:,} events per consumer{late}."
+
+
+def _shown(value: float) -> str:
+    """Four significant digits, and no exponent.
+
+    >>> _shown(0.0301), _shown(10.1607), _shown(104_713.0)
+    ('0.0301', '10.16', '104,713')
+    """
+    return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:,.4g}"
