@@ -1,8 +1,9 @@
 """The Webhook Lab: measure when to poll an API, when to be notified by webhook, and everything in between."""
 # ruff: noqa: F403, F405
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from labkit.lazy import public_names
 
 __version__ = "0.1.0"
 
@@ -19,15 +20,5 @@ __all__ = [
 
 if TYPE_CHECKING:
     from labkit.public import *
-else:
-
-    def __getattr__(name: str) -> object:
-        """Import the public names when the first of them is used: `labkit --help` uses none."""
-        if name not in __all__:
-            raise AttributeError(f"module 'labkit' has no attribute {name!r}")
-        public = import_module("labkit.public")
-        globals().update({each: getattr(public, each) for each in __all__})
-        return globals()[name]
-
-    def __dir__() -> list[str]:
-        return [*globals(), *__all__]
+else:  # `labkit --help` uses none of them
+    __getattr__, __dir__ = public_names(__name__, __all__)
