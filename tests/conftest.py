@@ -55,7 +55,7 @@ LONG = {
     "test_theory_hybrid", "test_theory_leased", "test_theory_lens", "test_theory_long_polling",
     "test_theory_renewal", "test_verdicts", "test_virtual_lens", "test_websocket",
 }  # fmt: skip
-"""Modules that `make quick` leaves out, so that it ends within a minute: they run many approaches, kernels or pictures."""
+"""Modules that `make quick` leaves out, so that it ends within a minute: they run many approaches, or draw."""
 
 
 @pytest.hookimpl(tryfirst=True)
