@@ -169,6 +169,18 @@ def with_deadline(seconds: float, work: Callable[[], T]) -> T:
     return result.result(seconds)
 
 
+def when_parent_dies(parent: int, end: Callable[[], object]) -> None:
+    """Call `end()` in a thread when the process `parent` has died, also if it was killed. Only on POSIX systems."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            Event().wait(PARENT_CHECK_SECONDS)
+        end()
+
+    if os.name == "posix":
+        Thread(target=watch, daemon=True).start()
+
+
 def answer_parent(
     answer: Callable[[Any], Any], codec: Codec, parent: int, clean_up: Callable[[], object] = lambda: None
 ) -> NoReturn:
@@ -185,13 +197,7 @@ def answer_parent(
         clean_up()
         os._exit(0)
 
-    def watch() -> None:  # no EOF comes while a process that the parent forked holds the other end of the pipe
-        while os.getppid() == parent:
-            Event().wait(PARENT_CHECK_SECONDS)
-        end()
-
-    if os.name == "posix":
-        Thread(target=watch, daemon=True).start()
+    when_parent_dies(parent, end)  # no EOF comes while a process that the parent forked holds the pipe's other end
     with suppress(EOFError, OSError, pickle.UnpicklingError):
         while True:
             codec.dump(answer(codec.load(messages)), answers)

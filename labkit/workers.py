@@ -5,8 +5,9 @@ import signal
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from itertools import islice
-from threading import Event, Thread
 from typing import Any, TypeVar
+
+from labkit.process import when_parent_dies
 
 T = TypeVar("T")
 
@@ -61,10 +62,4 @@ def finished(
 def _as_worker(parent: int) -> None:
     """Leave Ctrl-C, which goes to every process of a terminal, to the parent; end when the parent has been killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    Thread(target=_end_with, args=(parent,), daemon=True).start()
-
-
-def _end_with(parent: int) -> None:
-    while os.getppid() == parent:
-        Event().wait(1)
-    os._exit(1)
+    when_parent_dies(parent, lambda: os._exit(1))
