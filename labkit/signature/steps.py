@@ -77,9 +77,10 @@ def split(name: str, listed: str, separator: str) -> list[str]:
     return candidates
 
 
-def unhex(text: str) -> bytes:
-    """The 32 bytes that 64 lower-case hexadecimal digits stand for; b"" if the text is anything else."""
-    return bytes.fromhex(text) if _HEX.fullmatch(text) else b""
+def unhex(text: str, prefix: str = "") -> bytes:
+    """The 32 bytes that a prefix and 64 lower-case hexadecimal digits stand for; b"" if the text is anything else."""
+    digits = text.removeprefix(prefix)
+    return bytes.fromhex(digits) if text.startswith(prefix) and _HEX.fullmatch(digits) else b""
 
 
 def hmac_sha256(key: bytes, content: bytes) -> bytes:
