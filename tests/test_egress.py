@@ -162,6 +162,13 @@ def test_the_source_itself_is_no_endpoint_however_it_is_written(names: Names, so
     assert (answer.status_code, "it is the source itself" in answer.json["detail"]) == (422, True)
 
 
+def test_a_source_may_be_called_under_an_address_that_it_may_not_call(source: EventSource) -> None:
+    """As behind another server, which listens on 10.0.0.3: that address is no endpoint, and others still are."""
+    client, own = source.app.test_client(), "http://10.0.0.3:8080"
+    answers = [client.post("/subscriptions", json={"url": url}, base_url=own) for url in (own, "http://127.0.0.1:8080")]
+    assert [answer.status_code for answer in answers] == [422, 201]
+
+
 CALLED = RequestLimits(hosts=("shop.example",))
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 import httpx
@@ -13,11 +14,11 @@ def check_endpoint(url: str, own: str, address: Callable[[str, int], str]) -> No
     `own` is the source's own URL, which cannot, however it is written. `address(host, port)` is the network's: it
     raises OSError for a host that may not be called.
     """
-    if reason := _why_not(url, own) or _why_not_called(url, own, address):
+    if reason := _why_not(url) or _why_not_called(_origin(url), _origin(own), address):
         raise ValueError(f"url {url[:200]!r} cannot be an endpoint: {reason}")
 
 
-def _why_not(url: str, own: str) -> str:
+def _why_not(url: str) -> str:
     if not url.isascii() or any(character <= " " or character == "\x7f" for character in url):
         return "it has a space, a control character or one outside ASCII"
     try:
@@ -33,23 +34,20 @@ def _why_not(url: str, own: str) -> str:
         "it carries a user name": "@" in parts.netloc,
         "it carries a fragment": "#" in url,
         f"{host!r} is not a host name or address": not re.fullmatch(r"[a-z0-9._-]+|[0-9a-f:.]+", host),
-        "a host name has at most 253 characters, 63 between two dots": len(host) > 253 or _longest_label(host) > 63,
-        "it is the source itself": (host, port) == _origin(own),
+        "a host name has at most 253 characters, 63 between two dots": bool(re.search(".{254}|[^.]{64}", host)),
     }
     return next((reason for reason, applies in reasons.items() if applies), "")
 
 
-def _why_not_called(url: str, own: str, address: Callable[[str, int], str]) -> str:
-    (host, port), (own_host, own_port) = _origin(url), _origin(own)
+def _why_not_called(origin: tuple[str, int], own: tuple[str, int], address: Callable[[str, int], str]) -> str:
     try:
-        found = address(host, port)
+        found = address(*origin)
     except OSError as error:
         return str(error)
-    return "it is the source itself" if (found, port) == (address(own_host, own_port), own_port) else ""
-
-
-def _longest_label(host: str) -> int:
-    return max(map(len, host.split(".")))
+    with suppress(OSError):  # the source may be called under an address that it may not call itself
+        if origin == own or (origin[1] == own[1] and found == address(*own)):
+            return "it is the source itself"
+    return ""
 
 
 def _origin(url: str) -> tuple[str, int]:
