@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from labkit.clock import RealClock
+from labkit.clock import NANO, RealClock
 from labkit.event import timestamp
 from labkit.receiver import UnavailableError
 from labkit.signature.steps import unix_seconds
@@ -26,7 +26,7 @@ class Recorder:
     def __init__(self, path: str, pointer: str | None, clock: RealClock) -> None:
         self._path, self._pointer, self._clock, self._lock = Path(path), pointer, clock, Lock()
         if pointer is not None:
-            find({}, pointer)
+            find({}, pointer)  # a pointer that is none is refused before the first event
         expected = ",".join(COLUMNS)
         with self._path.open("a+", encoding="utf-8") as file:
             file.seek(0)
@@ -46,7 +46,7 @@ class Recorder:
         except ValueError as error:
             click.echo(f"{event['id']} ({type}) is not recorded: {place}: {error}", err=True)
             return
-        self._append([event["id"], type, occurred_at, timestamp(self._clock.unix_nanoseconds() / 1e9)])
+        self._append([event["id"], type, occurred_at, timestamp(self._clock.unix_nanoseconds() / NANO)])
 
     def _append(self, row: list[str]) -> None:
         try:
@@ -67,8 +67,10 @@ def find(document: object, pointer: str) -> object:
         raise click.UsageError(f"--time-pointer must be a JSON pointer such as /created, got {pointer!r}")
     for token in pointer.split("/")[1:]:
         name = token.replace("~1", "/").replace("~0", "~")
-        if isinstance(document, list):
-            document = dict(enumerate(document)).get(int(name)) if re.fullmatch("0|[1-9][0-9]{0,5}", name) else None
+        if isinstance(document, dict) and name in document:
+            document = document[name]
+        elif isinstance(document, list) and re.fullmatch("0|[1-9][0-9]{0,5}", name) and int(name) < len(document):
+            document = document[int(name)]
         else:
-            document = document.get(name) if isinstance(document, dict) else None
+            return None
     return document
