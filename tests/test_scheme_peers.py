@@ -125,9 +125,12 @@ TABLE: list[tuple[Scheme, Callable[[int], Iterator[dict[str, str]]], Verifier]] 
     (STRIPE, stripe_rows, lambda headers, now: stripes(SECRET, headers, BODY, 300)),
     (SLACK, slack_rows, lambda headers, now: slacks(SECRET, now).is_valid_request(BODY, headers)),
 ]
+every_library = pytest.mark.parametrize(
+    ("scheme", "rows", "library"), TABLE, ids=["standardwebhooks", "svix", "stripe", "slack_sdk"]
+)
 
 
-@pytest.mark.parametrize(("scheme", "rows", "library"), TABLE, ids=["standardwebhooks", "svix", "stripe", "slack_sdk"])
+@every_library
 def test_ours_refuses_each_malformed_message_with_its_one_error_whatever_the_library_does(
     scheme: Scheme, rows: Callable[[int], Iterator[dict[str, str]]], library: Verifier
 ) -> None:
@@ -164,7 +167,7 @@ def edited(text: str, edits: list[tuple[int, int, str]]) -> str:
     return text
 
 
-@pytest.mark.parametrize(("scheme", "rows", "library"), TABLE, ids=["standardwebhooks", "svix", "stripe", "slack_sdk"])
+@every_library
 @given(chosen=st.integers(0, 2), edits=EDITS)
 def test_whatever_is_edited_in_a_header_ours_accepts_nothing_that_the_library_refuses(
     scheme: Scheme, rows: object, library: Verifier, chosen: int, edits: list[tuple[int, int, str]]

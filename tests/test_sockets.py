@@ -455,10 +455,8 @@ def test_a_request_looks_at_the_connections_to_its_own_host_alone(network, monke
     """Otherwise 400 deliveries to as many hosts look at 400 connections each, twice."""
     looked, info = [], sockets._Connection.get_extra_info
     monkeypatch.setattr(sockets._Connection, "get_extra_info", lambda *given: looked.append(given) or info(*given))
-    urls, client = (
-        [network.host(f"host-{number}", flask.Flask("empty")) for number in range(8)],
-        network.client("me", "poll"),
-    )
+    urls = [network.host(f"host-{number}", flask.Flask("empty")) for number in range(8)]
+    client = network.client("me", "poll")
     for url in urls * 2:
         client.get(url)
     assert len(network.ports) == len(urls)
