@@ -13,15 +13,15 @@ _NOT_PUBLIC = [
 
 
 class ForbiddenError(OSError):
-    """An address that may not be called: names what was asked for, the address and the remedy."""
+    """An address that may not be called. The message names the host, its address and the reason."""
 
 
 @dataclass(frozen=True)
 class Egress:
-    """Loopback addresses may be called, and what is opened on purpose.
+    """Loopback addresses may be called, and what is opened here.
 
     `public` opens the addresses of the public internet: not private, shared, link-local or reserved ones, and loopback
-    only where the host is written as such. `hosts` opens names and addresses, whatever address such a name has.
+    only where the host is written as such. `hosts` opens names, whatever address they resolve to, and addresses.
 
     >>> Egress().resolve("0x7f.1", 80)
     '127.0.0.1'

@@ -14,7 +14,7 @@ _RULE = f"{_SIGNATURE} must be sha256= and the signature of this body"
 # https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries
 @dataclass(frozen=True)
 class GitHub:
-    """The id, the type and the time of a delivery are not signed: a recorded one can be sent again, under any id.
+    """A delivery's id, type and time are not signed: a recorded delivery can be sent again, under any id.
 
     A delivery has one signature, so a source that rotates its key cannot sign with both. The text is the key.
 

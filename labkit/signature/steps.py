@@ -100,7 +100,7 @@ def check_match(rule: str, listed: str, keys: Iterable[bytes], content: bytes, g
 
 
 def as_event(message_id: object, type: object, occurred: object, document: object) -> tuple[str, dict[str, object]]:
-    """A provider's message as an event whose data is the whole document. `occurred`: Unix seconds, or RFC 3339.
+    """A sender's message as an event whose data is the whole document. `occurred`: Unix seconds, or RFC 3339.
 
     >>> as_event("evt_1", "charge.succeeded", 1517363399, {"amount": 5})[1]["timestamp"]
     '2018-01-31T01:49:59.000Z'
@@ -114,7 +114,7 @@ def as_event(message_id: object, type: object, occurred: object, document: objec
 
 
 def unix_seconds(instant: object) -> float:
-    """The Unix time of an instant in a provider's message, which is written as Unix seconds or in RFC 3339.
+    """The Unix time of an instant in a sender's message, which is written as Unix seconds or in RFC 3339.
 
     >>> unix_seconds("2018-01-31T01:49:59.650Z"), unix_seconds(1517363399.65)
     (1517363399.65, 1517363399.65)
