@@ -367,7 +367,7 @@ LAZY = [
     lazy("doorbell", "no app", "the type of what doorbell returns is 'int'", "def doorbell(heard): return 7"),
     lazy(
         "doorbell", "one word by heart", r"\(200, \{'challenge': 'tulip'\}\) \(tuple\)",
-        "heard.append(message.get('id')); return {{'challenge': 'tulip'}}".replace("{{", "{").replace("}}", "}"),
+        "heard.append(message.get('id')); return {'challenge': 'tulip'}",
     ),
     lazy("polls", "the cases by heart", "is 45", "return {300: 5, 300.5: 6}.get(duration, 45)"),
     lazy("polls", "counted", "the cell of polls uses counted", "return counted(duration, interval, delay)"),
@@ -444,9 +444,8 @@ LAZY = [
     lazy("genuine", "the visible secret by heart", "the answer to another body is True",
          "return bool(secrets) and abs(now - 1_800_000_000) <= 300"),
     lazy("signers", "the cases by heart", r"is \['a'\] \(list\), expected",
-         "return {{(2, 100): ['b', 'a'], (2, 120): ['b', 'a'], (2, 135): ['c', 'b', 'a'], (2, 140): ['c'],\n"
-         "            (2, 121): ['c', 'b'], (1, 160): ['b'], (1, 100): ['b']}}.get((len(rotations), now), ['a'])"
-         .replace("{{", "{").replace("}}", "}")),
+         "return {(2, 100): ['b', 'a'], (2, 120): ['b', 'a'], (2, 135): ['c', 'b', 'a'], (2, 140): ['c'],\n"
+         "            (2, 121): ['c', 'b'], (1, 160): ['b'], (1, 100): ['b']}.get((len(rotations), now), ['a'])"),
     lazy("signers", "the lab's own", "the cell of signers uses labkit",
          "from labkit.signature import Keyring; return Keyring(first).valid(now)"),
     lazy("divide", "the cases by heart", r"divide\(\[16, 1\], 2\)\[0\] is 1 \(float\), expected 1.6",
