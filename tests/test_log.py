@@ -22,16 +22,6 @@ MIDNIGHT = 1_767_225_600_000_000
 """2026-01-01T00:00:00Z in microseconds."""
 
 
-@pytest.fixture
-def write(tmp_path):
-    def write(content, name="mine.csv"):
-        path = tmp_path / name
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return path
-
-    return write
-
-
 # --- JSON lines
 
 
