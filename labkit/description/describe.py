@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from labkit.arrivals import Arrivals
 from labkit.description.dispersion import SECOND, WINDOWS, Scale, dispersion
 from labkit.description.rhythm import Rhythm, local, rhythm
+from labkit.load import busiest_window
 from labkit.log import Log
 
 if TYPE_CHECKING:
@@ -180,11 +181,8 @@ def _gap_histogram(at: "NDArray[np.int64]") -> "tuple[NDArray[np.float64], NDArr
 
 
 def _busiest(at: "NDArray[np.int64]", window: int) -> Busiest:
-    import numpy as np
-
-    within = np.searchsorted(at, at + window * SECOND) - np.arange(len(at))
-    start = int(within.argmax())
-    return Busiest(window, int(within[start]), int(at[start]) / SECOND)
+    first, events = busiest_window(at, window * SECOND)
+    return Busiest(window, events, int(at[first]) / SECOND)
 
 
 def _plain(rates: "NDArray[np.float64]") -> list[float | None]:
