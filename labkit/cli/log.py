@@ -12,9 +12,11 @@ from labkit.log import Reading
 LOG_OPTIONS = [
     click.option("--time-column", metavar="NAME", help="The log's column of instants, if it is not found by itself."),
     click.option("--type-column", metavar="NAME", help="The log's column of types. [default: type, if it has one]"),
-    click.option("--time-format", metavar="FORMAT", help="Of its instants: iso, s, ms, us, ns, or such as '%m/%d/%Y'."),
-    click.option("--day-first", is_flag=True, default=None, help="Its dates are as 31/01/2026 or 31.1.2026 12:00."),
-    click.option("--time-zone", metavar="ZONE", help="Of instants without a UTC offset: Europe/Madrid. [default: UTC]"),
+    click.option("--time-format", metavar="FORMAT", help="Form of the instants: iso, s, ms, us, ns, or as '%m/%d/%Y'."),
+    click.option("--day-first", is_flag=True, default=None,
+                 help="Dates have the day first: 31/01/2026, 31.1.2026 12:00."),
+    click.option("--time-zone", metavar="ZONE",
+                 help="Zone of instants that have no UTC offset: Europe/Madrid. [default: UTC]"),
 ]  # fmt: skip
 SUFFIXES = (".csv", ".tsv", ".txt", ".log", ".json", ".jsonl", ".ndjson")
 """A path that ends like this is a log's, whether the file exists or not."""

@@ -25,7 +25,7 @@ LONGEST_NAME = 28
 
 
 def overview(description: Description) -> Figure:
-    """What a log is like, in up to five pictures; what it is too short for is left out.
+    """What a log is like, in up to five pictures; those for which it is too short are left out.
 
     One week of earthquakes: 10.2 per hour, gaps as a Poisson stream's, and counts as a Poisson stream's at every scale.
     """

@@ -60,7 +60,7 @@ def percent(share: float) -> str:
 
 
 def printable(text: str, longest: int = 40) -> str:
-    """A text from somebody else's file in one harmless line: what is no visible character as an escape, and cut short.
+    """A text from somebody else's file as one harmless line: unprintable characters as escapes, and a long text cut.
 
     >>> printable("paid\\x1b[31m"), printable("x" * 50, 5)
     ('paid\\\\x1b[31m', 'xxxx…')
