@@ -12,7 +12,7 @@ from labkit.checks import number
 from labkit.event import ID, TYPE, Event
 from labkit.log import Part, Reading, parts
 from labkit.log.instants import NUMBER
-from labkit.log.read import late_rows
+from labkit.log.read import late_rows, name_of
 from labkit.log.rows import Row, open_rows, parts_of
 from labkit.wire import RESERVED
 
@@ -64,9 +64,9 @@ def from_log(*logs: str | PathLike[str], time_column: str | None = None, time_fo
     data = chain.from_iterable(table.data(without=used) for table in tables)
     instants = chain.from_iterable(table.instants for table in tables)
     events = _at_least(tables, min_magnitude, list(zip(instants, ids, types, data, strict=True)))
-    names = [Path(log).name for log in logs]
-    params = {"file": ", ".join(names), "time_column": tables[0].part.column, "min_magnitude": min_magnitude}
-    return _recorded(", ".join(names), events, duration, params, notes)
+    name = name_of(logs)
+    params = {"file": name, "time_column": tables[0].part.column, "min_magnitude": min_magnitude}
+    return _recorded(name, events, duration, params, notes)
 
 
 class _Table:

@@ -261,6 +261,8 @@ def test_a_dash_is_standard_input(monkeypatch):
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(b"time\n5\n1\n")))
     log = read_log("-")
     assert (log.name, log.at.tolist()) == ("standard input", [1_000_000, 5_000_000])
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(b"time\n5\n1\n")))
+    assert from_log("-").name == "standard input"
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(b"time\n5\nx\n")))
     with pytest.raises(ValueError, match="^standard input: row 3: time must be Unix seconds"):
         read_log("-")

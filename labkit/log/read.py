@@ -146,7 +146,7 @@ def read_log(*files: str | PathLike[str], time_column: str | None = None, time_f
     if late := int(np.count_nonzero(at < np.maximum.accumulate(at))):
         notes.append(late_rows(late))
         at.sort()
-    return Log(_name(files), at, types, zone_of(time_zone), tuple(notes))
+    return Log(name_of(files), at, types, zone_of(time_zone), tuple(notes))
 
 
 def late_rows(late: int) -> str:
@@ -162,7 +162,12 @@ def counted(rows: int) -> str:
     return "1 row" if rows == 1 else f"{rows:,} rows"
 
 
-def _name(files: Sequence[str | PathLike[str]]) -> str:
+def name_of(files: Sequence[str | PathLike[str]]) -> str:
+    """The name of a log in these files.
+
+    >>> name_of(["logs/mine.csv", "-"])
+    'mine.csv, standard input'
+    """
     return ", ".join("standard input" if str(file) == "-" else Path(file).name for file in files)
 
 
