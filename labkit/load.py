@@ -27,6 +27,22 @@ def per_interval(instants: "NDArray[np.int64]", duration: float, seconds: float)
     return _series(np.bincount(instants // width, minlength=intervals)[:intervals], seconds)
 
 
+def busiest_window(instants: "NDArray[Any]", length: float) -> tuple[int, int]:
+    """Which of the instants, in order, begins the half-open window of this length with most of them, and how many.
+
+    The first one if there are several windows with as many. Instants and length have the same unit.
+
+    >>> import numpy as np
+    >>> busiest_window(np.array([0, 50, 60, 100]), 51)
+    (1, 3)
+    """
+    import numpy as np
+
+    within = np.searchsorted(instants, instants + length) - np.arange(len(instants))
+    first = int(within.argmax())
+    return first, int(within[first])
+
+
 @dataclass(frozen=True)
 class FanOut:
     """Polls of `consumers` pollers, `interval` seconds T after each answer; `delay` d seconds each way.

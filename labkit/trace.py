@@ -12,7 +12,7 @@ from labkit.checks import number
 from labkit.event import ID, TYPE, Event
 from labkit.log import Part, Reading, parts
 from labkit.log.instants import NUMBER
-from labkit.log.read import late_rows
+from labkit.log.read import late_rows, name_of
 from labkit.log.rows import Row, open_rows, parts_of
 from labkit.wire import RESERVED
 
@@ -47,13 +47,11 @@ def from_log(*logs: str | PathLike[str], time_column: str | None = None, time_fo
     of `time_column`, or of the column found to hold them. The columns `id` and `type` (or `type_column`) are used if
     every cell is valid; all others become data. Without a `duration` the run ends one mean gap after the last event,
     and after at least 1 s: events at 0, 10 and 20 s make 30 s, at a rate of one per 10 s. `notes` says what was guessed
-    or changed. Raises ValueError, with file, row and value, for what is no instant.
+    or changed. Raises ValueError, with the file, the row and the value, for a value that is not an instant.
     """
     reading = Reading(time_column, time_format, day_first, time_zone, type_column)
     tables, notes = list[_Table](), list[str]()
     for part in parts(logs, reading):
-        if type_column is not None:
-            part.rows.named(type_column)
         tables.append(_Table(part))
         notes += part.notes()
     kind = type_column or "type"
@@ -66,9 +64,9 @@ def from_log(*logs: str | PathLike[str], time_column: str | None = None, time_fo
     data = chain.from_iterable(table.data(without=used) for table in tables)
     instants = chain.from_iterable(table.instants for table in tables)
     events = _at_least(tables, min_magnitude, list(zip(instants, ids, types, data, strict=True)))
-    names = [Path(log).name for log in logs]
-    params = {"file": ", ".join(names), "time_column": tables[0].part.column, "min_magnitude": min_magnitude}
-    return _recorded(", ".join(names), events, duration, params, notes)
+    name = name_of(logs)
+    params = {"file": name, "time_column": tables[0].part.column, "min_magnitude": min_magnitude}
+    return _recorded(name, events, duration, params, notes)
 
 
 class _Table:

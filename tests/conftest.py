@@ -3,6 +3,7 @@
 import functools
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -78,3 +79,15 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         for kept in vars(item.module).values():
             if isinstance(kept, functools._lru_cache_wrapper):  # Flask's request, a proxy, cannot be asked for a name
                 kept.cache_clear()
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[..., Path]:
+    """Write a log's file, and return its path."""
+
+    def write(content: str | bytes, name: str = "mine.csv") -> Path:
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    return write

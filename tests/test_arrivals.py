@@ -363,16 +363,6 @@ def test_a_rate_near_zero_makes_nothing():
 # --- a CSV file of one's own
 
 
-@pytest.fixture
-def write(tmp_path):
-    def write(content, name="mine.csv"):
-        path = tmp_path / name
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return path
-
-    return write
-
-
 def test_a_csv_gives_one_event_a_row(write):
     path = write(
         "id,occurred_at,type,amount,count,who\n"

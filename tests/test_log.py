@@ -22,16 +22,6 @@ MIDNIGHT = 1_767_225_600_000_000
 """2026-01-01T00:00:00Z in microseconds."""
 
 
-@pytest.fixture
-def write(tmp_path):
-    def write(content, name="mine.csv"):
-        path = tmp_path / name
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return path
-
-    return write
-
-
 # --- JSON lines
 
 
@@ -271,6 +261,8 @@ def test_a_dash_is_standard_input(monkeypatch):
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(b"time\n5\n1\n")))
     log = read_log("-")
     assert (log.name, log.at.tolist()) == ("standard input", [1_000_000, 5_000_000])
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(b"time\n5\n1\n")))
+    assert from_log("-").name == "standard input"
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(b"time\n5\nx\n")))
     with pytest.raises(ValueError, match="^standard input: row 3: time must be Unix seconds"):
         read_log("-")

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from labkit.approaches import Batched, LongPolling
 from labkit.clock import NANO
+from labkit.load import busiest_window
 
 if TYPE_CHECKING:
     from labkit.lenses.model.history import History, Instants
@@ -36,8 +37,4 @@ def busiest(history: "History", seconds: float, pushes: bool = True) -> int:
 
 def most(instants: "Instants", window: int) -> int:
     """The most of these instants, in order, in a half-open window."""
-    import numpy as np
-
-    if not len(instants):
-        return 0
-    return int((np.searchsorted(instants, instants + window) - np.arange(len(instants))).max())
+    return busiest_window(instants, window)[1] if len(instants) else 0

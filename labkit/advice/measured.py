@@ -8,6 +8,7 @@ from labkit.approaches import Approach
 from labkit.arrivals import Arrivals
 from labkit.faults import Outage
 from labkit.lenses import ModelLens
+from labkit.load import busiest_window
 from labkit.policies import RetryProfile
 from labkit.scenario import Scenario
 
@@ -98,10 +99,7 @@ class Log:
 
     def busiest(self, seconds: float) -> float:
         """When the half-open window of so many seconds begins that has most events; it begins with one."""
-        import numpy as np
-
-        within = np.searchsorted(self.occurred, self.occurred + seconds) - np.arange(len(self.occurred))
-        return float(self.occurred[within.argmax()])
+        return float(self.occurred[busiest_window(self.occurred, seconds)[0]])
 
     @cached_property
     def occurred(self) -> "NDArray[np.float64]":

@@ -54,9 +54,7 @@ class Time(click.ParamType[float]):
 @click.option("--json", "json_path", metavar="PATH|-", help="Write the answer as JSON; - is standard output.")
 @report_option
 def advise_command(logs: tuple[str, ...], rate: float | None, rate_limit: str, retries: str | None,
-                   json_path: str | None, report_path: str | None, time_column: str | None, type_column: str | None,
-                   time_format: str | None, day_first: bool | None, time_zone: str | None,
-                   **needed: Any) -> None:  # fmt: skip
+                   json_path: str | None, report_path: str | None, **options: Any) -> None:  # fmt: skip
     """Recommend an approach for your events and your need, and say what to expect and why.
 
     LOG is a file with CSV or JSON lines, or - for standard input; several are read in order. `earthquakes` is the real
@@ -65,9 +63,8 @@ def advise_command(logs: tuple[str, ...], rate: float | None, rate_limit: str, r
     check_target("--json", json_path)
     check_report(report_path)
     profile = None if retries is None else retries_of(retries)
+    reading, needed = split(options)
     need = Need(**needed, rate_limit=rate_limit_of(rate_limit, 0.0), retries=profile)
-    reading, _ = split({"time_column": time_column, "type_column": type_column, "time_format": time_format,
-                        "day_first": day_first, "time_zone": time_zone})  # fmt: skip
     try:
         found = advise(need, _events(logs, rate, reading))
     except DisagreementError as error:

@@ -33,7 +33,9 @@ def describe_command(logs: tuple[str, ...], json_path: str | None, plot_path: st
     reading, _ = split(options)
     if logs == ("earthquakes",):
         refuse(reading, "earthquakes")
-    found = describe(earthquakes() if logs == ("earthquakes",) else read_log(*logs, **reading))
+        found = describe(earthquakes())
+    else:
+        found = describe(read_log(*logs, **reading))
     console = terminal(stderr=json_path == "-")
     for note in found.notes:
         console.print(f"Note: {note}", soft_wrap=True)

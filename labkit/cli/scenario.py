@@ -94,15 +94,15 @@ def _parsed(text: str, lens: str) -> list[Approach]:
 def arrivals_of(traces: Sequence[str], seed: int, **options: Any) -> Arrivals:
     """The arrivals that the options describe; an option that does not apply to them is an error."""
     reading, given = split(options)
-    what, names = traces[0], ", ".join(MADE)
-    if len(traces) == 1 and (what in MADE or what == "earthquakes"):
+    names, what = ", ".join(MADE), traces[0] if len(traces) == 1 else ""
+    if what in MADE or what == "earthquakes":
         refuse(reading, what)
     rate = given.pop("rate", None)
-    if len(traces) == 1 and what in MADE:
+    if what in MADE:
         return _made(what, seed, rate, given)
     if rate is not None:
         raise click.UsageError(f"--rate {rate:g}: a recorded trace has its own rate; --rate is for {names}")
-    if len(traces) == 1 and what == "earthquakes":
+    if what == "earthquakes":
         return trace.earthquakes(**given)
     for path in traces:
         if not is_log(path):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from labkit.arrivals import Arrivals
 from labkit.description.dispersion import SECOND, WINDOWS, Scale, dispersion
 from labkit.description.rhythm import Rhythm, local, rhythm
+from labkit.load import busiest_window
 from labkit.log import Log
 
 if TYPE_CHECKING:
@@ -125,15 +126,15 @@ def describe(log: Log | Arrivals) -> Description:
         raise ValueError(f"{log.name}: has no event to describe")
     clock = local(at, log.zone)
     span, resolution = int(at[-1] - at[0]) / SECOND, _resolution(clock)
-    bin = next((window for window in WINDOWS if window * BINS >= span), span / BINS)
-    edges = np.linspace(0, bin * -(-span // bin), max(1, int(-(-span // bin))) + 1) if span else np.array([0.0, 1.0])
+    bin = next((window for window in WINDOWS if window * BINS >= span), span / BINS) if span else 1.0
+    bins = max(1, int(-(-span // bin)))
     gap_edges, gap_counts = _gap_histogram(at)
     return Description(
         log.name, log.zone, len(at), int(at[0]) / SECOND, int(at[-1]) / SECOND,
         (len(at) - 1) / span if span else None, resolution, _gaps(at) if span else None, dispersion(at, resolution),
         [_busiest(at, window) for window in BUSIEST if window >= resolution], rhythm(clock, resolution > 3600),
-        dict(Counter(log.types).most_common()), log.notes, bin if span else 1.0,
-        np.histogram((at - at[0]) / SECOND, edges)[0], gap_edges, gap_counts,
+        dict(Counter(log.types).most_common()), log.notes, bin,
+        np.histogram((at - at[0]) / SECOND, bins, (0, bin * bins))[0], gap_edges, gap_counts,
     )  # fmt: skip
 
 
@@ -180,11 +181,8 @@ def _gap_histogram(at: "NDArray[np.int64]") -> "tuple[NDArray[np.float64], NDArr
 
 
 def _busiest(at: "NDArray[np.int64]", window: int) -> Busiest:
-    import numpy as np
-
-    within = np.searchsorted(at, at + window * SECOND) - np.arange(len(at))
-    start = int(within.argmax())
-    return Busiest(window, int(within[start]), int(at[start]) / SECOND)
+    first, events = busiest_window(at, window * SECOND)
+    return Busiest(window, events, int(at[first]) / SECOND)
 
 
 def _plain(rates: "NDArray[np.float64]") -> list[float | None]:

@@ -38,7 +38,7 @@ class Scale(NamedTuple):
 
 
 def dispersion(at: "NDArray[np.int64]", resolution: float) -> list[Scale]:
-    """The index of dispersion, variance / mean of counts per window, at each scale that the events can tell about.
+    """The index of dispersion, variance / mean of counts per window, at each scale for which there are enough events.
 
     Windows begin at the first event, which is left out, and so is the last: given these two, a Poisson stream's other
     events are uniform between them. Counts 0, 2, 0 and 2 have mean 1, variance 4/3, ratio 1.33. `at` is in

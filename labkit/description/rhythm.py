@@ -15,19 +15,19 @@ QUARTER = HOUR // 4
 MONDAY = 72
 """Hours from Monday, 0:00 to the first instant of Unix time, a Thursday's."""
 SHIFTS, CHANCE = 499, 0.01
-"""A rhythm repeats if at most this share of so many random shifts would show as strong a one."""
+"""A rhythm repeats if, of this many random shifts, at most this share shows one as strong."""
 FEWEST = {24: 3, 7: 4}
-"""Whole days, and whole weeks, from which on a rhythm can be told from chance."""
+"""The whole days, and the whole weeks, that it takes to tell a rhythm from chance."""
 LONGEST = 876_000
-"""Hours, 100 years, beyond which a log has no rhythm but a wrong instant."""
+"""100 years, in hours. A longer log has a wrong instant, so no rhythm is computed."""
 
 
 @dataclass(frozen=True, eq=False)
 class Rhythm:
     """Events per hour of time, by hour of the week in 7 rows from Monday, by hour of the day, and by day of the week.
 
-    NaN where the log has less than half of that time, and at all hours of a log of dates. `daily` and `weekly` say
-    whether the rhythm repeats, or are None if the log is too short to tell.
+    NaN where the log covers less than half of one such hour or day, and at all hours of a log of dates. `daily` and
+    `weekly` say whether the rhythm repeats, or are None if the log is too short to tell.
     """
 
     week: "NDArray[np.float64]"
@@ -54,7 +54,7 @@ def rhythm(clock: "NDArray[np.int64]", dates: bool = False) -> Rhythm | None:
 
     None for a log of less than a day, or of more than 100 years.
 
-    A rate is a number of events / the time that the log has of that hour: two events in three Mondays from 9:00 to
+    A rate is the number of events / the time of that hour that the log covers: two events in three Mondays from 9:00 to
     10:00 are 0.67 per hour.
     """
     import numpy as np
@@ -100,9 +100,9 @@ def _rate(counts: "NDArray[np.int64]", time: "NDArray[np.float64]", least: float
 
 
 def _repeats(counts: "NDArray[np.int64]") -> bool | None:
-    """Whether the rows have a common rhythm: more than they would if each began at another place, drawn at random.
+    """Whether the sum of the rows varies more than it would with each row rotated by a random number of places.
 
-    Bursts, and busy hours that are at another time of each day, are no rhythm.
+    Bursts are no rhythm, and neither are busy hours that differ from day to day.
     """
     import numpy as np
 

@@ -90,7 +90,7 @@ def form_of(cells: Sequence[str]) -> str | None:
 
 
 def remedy(cell: str) -> str:
-    """What to do about a date whose form has to be told; "" for any other cell.
+    """What to do about a date whose form must be given; "" for any other cell.
 
     >>> remedy("31/01/2026"), remedy("soon")
     ("; if the day comes first, use --day-first; otherwise give its --time-format, such as '%m/%d/%Y %H:%M'", '')

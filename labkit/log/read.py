@@ -3,7 +3,7 @@
 import re
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, tzinfo
 from math import inf
 from os import PathLike
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 TIME_COLUMNS = ("occurred_at", "timestamp", "time", "created_at", "datetime", "date")
-"""Names that say "when it happened", the most telling first."""
+"""Names of a column of instants: the first of these that a log has is used."""
 TIME_OF_DAY = re.compile("[0-9]{1,2}:[0-9]{2}")
 MOST_TYPES = 1000
 OTHERS = "(all others)"
-"""Types that are counted apart, and what the others are counted as."""
+"""So many types are counted one by one, and all others under this name."""
 
 
 @dataclass(frozen=True)
 class Reading:
-    """How to read a log's columns; see docs/logs.md. None is found by itself."""
+    """How to read a log's columns; see docs/logs.md. What is None, labkit finds out."""
 
     time_column: str | None = None
     time_format: str | None = None
@@ -47,7 +47,7 @@ class Reading:
 
 
 class Part:
-    """One file of a log: iterate once over (row, instant in microseconds, cells). `notes` are of what was guessed."""
+    """One file of a log: iterate once over (row, instant in microseconds, cells). `notes` say what was guessed."""
 
     def __init__(self, rows: Rows, reading: Reading, label: str = "") -> None:
         self.rows, self.label = rows, label
@@ -59,6 +59,8 @@ class Part:
         self.guessed = reading.form is None
         self.instants = Instants(form, zone_of(reading.time_zone))
         self.zone = reading.time_zone
+        if reading.type_column is not None:
+            rows.named(reading.type_column)
 
     def __iter__(self) -> Iterator[tuple[int, int, Row]]:
         cell, read = self.rows.cell(self.column), self.instants.read
@@ -116,24 +118,22 @@ def parts(files: Sequence[str | PathLike[str]], reading: Reading) -> Iterator[Pa
         raise ValueError("files must name at least one log, got none")
     for file in files:
         part = Part(open_rows(file), reading, f"{file}: " if len(files) > 1 else "")
-        reading = Reading(**{**vars(reading), "time_column": part.column})
+        reading = replace(reading, time_column=part.column)
         yield part
 
 
 def read_log(*files: str | PathLike[str], time_column: str | None = None, time_format: str | None = None,
              day_first: bool = False, time_zone: str = "UTC", type_column: str | None = None) -> Log:  # fmt: skip
-    """Read what `describe` needs of a log: 8 bytes per event. The files are read in order; "-" is standard input.
+    """Read what `describe` needs of a log, in 8 bytes per event. Files are read in order; "-" is standard input.
 
-    Raises ValueError, with file, row, value and remedy, for what is no instant.
+    Raises ValueError, with the file, the row, the value and a remedy, for a value that is not an instant.
     """
     import numpy as np
 
     reading = Reading(time_column, time_format, day_first, time_zone, type_column)
     found, types, notes = array("q"), dict[str, int](), list[str]()
+    name = type_column or "type"
     for part in parts(files, reading):
-        name = type_column or "type"
-        if type_column is not None:
-            part.rows.named(type_column)
         kind = part.rows.cell(name) if name in part.rows.columns else None
         for _, instant, row in part:
             found.append(instant)
@@ -146,7 +146,7 @@ def read_log(*files: str | PathLike[str], time_column: str | None = None, time_f
     if late := int(np.count_nonzero(at < np.maximum.accumulate(at))):
         notes.append(late_rows(late))
         at.sort()
-    return Log(_name(files), at, types, zone_of(time_zone), tuple(notes))
+    return Log(name_of(files), at, types, zone_of(time_zone), tuple(notes))
 
 
 def late_rows(late: int) -> str:
@@ -162,7 +162,12 @@ def counted(rows: int) -> str:
     return "1 row" if rows == 1 else f"{rows:,} rows"
 
 
-def _name(files: Sequence[str | PathLike[str]]) -> str:
+def name_of(files: Sequence[str | PathLike[str]]) -> str:
+    """The name of a log in these files.
+
+    >>> name_of(["logs/mine.csv", "-"])
+    'mine.csv, standard input'
+    """
     return ", ".join("standard input" if str(file) == "-" else Path(file).name for file in files)
 
 

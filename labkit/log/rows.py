@@ -40,7 +40,7 @@ class Rows:
         raise ValueError(f"{self.file}: {message}")
 
     def named(self, name: str) -> str:
-        """The name, if there is such a column; or columns joined by +, such as a date and a time of day."""
+        """The name, if it is that of a column, or of columns joined by +, such as a date and a time of day."""
         if not {*parts_of(name, self.columns)} <= {*self.columns}:
             self.fail(f"no column {name!r}; the columns are {listed(self.columns)}")
         return name

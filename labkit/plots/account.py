@@ -17,6 +17,7 @@ VERDICTS = {
     "less": "Counts per window vary less than a Poisson stream's in windows of {windows}.",
 }
 MOST_TYPES = 8
+"""So many of the types are named, and drawn."""
 HOUR, DAY = 3600, 86_400
 
 
@@ -55,11 +56,12 @@ def _gaps(found: Description) -> Iterator[str]:
 
 def _busiest(found: Description) -> Iterator[str]:
     for each in found.busiest:
+        if found.rate is None or found.last - found.first < each.window:
+            continue
         events, start = counted(each.events, "{number} event", "{number} events"), date(each.start, found.zone)
-        ratio = each.events / each.window / found.rate if found.rate else 0.0
+        ratio = each.events / each.window / found.rate
         text = "The busiest {window} has {events}, {ratio} times the mean, from {start} on."
-        if found.rate and found.last - found.first >= each.window:
-            yield phrase(text, window=gettext(WINDOWS[each.window]), events=events, ratio=ratio, start=start)
+        yield phrase(text, window=gettext(WINDOWS[each.window]), events=events, ratio=ratio, start=start)
 
 
 def dispersion_said(scales: Sequence[Scale]) -> Iterator[str]:
@@ -127,7 +129,7 @@ def _types(found: Description) -> Iterator[str]:
     total = sum(found.types.values())
     parts = [gettext("{name} {share}", name=printable(name) or '""', share=f"{n / total:.1%}") for name, n in shown]
     if len(found.types) > MOST_TYPES:
-        rest = sum(list(found.types.values())[MOST_TYPES:])
+        rest = total - sum(n for _, n in shown)
         parts.append(gettext("others {share}", share=f"{rest / total:.1%}"))
     kinds = counted(len(found.types), "{number} type", "{number} types")
     yield gettext("The events have {kinds}: {parts}.", kinds=kinds, parts=listed(parts))

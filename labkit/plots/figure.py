@@ -92,7 +92,7 @@ def style_axes(axes: "Axes", title: str, x: str, y: str, **values: str) -> None:
 def logarithmic(axes: "Axes", margin: float, **values: Sequence[float]) -> None:
     """Make the axes x, y or both logarithmic, with plain numbers at the ticks: 1, 10, 100.
 
-    Below three powers of 10 there are also 2 and 5, 20 and 50.
+    An axis of less than three powers of 10 also has 2 and 5, 20 and 50.
     An axis runs from its least value / `margin` to its greatest × `margin`, or on to powers of 10 if it has none.
     """
     from matplotlib.ticker import FuncFormatter, NullFormatter

@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, Any
 
 from labkit.catalogue import duration, gettext
 from labkit.description import Description
+from labkit.plots.account import MOST_TYPES
 from labkit.plots.figure import SIZE, Figure, canvas, drawn, logarithmic, style_axes
 from labkit.plots.window import DAYS, Window, date
 from labkit.plots.words import counted, phrase, printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure as Drawing
     from numpy.typing import NDArray
 
 CAPTION = (
@@ -21,11 +21,11 @@ CAPTION = (
 )
 BLUE, ORANGE = "#0072B2", "#D55E00"
 TICKS = (0.001, 0.01, 0.1, 1, 10, 60, 600, 3600, 21_600, 86_400, 604_800, 2_592_000)
-MOST_TYPES, LONGEST_NAME = 8, 28
+LONGEST_NAME = 28
 
 
 def overview(description: Description) -> Figure:
-    """What a log is like, in up to five pictures; what it is too short for is left out.
+    """What a log is like, in up to five pictures; those for which it is too short are left out.
 
     One week of earthquakes: 10.2 per hour, gaps as a Poisson stream's, and counts as a Poisson stream's at every scale.
     """
@@ -36,15 +36,8 @@ def overview(description: Description) -> Figure:
              "week": hours, "types": len(description.types)}  # fmt: skip
     kept: list[list[Any]] = [[name if shown[name] else "." for name in row] for row in cells]
     axes = drawing.subplot_mosaic([row for row in kept if set(row) != {"."}], width_ratios=[1, 1.15])
-    parts = [_over_time(axes["time"], description)]
-    if "gaps" in axes:
-        parts.append(_gaps(axes["gaps"], description))
-    if "dispersion" in axes:
-        parts.append(_dispersion(axes["dispersion"], description))
-    if "week" in axes:
-        parts.append(_week(drawing, axes["week"], description))
-    if "types" in axes:
-        parts.append(_types(axes["types"], description))
+    pictures = {"time": _over_time, "gaps": _gaps, "dispersion": _dispersion, "week": _week, "types": _types}
+    parts = [draw(axes[name], description) for name, draw in pictures.items() if name in axes]
     return Figure(drawing, lambda: " ".join(part() for part in parts), CAPTION)
 
 
@@ -100,14 +93,12 @@ def _dispersion(axes: "Axes", found: Description) -> Callable[[], str]:
     logarithmic(axes, 1.5, y=[*lows, *(scale.high for scale in scales), *(ratio for _, ratio in shown)])
     axes.fill_between(windows, lows, [scale.high for scale in scales], color="#CCCCCC", linewidth=0, zorder=1)
     axes.axhline(1, color="black", linestyle="--", linewidth=1.5, zorder=2)
-    outside = [point for point, scale in zip(shown, scales, strict=True) if scale.verdict != "poisson"]
     axes.plot(*zip(*shown, strict=True), color=BLUE, linewidth=2, zorder=3)
     marks = []
-    for points, marker, colour in (([p for p in shown if p not in outside], "o", BLUE), (outside, "s", ORANGE)):
-        (each,) = axes.plot(
-            [x for x, _ in points], [y for _, y in points], marker, color=colour, markersize=9, zorder=4
-        )
-        marks.append(each)
+    for inside, marker, colour in ((True, "o", BLUE), (False, "s", ORANGE)):
+        points = [at for at, scale in zip(shown, scales, strict=True) if (scale.verdict == "poisson") == inside]
+        x, y = [x for x, _ in points], [y for _, y in points]
+        marks += axes.plot(x, y, marker, color=colour, markersize=9, zorder=4)
     title = gettext("counts per window (grey: Poisson)")
     style_axes(axes, title, "length of the window (log scale)", "variance / mean (log scale)")
     axes.minorticks_off()
@@ -119,15 +110,14 @@ def _dispersion(axes: "Axes", found: Description) -> Callable[[], str]:
     axes.set_xticks(ticks, [duration(at) for at in ticks])
 
     def said() -> str:
-        inside, out = (drawn(each) for each in marks)
+        inside, outside = (len(drawn(each)) for each in marks)
         text = "Counts per window are within a Poisson stream's range at {inside} of {all} scales."
-        total = counted(len(inside) + len(out), "{number}", "{number}")
-        return phrase(text, inside=counted(len(inside), "{number}", "{number}"), all=total)
+        return phrase(text, inside=inside, all=inside + outside)
 
     return said
 
 
-def _week(drawing: "Drawing", axes: "Axes", found: Description) -> Callable[[], str]:
+def _week(axes: "Axes", found: Description) -> Callable[[], str]:
     import numpy as np
 
     assert found.rhythm is not None
@@ -137,7 +127,7 @@ def _week(drawing: "Drawing", axes: "Axes", found: Description) -> Callable[[], 
     axes.set_xticks(range(0, 25, 3))
     axes.set_yticks([day + 0.5 for day in range(7)], [gettext(day) for day in DAYS])
     axes.set_facecolor("#EEEEEE")
-    bar = drawing.colorbar(image, ax=axes, pad=0.02)
+    bar = axes.figure.colorbar(image, ax=axes, pad=0.02)
     bar.set_label(gettext("events per hour"), fontsize=SIZE)
     bar.ax.tick_params(labelsize=SIZE)
 

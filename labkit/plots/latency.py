@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from labkit.catalogue import gettext
 from labkit.plots.chosen import Results, as_results
 from labkit.plots.figure import SIZE, Figure, canvas, drawn, key, logarithmic, mark, style_axes
-from labkit.plots.words import phrase
+from labkit.plots.words import percent, phrase
 from labkit.result import Result
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def latencies(results: Results) -> Figure:
     logarithmic(axes, 1.7, x=above)
     style_axes(axes, several[0].scenario.title(), "latency, seconds (log scale)", "share of events received")
     axes.set_ylim(-0.03, 1.05)
-    axes.yaxis.set_major_formatter(lambda share, _: gettext("{share} %", share=f"{100 * share:.0f}"))
+    axes.yaxis.set_major_formatter(lambda share, _: percent(share))
     for share in MARKED:
         axes.axhline(share, color="#777777", linestyle=":", linewidth=1.2, zorder=1)
     lines = [_Line(axes, result, DASHES[number % len(DASHES)]) for number, result in enumerate(several)]

@@ -9,7 +9,7 @@ from labkit.catalogue import duration, gettext, ngettext
 from labkit.faults import Outage
 from labkit.plots.chosen import Results, as_results
 from labkit.plots.figure import SIZE, Figure, canvas, drawn, key, mark, style_axes
-from labkit.plots.words import short
+from labkit.plots.words import percent, short
 from labkit.result import Result
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def survival(results: Results) -> Figure:
     axes.set_xticks(times, [_time(at) for at in times])
     shares = [first / 10**power for power in range(7) for first in (1.0, 0.5, 0.2)]
     shares = [share for share in shares if share >= 0.9 * axes.get_ylim()[0]]
-    axes.set_yticks(shares, [_percent(share) for share in shares])
+    axes.set_yticks(shares, [percent(share) for share in shares])
     axes.axvspan(end, end * BAND, color="#E6E6E6", zorder=0)
     _mark_outage(axes, several)
     turns: Counter[type] = Counter()
@@ -145,7 +145,7 @@ class _Line:
         """Its line in the key, with its last latency and what is lost."""
         last, lost = self.last(), self.lost()
         parts = [] if last is None else [duration(last)]
-        parts += [gettext("{share} lost", share=_percent(lost))] if lost else []
+        parts += [gettext("{share} lost", share=percent(lost))] if lost else []
         line = mark("", marker=self.marker, markersize=9, **self.look)
         line.set_label(f"{fill(self.label, 30)}:\n{', '.join(parts) or gettext('no event')}")
         return line
@@ -189,21 +189,15 @@ def _name_band(axes: "Axes", lines: "Sequence[_Line]", end: float) -> None:
     """
     style: dict[str, Any] = {"fontsize": SIZE, "in_layout": False}
     axes.text(end * BAND**0.5, 1.5, gettext("never"), ha="center", va="bottom", **style)
-    heights = [float(axes.transData.transform((1, line.lost()))[1]) if line.lost() else 0.0 for line in lines]
-    for number, (line, height) in enumerate(zip(lines, heights, strict=True)):
-        if line.lost():
-            before = sum(abs(height - other) < 16 for other in heights[:number])
-            line.band.set_xdata([drawn(line.band)[0][0], end * BAND ** (0.12 + 0.16 * before)])
+    losing = [(line, float(axes.transData.transform((1, line.lost()))[1])) for line in lines if line.lost()]
+    for number, (line, height) in enumerate(losing):
+        before = sum(abs(height - other) < 16 for _, other in losing[:number])
+        line.band.set_xdata([drawn(line.band)[0][0], end * BAND ** (0.12 + 0.16 * before)])
     used: list[float] = []
-    for lost in sorted({line.lost() for line in lines} - {0.0}, reverse=True):
-        height = float(axes.transData.transform((1, lost))[1])
+    for line, height in sorted(losing, key=lambda each: -each[1]):
         if all(abs(height - other) > 18 for other in used):
-            axes.text(end * BAND * 0.95, lost, _percent(lost), ha="right", va="center", **style)
+            axes.text(end * BAND * 0.95, line.lost(), percent(line.lost()), ha="right", va="center", **style)
             used.append(height)
-
-
-def _percent(share: float) -> str:
-    return gettext("{share} %", share=short(100 * share, 2))
 
 
 def _time(seconds: float) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from labkit.catalogue import gettext
 from labkit.checks import number
+from labkit.load import busiest_window
 from labkit.plots.words import counted, short
 
 if TYPE_CHECKING:
@@ -109,6 +110,5 @@ def busiest(result: "Result", seconds: float = 3600.0) -> tuple[float, float]:
     occurred = np.sort(result.receipts.drop_duplicates("event_id").occurred_at.to_numpy(dtype=float))
     if not len(occurred):
         return 0.0, seconds
-    within = np.searchsorted(occurred, occurred + seconds, side="left") - np.arange(len(occurred))
-    start = float(occurred[np.argmax(within)])
+    start = float(occurred[busiest_window(occurred, seconds)[0]])
     return start, start + seconds

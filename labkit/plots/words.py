@@ -50,8 +50,17 @@ def listed(parts: Iterable[str]) -> str:
     return gettext("{most} and {last}", most=", ".join(most), last=last) if most else last
 
 
+def percent(share: float) -> str:
+    """A share in two significant digits.
+
+    >>> percent(0.0123), percent(1)
+    ('1.2 %', '100 %')
+    """
+    return gettext("{share} %", share=short(100 * share, 2))
+
+
 def printable(text: str, longest: int = 40) -> str:
-    """A text from somebody else's file in one harmless line: what is no visible character as an escape, and cut short.
+    """A text from somebody else's file as one harmless line: unprintable characters as escapes, and a long text cut.
 
     >>> printable("paid\\x1b[31m"), printable("x" * 50, 5)
     ('paid\\\\x1b[31m', 'xxxx…')
