@@ -5,13 +5,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from labkit.checks import number, share, whole
+from labkit.clock import nanoseconds
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
-
-NANO = 1_000_000_000
 
 
 def per_interval(instants: "NDArray[np.int64]", duration: float, seconds: float) -> "pd.Series[int]":
@@ -84,14 +83,14 @@ class FanOut:
 
     def _first(self, instant: int) -> int:
         """How many consumers have sent their first poll before an instant, in nanoseconds: k·spread/N before it."""
-        spread = round(self.spread * NANO)
+        spread = nanoseconds(self.spread)
         if instant >= spread:
             return self.consumers if instant else 0
         return -(-instant * self.consumers // spread)
 
     def _sent(self, instant: int) -> int:
         """How many polls have been sent before an instant, without jitter."""
-        rounds, rest = divmod(instant, round(self.period * NANO))
+        rounds, rest = divmod(instant, nanoseconds(self.period))
         return rounds * self.consumers + self._first(rest)
 
     def _later(self, duration: float, seconds: float) -> "NDArray[np.float64]":
@@ -179,8 +178,8 @@ class Costs:
 def _grid(duration: float, seconds: float) -> tuple[int, int]:
     """The width of an interval in nanoseconds, and the number of intervals that cover the duration."""
     number("duration", duration, "seconds", above=0)
-    width = round(number("seconds", seconds, "seconds per interval", least=1e-6) * NANO)
-    return width, -(-round(duration * NANO) // width)
+    width = nanoseconds(number("seconds", seconds, "seconds per interval", least=1e-6))
+    return width, -(-nanoseconds(duration) // width)
 
 
 def _series(counts: "NDArray[Any]", seconds: float) -> "pd.Series[Any]":
