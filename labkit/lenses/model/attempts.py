@@ -12,6 +12,9 @@ from labkit.lenses.model.history import Instants
 from labkit.lenses.model.outages import NEVER, Windows
 from labkit.policies import RetryProfile
 
+Row = tuple[int, int, int, bool, int, bool]
+"""An attempt: the columns of `Attempts`, in their order."""
+
 
 @dataclass(frozen=True)
 class Attempts:
@@ -27,6 +30,17 @@ class Attempts:
     cut: Instants
     """The first instant after it was sent at which an outage cuts what is under way."""
     answered: NDArray[np.bool_]
+
+    @classmethod
+    def of_rows(cls, rows: Sequence[Row]) -> "Attempts":
+        of, sent, ended, carried, cut, answered = np.array(rows, dtype=np.int64).reshape(-1, 6).T
+        return cls(of, sent, ended, carried.astype(bool), cut, answered.astype(bool))
+
+    @classmethod
+    def unbroken(cls, sent: Instants, ended: Instants) -> "Attempts":
+        """One attempt of each delivery, which is answered."""
+        all_of_them = np.ones(len(sent), dtype=bool)
+        return cls(np.arange(len(sent)), sent, ended, all_of_them, np.full(len(sent), NEVER), all_of_them)
 
     def there(self, after: int) -> NDArray[np.bool_]:
         """Which of them have come as far as takes so many nanoseconds after they were sent."""
@@ -64,7 +78,7 @@ class Rests:
 def ends_with(outages: Windows, sent: int, takes: int) -> tuple[int, bool, int, bool]:
     """An attempt's end, whether it had a connection, when an outage cuts what is under way, and if it was answered."""
     hold, cut = outages.hold(sent), outages.cut(sent)
-    return min(sent + (takes if hold is None else hold), cut), hold is None, cut, hold is None and sent + takes < cut
+    return outages.end(sent, takes), hold is None, cut, hold is None and sent + takes < cut
 
 
 def play(
@@ -76,12 +90,11 @@ def play(
     are refused, and the one at 2,105 s is answered.
     """
     if not outages:
-        sent, all_of_them = np.array(due, dtype=np.int64), np.ones(len(due), dtype=bool)
-        never = np.full(len(due), NEVER)
-        return Attempts(np.arange(len(due)), sent, sent + takes, all_of_them, never, all_of_them)
+        sent = np.array(due, dtype=np.int64)
+        return Attempts.unbroken(sent, sent + takes)
     waiting = [(at, number, 1) for number, at in enumerate(due)]
     ending: list[tuple[int, bool]] = []  # when each attempt under way will have ended, and whether it is answered
-    rows: list[tuple[int, int, int, bool, int, bool]] = []
+    rows: list[Row] = []
     rests = Rests(profile.rest)
     while waiting:
         now = max(waiting[0][0], rests.until)
@@ -99,8 +112,7 @@ def play(
                 heappush(ending, (ended, answered))
             if not answered and (seconds := wait(number, attempt)) is not None:
                 heappush(waiting, (ended + nanoseconds(seconds), number, attempt + 1))
-    of, sent_at, ends, went, cuts, good = (np.array([row[n] for row in rows], dtype=np.int64) for n in range(6))
-    return Attempts(of, sent_at, ends, went.astype(bool), cuts, good.astype(bool))
+    return Attempts.of_rows(rows)
 
 
 def check_in_flight(begun: Instants, ended: Instants, profile: RetryProfile) -> None:

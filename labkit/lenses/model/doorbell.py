@@ -10,7 +10,7 @@ from labkit.clock import NANO, nanoseconds
 from labkit.lenses.model import pushed, sizes
 from labkit.lenses.model.attempts import Attempts
 from labkit.lenses.model.history import Given, History, Sent
-from labkit.lenses.model.outages import NEVER, check_none
+from labkit.lenses.model.outages import check_none
 from labkit.lenses.model.pages import Line, Row, pages
 from labkit.lenses.model.polling import sizes_of, weigh
 from labkit.lenses.model.timing import FixedDelay
@@ -46,7 +46,7 @@ def doorbell(given: Given) -> History:
     read = weigh(given, sizes_of(Polling(limit=LARGEST_PAGE)), found, np.arange(len(given.events)), found.sent < 0)
     read += Sent(connections=of_polls.connections, held=of_polls.total())
     setup = pushed.setup_of(sizes.exchanges(Doorbell(0.0), pushed.RUN))
-    return History(given, np.repeat(found.answered, found.stop - found.start), _weighed(given, notices) + read, setup)
+    return History(given, found.received, _weighed(given, notices) + read, setup)
 
 
 def _syncs(given: Given) -> tuple[list[Row], NDArray[np.int64]]:
@@ -81,10 +81,10 @@ def _weighed(given: Given, notices: NDArray[np.int64]) -> Sent:
         id, body = message((notice,), (nanoseconds(given.epoch) + at) / NANO)
         ids.append(len(id))
         bodies.append(len(body))
-    yes, (sent, ended, _) = np.ones(len(notices), dtype=bool), notices.T
-    made = Attempts(np.arange(len(notices)), sent, ended, yes, np.full(len(notices), NEVER), yes)
+    sent, ended, _ = notices.T
+    made = Attempts.unbroken(sent, ended)
     of_ids, of_bodies = (np.array(each, dtype=np.int64) for each in (ids, bodies))
-    return pushed.weigh(given, sizes.exchanges(Doorbell(0.0), pushed.RUN), made, of_ids, of_bodies, brought=~yes)
+    return pushed.weigh(given, sizes.exchanges(Doorbell(0.0), pushed.RUN), made, of_ids, of_bodies, brought=~made.answered)
 
 
 def _polls(approach: Doorbell) -> FixedDelay | None:

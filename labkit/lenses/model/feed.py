@@ -19,8 +19,7 @@ def feed(given: Given) -> History:
     assert isinstance(approach, Feed)
     pages = _pages(given, given.occurred.tolist(), approach.interval, given.outages("poll"))
     places = np.arange(len(given.events))
-    lost = places < np.repeat(pages.stop - approach.last, pages.stop - pages.start)
-    received = np.repeat(pages.answered, pages.stop - pages.start)
+    lost = places < (pages.stop - approach.last)[pages.of]
 
     first, *_, last = sizes.exchanges(type(approach)(1.0, last=approach.last), 4.0)
     counted = pages.sent < given.horizon
@@ -57,7 +56,7 @@ def feed(given: Given) -> History:
     failed = pages.failed + len(gap)
     empty_polls = int(pages.empty.sum())
     sent = Sent(requests + failed, empty_polls, failed, out, into, pages.connections, pages.held)
-    return History(given, received[given.wanted], sent, setup=0, lost=lost)
+    return History(given, pages.received[given.wanted], sent, setup=0, lost=lost)
 
 
 def relay(given: Given) -> History:
@@ -72,12 +71,11 @@ def relay(given: Given) -> History:
     kept, copy_of = made.sent[arrived] + given.delay, made.of[arrived]
     outages = given.outages("poll", host="consumer-1")  # which owns its relay
     pages = _pages(given, (kept + 1).tolist(), approach.interval, outages)
-    of = np.repeat(np.arange(len(pages.sent)), pages.stop - pages.start)  # the page that holds each copy
+    of = pages.of  # the page that holds each copy
     received, news = np.full(len(given.events), NEVER), made.first(arrived)[arrived]
     received[copy_of[news]] = pages.answered[of[news]]
     lost = received == NEVER
-    last = max(int(made.ended.max(initial=0)), int(received.max(initial=0)), pages.ended)
-    settled = (pages.sent < given.horizon) | (pages.answered <= last)  # if none is lost; otherwise polls go on
+    settled = pages.settled(given.horizon, made.ended, received)  # all of them if an event is lost: polls go on
     copies = int(settled[of].sum()) - int((~lost).sum())
 
     bodies = pushed.full(given)

@@ -51,6 +51,11 @@ class Windows:
                 return hold
         return None
 
+    def end(self, at: int, takes: int) -> int:
+        """When an exchange that is sent at an instant is answered, after so many nanoseconds, or has failed."""
+        hold = self.hold(at)
+        return min(at + (takes if hold is None else hold), self.cut(at))
+
     def cut(self, after: int) -> int:
         """The first instant after another one at which what is under way is cut."""
         return _next(self._cuts, after)

@@ -54,6 +54,24 @@ class Pages:
     ended: int
     """When the last poll before the horizon was answered, or failed."""
 
+    @property
+    def of(self) -> NDArray[np.int64]:
+        """For each event of the list: the number of the page that holds it, from 0."""
+        return np.repeat(np.arange(len(self.sent)), self.stop - self.start)
+
+    @property
+    def received(self) -> Instants:
+        """For each event of the list: when its page was answered."""
+        return self.answered[self.of]
+
+    def settled(self, horizon: int, deliveries: Instants, received: Instants) -> NDArray[np.bool_]:
+        """Which pages are requested before the run is settled.
+
+        That is up to the horizon, and then until the last delivery has ended, and every event has been received.
+        """
+        last = max(int(deliveries.max(initial=0)), int(received.max(initial=0)), self.ended)
+        return (self.sent < horizon) | (self.answered <= last)
+
 
 class Line:
     """A poller's connections up to the horizon: one at a time, which is used again if it was idle for at most 5 s."""
@@ -123,14 +141,14 @@ def find(
             last = timing.after(polls - 1, takes)
             if counted := min(polls, timing.before(horizon, takes)):
                 last_counted = timing.after(counted - 1, takes)
-                ended = min(last_counted + (idle if hold is None else hold), outages.cut(last_counted))
+                ended = outages.end(last_counted, idle)
                 if hold is None:
                     empty[-1] += counted
                     line.use_often(at, last_counted, counted, idle)
                 else:
                     failed += counted
-            end = last + idle if hold is None else min(last + hold, outages.cut(last)) + held.recover
-            timing.answered(polls, takes, end, False)
+            recover = 0 if hold is None else held.recover
+            timing.answered(polls, takes, outages.end(last, idle) + recover, False)
             continue
         again, before = True, found
         while again and (answered := _answered(visible, found, at, delay, idle)) < cut:
@@ -160,7 +178,7 @@ def pages(
     rows: list[Row], empty: list[int], line: Line, cut: Sequence[tuple[int, bool]] = (), failed: int = 0, ended: int = 0
 ) -> Pages:
     """The pages, of rows."""
-    sent, answered, start, stop, more = (np.array([row[n] for row in rows], dtype=np.int64) for n in range(5))
+    sent, answered, start, stop, more = np.array(rows, dtype=np.int64).reshape(-1, 5).T
     gaps, cuts = np.array(empty, dtype=np.int64), np.array(cut, dtype=np.int64).reshape(-1, 2)
     return Pages(
         sent, answered, start, stop, more.astype(bool), gaps, line.connections, line.total(), failed, cuts, ended

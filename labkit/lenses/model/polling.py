@@ -70,7 +70,7 @@ def long_polling(given: Given) -> History:
     found = find(given.occurred.tolist(), timing, given.delay, approach.limit, given.horizon, outages, held)
     size = page_sizes(approach, 3 * (approach.wait + approach.pause) + 1e-6)
     sent = weigh(given, size, found, np.arange(len(given.events)), barren=found.sent < 0)
-    return History(given, np.repeat(found.answered, found.stop - found.start), sent, setup=0)
+    return History(given, found.received, sent, setup=0)
 
 
 def timing_of(approach: Polling) -> Timing:
@@ -83,10 +83,9 @@ def timing_of(approach: Polling) -> Timing:
 def polled(given: Given, approach: Polling, timing: Timing) -> tuple[Instants, Sent]:
     """When each wanted event is received by polls, and what they are."""
     pages, listed = pages_of(given, approach, timing)
-    received = np.repeat(pages.answered, pages.stop - pages.start)
     wanted = given.wanted[listed]
     news = np.add.reduceat(wanted, pages.start) if len(pages.start) else np.zeros(0, dtype=np.int64)
-    return received[wanted], weigh(given, sizes_of(approach), pages, listed, news == 0, approach.conditional)
+    return pages.received[wanted], weigh(given, sizes_of(approach), pages, listed, news == 0, approach.conditional)
 
 
 def pages_of(given: Given, approach: Polling, timing: Timing) -> tuple[Pages, NDArray[np.int64]]:
