@@ -10,7 +10,7 @@ from labkit.approaches import Batched
 from labkit.clock import NANO, nanoseconds
 from labkit.lenses.model import pushed, sizes
 from labkit.lenses.model.attempts import Attempts, Rests, Row, check_health, ends_with
-from labkit.lenses.model.history import Given, History
+from labkit.lenses.model.history import Given, History, lengths
 from labkit.lenses.model.outages import NEVER
 from labkit.source.dispatcher import message
 from labkit.source.outbox import Delivery, batches
@@ -26,7 +26,7 @@ def batched(given: Given) -> History:
     recorded, (made, groups) = sizes.exchanges(Batched(approach.count, 0.0), pushed.RUN), play(given)
     epoch = nanoseconds(given.epoch)
     written = [message(group, (epoch + at) / NANO) for group, at in zip(groups, made.sent.tolist(), strict=True)]
-    ids, bodies = (np.array([len(each[n]) for each in written], dtype=np.int64) for n in range(2))
+    ids, bodies = (lengths(each[n] for each in written) for n in range(2))
 
     arrived, received = made.there(given.delay), np.full(len(given.events), NEVER)
     brought, copies = np.zeros(len(groups), dtype=bool), 0

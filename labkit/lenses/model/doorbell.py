@@ -9,7 +9,7 @@ from labkit.approaches import Doorbell, Polling
 from labkit.clock import NANO, nanoseconds
 from labkit.lenses.model import pushed, sizes
 from labkit.lenses.model.attempts import Attempts
-from labkit.lenses.model.history import Given, History, Sent
+from labkit.lenses.model.history import Given, History, Sent, lengths
 from labkit.lenses.model.outages import check_none
 from labkit.lenses.model.pages import Line, Row, pages
 from labkit.lenses.model.polling import sizes_of, weigh
@@ -75,16 +75,14 @@ def _syncs(given: Given) -> tuple[list[Row], NDArray[np.int64]]:
 def _weighed(given: Given, notices: NDArray[np.int64]) -> Sent:
     """The notices, as deliveries."""
     bell = Subscription("sub", "", (), "active", "", payload="doorbell")
-    ids, bodies = [], []
+    epoch, written = nanoseconds(given.epoch), list[tuple[str, bytes]]()
     for at, _, first in notices.tolist():
         notice = Delivery(bell, 1, given.events[first].id, b"", 1, 1, 0)
-        id, body = message((notice,), (nanoseconds(given.epoch) + at) / NANO)
-        ids.append(len(id))
-        bodies.append(len(body))
+        written.append(message((notice,), (epoch + at) / NANO))
+    ids, bodies = (lengths(each[n] for each in written) for n in range(2))
     sent, ended, _ = notices.T
-    made = Attempts.unbroken(sent, ended)
-    of_ids, of_bodies = (np.array(each, dtype=np.int64) for each in (ids, bodies))
-    return pushed.weigh(given, sizes.exchanges(Doorbell(0.0), pushed.RUN), made, of_ids, of_bodies, brought=~made.answered)
+    made, recorded = Attempts.unbroken(sent, ended), sizes.exchanges(Doorbell(0.0), pushed.RUN)
+    return pushed.weigh(given, recorded, made, ids, bodies, brought=~made.answered)
 
 
 def _polls(approach: Doorbell) -> FixedDelay | None:

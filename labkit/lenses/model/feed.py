@@ -24,7 +24,7 @@ def feed(given: Given) -> History:
     first, *_, last = sizes.exchanges(type(approach)(1.0, last=approach.last), 4.0)
     counted = pages.sent < given.horizon
     found = np.concatenate([[0], pages.stop])  # how many events the list has had, before each page and at the end
-    sums = np.concatenate([[0], np.cumsum(pushed.lengths(given.documents))])
+    sums = np.concatenate([[0], np.cumsum(given.lengths)])
     shown = np.minimum(found, approach.last)
     empty = first.answer.body - sizes.PROBE_BYTES
     body = empty + sums[found] - sums[found - shown] + np.maximum(shown - 1, 0)

@@ -28,7 +28,7 @@ def leased(given: Given) -> History:
     made = list(_made(given, approach))
     sent = np.array([at for at, _ in made], dtype=np.int64)
     connections, held_for = concurrent(sent, sent + 2 * given.delay, np.ones(len(sent), dtype=bool), given.horizon)
-    found.sent += Sent(
+    renewals = Sent(
         requests=len(made),
         bytes_out=len(made) * pushed.whole(renewal.request),
         bytes_in=sum(answer + len(expires_at) for _, expires_at in made),
@@ -36,8 +36,7 @@ def leased(given: Given) -> History:
         held=held_for,
         named_answers=len(made),
     )
-    found.given, found.setup = given, pushed.setup_of(recorded)
-    return found
+    return replace(found, given=given, sent=found.sent + renewals, setup=pushed.setup_of(recorded))
 
 
 def _beneath(given: Given) -> Given:

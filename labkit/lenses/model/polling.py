@@ -112,8 +112,7 @@ def weigh(
 ) -> Sent:
     """Requests, empty ones and bytes. A page is `barren` if none of its events is new to the consumer."""
     counted = pages.sent < given.horizon
-    documents = np.array([len(given.documents[place]) for place in listed], dtype=np.int64)
-    sums = np.concatenate([[0], np.cumsum(documents)])
+    sums = np.concatenate([[0], np.cumsum(given.lengths[listed])])
     place = np.concatenate([[0], listed + 1])  # of the last event found, in the source's order, from 1
     before, after = digits(place[pages.start]), digits(place[pages.stop])
     events = pages.stop - pages.start

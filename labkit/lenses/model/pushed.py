@@ -11,7 +11,7 @@ from labkit.clock import NANO
 from labkit.event import to_json
 from labkit.lenses.model import sizes
 from labkit.lenses.model.attempts import Attempts, check_health, check_in_flight, play
-from labkit.lenses.model.history import Given, History, Instants, Sent, concurrent, digits
+from labkit.lenses.model.history import Given, History, Instants, Sent, concurrent, digits, lengths
 from labkit.lenses.model.outages import NEVER
 from labkit.lenses.model.sizes import PROBE, Message, Recorded
 
@@ -34,7 +34,7 @@ def thin(given: Given) -> History:
     made = attempts(given, 4 * delay)
     read = made.there(3 * delay)
     received, copies = receipts(given, made, read, 3 * delay)
-    thin = lengths([to_json({**json.loads(each), "data": {}}) for each in given.documents])
+    thin = lengths(to_json({**json.loads(each), "data": {}}) for each in given.documents)
     sent = weigh(given, recorded, made, ids(given), thin, brought=made.first(made.of < 0))
     fetch = next(each for each in recorded if each.kind == "fetch")
     bodies = full(given)
@@ -114,18 +114,14 @@ def setup_of(recorded: tuple[Recorded, ...]) -> int:
     return sum(each.kind == "setup" for each in recorded)
 
 
-def lengths(documents: list[bytes]) -> NDArray[np.int64]:
-    return np.array([len(each) for each in documents], dtype=np.int64)
-
-
 def ids(given: Given) -> NDArray[np.int64]:
     """The lengths of the ids of the wanted events."""
-    return np.array([len(event.id) for event in given.events], dtype=np.int64)[given.wanted]
+    return lengths(event.id for event in given.events)[given.wanted]
 
 
 def full(given: Given) -> NDArray[np.int64]:
     """The lengths of the wanted events as they stand on the wire."""
-    return lengths(given.documents)[given.wanted]
+    return given.lengths[given.wanted]
 
 
 def check(given: Given) -> None:
