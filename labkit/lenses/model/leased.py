@@ -44,7 +44,7 @@ def _beneath(given: Given) -> Given:
     approach = given.approach
     assert isinstance(approach, Leased)
     interval = approach.reconcile_interval
-    return Given(given.scenario, Hybrid(interval) if interval else Webhook())
+    return replace(given, approach=Hybrid(interval) if interval else Webhook())
 
 
 def _made(given: Given, approach: Leased) -> Iterator[tuple[int, str]]:
