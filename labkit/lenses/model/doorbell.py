@@ -43,7 +43,7 @@ def doorbell(given: Given) -> History:
         elif row and row[0] < given.horizon:
             empty[-1] += 1
     found = pages([row for row in rows if row[2] < row[3]], empty, of_fetches)
-    read = weigh(given, sizes_of(Polling(limit=LARGEST_PAGE)), found, np.arange(len(given.events)), found.sent < 0)
+    read = weigh(given, sizes_of(Polling(limit=LARGEST_PAGE)), found, np.arange(len(given.events)))
     read += Sent(connections=of_polls.connections, held=of_polls.total())
     setup = pushed.setup_of(sizes.exchanges(Doorbell(0.0), pushed.RUN))
     return History(given, found.received, _weighed(given, notices) + read, setup)
@@ -82,7 +82,7 @@ def _weighed(given: Given, notices: NDArray[np.int64]) -> Sent:
     ids, bodies = (lengths(each[n] for each in written) for n in range(2))
     sent, ended, _ = notices.T
     made, recorded = Attempts.unbroken(sent, ended), sizes.exchanges(Doorbell(0.0), pushed.RUN)
-    return pushed.weigh(given, recorded, made, ids, bodies, brought=~made.answered)
+    return pushed.weigh(given, recorded, made, ids, bodies)
 
 
 def _polls(approach: Doorbell) -> FixedDelay | None:

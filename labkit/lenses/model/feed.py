@@ -5,7 +5,7 @@ import numpy as np
 from labkit.approaches import ConditionalFeed, Feed, Relay
 from labkit.clock import nanoseconds
 from labkit.lenses.model import pushed, sizes
-from labkit.lenses.model.history import Given, History, Sent, digits
+from labkit.lenses.model.history import Given, History, digits
 from labkit.lenses.model.outages import NEVER, Windows
 from labkit.lenses.model.pages import Pages, find
 from labkit.lenses.model.timing import FixedDelay
@@ -53,9 +53,7 @@ def feed(given: Given) -> History:
         else:
             out = later + int(held[1:].sum()) + (first.request.fixed if requests else 0)
     out += int(cut_out.sum())
-    failed = pages.failed + len(gap)
-    empty_polls = int(pages.empty.sum())
-    sent = Sent(requests + failed, empty_polls, failed, out, into, pages.connections, pages.held)
+    sent = pages.summed(given.horizon, out, into)
     return History(given, pages.received[given.wanted], sent, setup=0, lost=lost)
 
 
@@ -79,7 +77,7 @@ def relay(given: Given) -> History:
     copies = int(settled[of].sum()) - int((~lost).sum())
 
     bodies = pushed.full(given)
-    sent = pushed.weigh(given, recorded, made, pushed.ids(given), bodies, brought=made.first(made.of < 0))
+    sent = pushed.weigh(given, recorded, made, pushed.ids(given), bodies)
     poll = next(each for each in recorded if each.kind == "poll")
     counted = pages.sent < given.horizon
     found = np.concatenate([[0], pages.stop])
@@ -88,18 +86,11 @@ def relay(given: Given) -> History:
     out = poll.request.fixed + digits(found)
     cut = pages.cut[:, 0]
     barren = np.bincount(of[news], minlength=len(pages.sent)) == 0
-    requests = int(pages.empty.sum()) + int(counted.sum())
-    polls = Sent(
-        requests=requests + len(cut) + pages.failed,
-        empty=int(pages.empty.sum()) + int((counted & barren).sum()),
-        errors=len(cut) + pages.failed,
-        bytes_out=int((pages.empty * out).sum() + out[:-1][counted].sum() + out[cut].sum()),
-        bytes_in=int(pages.empty.sum()) * pushed.whole(poll.answer)
-        + int((poll.answer.fixed + body + digits(body))[counted].sum()),
-        connections=pages.connections,
-        held=pages.held,
-        named=requests + len(cut),
-    )
+    bytes_out = int((pages.empty * out).sum() + out[:-1][counted].sum() + out[cut].sum())
+    bytes_in = int(pages.empty.sum()) * pushed.whole(poll.answer)
+    bytes_in += int((poll.answer.fixed + body + digits(body))[counted].sum())
+    polls = pages.summed(given.horizon, bytes_out, bytes_in, barren)
+    polls.named = polls.requests - pages.failed  # which have no connection
     return History(given, received, sent + polls, pushed.setup_of(recorded), lost, copies)
 
 

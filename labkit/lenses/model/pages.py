@@ -3,12 +3,12 @@
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from labkit.lenses.model.history import Instants
+from labkit.lenses.model.history import Instants, Sent
 from labkit.lenses.model.outages import NEVER, Windows
 from labkit.lenses.model.timing import IDLE
 
@@ -71,6 +71,21 @@ class Pages:
         """
         last = max(int(deliveries.max(initial=0)), int(received.max(initial=0)), self.ended)
         return (self.sent < horizon) | (self.answered <= last)
+
+    def summed(
+        self, horizon: int, bytes_out: int, bytes_in: int, barren: NDArray[np.bool_] | Literal[False] = False
+    ) -> Sent:
+        """All polls up to the horizon. A page is `barren` if none of its events is new to the consumer."""
+        counted, empty, failed = self.sent < horizon, int(self.empty.sum()), self.failed + len(self.cut)
+        return Sent(
+            requests=empty + int(counted.sum()) + failed,
+            empty=empty + int((counted & barren).sum()),
+            errors=failed,
+            bytes_out=bytes_out,
+            bytes_in=bytes_in,
+            connections=self.connections,
+            held=self.held,
+        )
 
 
 class Line:

@@ -2,6 +2,7 @@
 
 import json
 import random
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +36,7 @@ def thin(given: Given) -> History:
     read = made.there(3 * delay)
     received, copies = receipts(given, made, read, 3 * delay)
     thin = lengths(to_json({**json.loads(each), "data": {}}) for each in given.documents)
-    sent = weigh(given, recorded, made, ids(given), thin, brought=made.first(made.of < 0))
+    sent = weigh(given, recorded, made, ids(given), thin)
     fetch = next(each for each in recorded if each.kind == "fetch")
     bodies = full(given)
     fetched_at = made.sent + delay
@@ -83,19 +84,19 @@ def weigh(
     made: Attempts,
     id_lengths: NDArray[np.int64],
     bodies: NDArray[np.int64],
-    brought: NDArray[np.bool_],
+    brought: NDArray[np.bool_] | Literal[False] = False,
 ) -> Sent:
-    """Attempts of deliveries with a `webhook-id` and a body each. Some `brought` an event first; others are empty."""
+    """Attempts of deliveries with a `webhook-id` and a body each. Those that `brought` an event first are not empty."""
     delivery = next(each for each in recorded if each.kind == "delivery")
     counted = made.sent < given.horizon
-    carried = counted & made.carried
+    carried, vain = counted & made.carried, counted & np.logical_not(brought)
     unix = digits(np.floor(given.epoch + made.sent / NANO).astype(np.int64))
     out = delivery.request.fixed + (id_lengths + bodies + digits(bodies))[made.of] + unix
     connections, held = concurrent(made.sent[carried], made.ended[carried], made.answered[carried], given.horizon)
     return Sent(
         requests=int(counted.sum()),
-        empty=int((counted & made.answered & ~brought).sum()),
-        errors=int((counted & ~made.answered & ~brought).sum()),
+        empty=int((vain & made.answered).sum()),
+        errors=int((vain & ~made.answered).sum()),
         bytes_out=int(out[carried].sum()),
         bytes_in=int((counted & made.answered).sum()) * whole(delivery.answer),
         connections=connections,
