@@ -82,7 +82,7 @@ class FanOut:
         return _series(counts, seconds)
 
     def _first(self, instant: int) -> int:
-        """How many consumers have sent their first poll before an instant, in nanoseconds: k·spread/N before it."""
+        """How many consumers have sent their first poll before an instant, in nanoseconds: k, from 0, at k·spread/N."""
         spread = nanoseconds(self.spread)
         if instant >= spread:
             return self.consumers if instant else 0
@@ -157,7 +157,7 @@ class Costs:
     def of(self, row: Mapping[str, Any], duration: float, peak: float) -> dict[str, float]:
         """What a run of `duration` seconds takes, by its row and the peak of its load, in requests per second.
 
-        The cores are those for the peak, and are paid for all the time. Connections and memory are means over time.
+        The cores are those for the peak, and are paid for the whole run. Connections and memory are means over time.
         """
         number("duration", duration, "seconds", above=0)
         number("peak", peak, "requests per second", least=0)

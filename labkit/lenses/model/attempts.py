@@ -43,11 +43,11 @@ class Attempts:
         return cls(np.arange(len(sent)), sent, ended, all_of_them, np.full(len(sent), NEVER), all_of_them)
 
     def there(self, after: int) -> NDArray[np.bool_]:
-        """Which of them have come as far as takes so many nanoseconds after they were sent."""
+        """Which of them are under way, or answered, so many nanoseconds after they were sent."""
         return self.carried & (self.sent + after < self.cut)
 
     def first(self, among: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """The first attempt of each delivery of those."""
+        """Of the attempts `among` them, the first of each delivery."""
         first = np.zeros(len(self.of), dtype=bool)
         places = np.flatnonzero(among)
         first[places[np.unique(self.of[places], return_index=True)[1]]] = True
@@ -61,9 +61,10 @@ class Rests:
         self.until, self._rest, self._last, self._failing = -NEVER, nanoseconds(seconds), (-NEVER, True), False
 
     def ended(self, at: int, answered: bool, together: bool, at_once: bool = False) -> None:
-        """Note an attempt that was answered or failed. Refuse one that fails `together` with what it may hold up.
+        """Note that an attempt was answered or failed. Refuse a failure whose place among others would matter.
 
-        So it does if the endpoint rests from now on, or if it is sent again at once.
+        It matters if another delivery is due or answered at the same instant (`together`), and the endpoint rests from
+        then on, or the failed delivery is sent again `at_once`.
         """
         if ((self._rest or at_once) and not answered and together) or (self._rest and self._last == (at, not answered)):
             both = "one delivery fails, and another one is due or answered, and which comes first makes a difference"
@@ -76,7 +77,7 @@ class Rests:
 
 
 def ends_with(outages: Windows, sent: int, takes: int) -> tuple[int, bool, int, bool]:
-    """An attempt's end, whether it had a connection, when an outage cuts what is under way, and if it was answered."""
+    """An attempt's end, whether it has a connection, when an outage cuts what is under way, and if it is answered."""
     hold, cut = outages.hold(sent), outages.cut(sent)
     return outages.end(sent, takes), hold is None, cut, hold is None and sent + takes < cut
 
@@ -84,10 +85,10 @@ def ends_with(outages: Windows, sent: int, takes: int) -> tuple[int, bool, int, 
 def play(
     due: Sequence[int], takes: int, outages: Windows, profile: RetryProfile, wait: Callable[[int, int], float | None]
 ) -> Attempts:
-    """Deliveries that are due at some instants, in order, and are answered after `takes` nanoseconds if nothing breaks.
+    """The attempts of deliveries that are due at these instants, in order, each answered after `takes` nanoseconds.
 
-    `wait(delivery, attempt)` is that of the profile. Down from 0 to 1,200 s, and due at 0: attempts at 0, 5 and 305 s
-    are refused, and the one at 2,105 s is answered.
+    `wait(delivery, attempt)` is that of the profile. With the receiver down from 0 to 1,200 s, and a delivery due at 0,
+    the attempts at 0, 5 and 305 s are refused, and the one at 2,105 s is answered.
     """
     if not outages:
         sent = np.array(due, dtype=np.int64)

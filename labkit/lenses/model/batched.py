@@ -1,4 +1,4 @@
-"""Batches: what waits goes together, and what failed goes again with what is new."""
+"""Batches: deliveries that wait are sent together, and failed ones are sent again with new ones."""
 
 import random
 from dataclasses import replace

@@ -21,7 +21,7 @@ from labkit.wire import LARGEST_PAGE
 
 
 def doorbell(given: Given) -> History:
-    """`Doorbell`: as `check` has seen, no poll comes at the time of another sync, so that each finds nothing."""
+    """`Doorbell`: `check` refuses a poll at the time of another sync, so each poll is empty."""
     approach, trip = given.approach, 2 * given.delay
     assert isinstance(approach, Doorbell)
     rows, notices = _syncs(given)

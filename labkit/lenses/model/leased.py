@@ -55,8 +55,8 @@ def _made(given: Given, approach: Leased) -> Iterator[tuple[int, str]]:
 def _renewals(approach: Leased, delay: int, epoch: float) -> Iterator[tuple[int, str]]:
     """When each renewal is sent, and the end of the lease that it is answered with.
 
-    The first lease starts as the source has verified the URL again: three delays after a request that is sent half a
-    second before t = 0, and twice as long before that as the set-up took, six delays.
+    The first lease starts when the source has verified the URL again, three delays after the request for it. This
+    request is sent before t = 0, by half a second and twice the six delays that the set-up takes.
     """
     ttl, starts, answered = nanoseconds(approach.ttl), -NANO // 2 - 12 * delay + 3 * delay, 0
     expires_at = timestamp((nanoseconds(epoch) + starts + ttl) / NANO)

@@ -15,7 +15,7 @@ NEVER = 2**62
 
 @dataclass
 class _Probe:
-    """What a fault's selectors read of an exchange: the rest does not matter, since `check` refuses what reads it."""
+    """What a fault's selectors read of an exchange. `check_faults` refuses faults that read what has a default."""
 
     kind: Kind
     parties: tuple[str, str]
@@ -27,7 +27,7 @@ class _Probe:
 class Windows:
     """The outages of one kind of exchange between two parties, whose sender waits `timeout` seconds for an answer.
 
-    An exchange fails that is sent in a window; one that is under way as a window begins is cut, also if its answer
+    An exchange that is sent in a window fails. One that is under way when a window begins is cut, even if its answer
     arrives at that instant.
     """
 

@@ -14,7 +14,7 @@ from labkit.lenses.model.timing import IDLE
 
 
 class Timing(Protocol):
-    """When polls are due. What it says of several of them holds as long as none finds an event."""
+    """When polls are due. What it says of several polls holds as long as none of them finds an event."""
 
     @property
     def next(self) -> int:
@@ -32,7 +32,7 @@ class Timing(Protocol):
 
 @dataclass(frozen=True)
 class Pages:
-    """The pages with events, in the order sent, and how many empty polls come before each, the last of them at the end.
+    """The pages with events, in the order sent, and the number of empty polls before each and after the last one.
 
     A page holds the events from `start` up to `stop` of those that the list shows.
     """
@@ -89,7 +89,7 @@ class Pages:
 
 
 class Line:
-    """A poller's connections up to the horizon: one at a time, which is used again if it was idle for at most 5 s."""
+    """A poller's connections up to the horizon: one at a time, which is reused if it was idle for at most 5 s."""
 
     def __init__(self, horizon: int) -> None:
         self.horizon, self.connections, self.held = horizon, 0, 0
@@ -130,7 +130,7 @@ class Held:
     """How the polls of `find` differ from those of plain polling: in nanoseconds."""
 
     wait: int = 0
-    """For how long the source holds an empty answer back. An event of the instant in which it ends comes too late."""
+    """For how long the source holds an empty answer back. An event at the instant of its end comes too late."""
     recover: int = 0
     """The pause after a failure."""
     follow: bool = True
@@ -140,7 +140,7 @@ class Held:
 def find(
     visible: list[int], timing: Timing, delay: int, limit: int, horizon: int, outages: Windows, held: Held = Held()
 ) -> Pages:
-    """Poll until all events have been found, and the horizon has come."""
+    """Poll until all events have been found and the horizon has been reached."""
     rows: list[Row] = []
     empty, cut_polls, line, idle = [0], list[tuple[int, bool]](), Line(horizon), 2 * delay + held.wait
     found = failed = ended = 0

@@ -146,7 +146,7 @@ def weigh(
 
 
 def check(given: Given) -> None:
-    """Refuse what needs a draw per poll, a rate that is not numbered exactly, and a drain that may end early."""
+    """Refuse jitter, a fixed rate whose polls cannot be numbered exactly, and a drain that may end early."""
     approach = given.approach
     assert isinstance(approach, Polling)
     if approach.jitter:

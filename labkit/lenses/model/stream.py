@@ -48,8 +48,8 @@ def stream(given: Given) -> History:
 def _requests(given: Given) -> tuple[list[tuple[int, int, int, int]], int, int]:
     """Each request that is carried: when it is sent and cut, and which events it brings, from one up to another.
 
-    Also how many others fail, up to the horizon, and the last instant of the run: every event is there, and the last
-    request before the horizon has been answered.
+    Also the number of requests that fail up to the horizon, and the last instant of the run, when every event has been
+    received and the last request before the horizon has been answered.
     """
     occurred, delay, outages = given.occurred, given.delay, given.outages("poll")
     opened = list[tuple[int, int, int, int]]()
