@@ -46,8 +46,8 @@ def measured(*command: str) -> tuple[float, float]:
     shown = (
         "; used = resource.getrusage(resource.RUSAGE_CHILDREN); print(used.ru_utime + used.ru_stime, used.ru_maxrss)"
     )
-    told = subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-c", code + shown, sys.executable, *command], check=True, stdout=subprocess.PIPE
     )
-    took, most = map(float, told.stdout.split())
+    took, most = map(float, done.stdout.split())
     return took, most / (1e6 if sys.platform == "darwin" else 1e3)

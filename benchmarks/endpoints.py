@@ -62,12 +62,17 @@ def wait_until(condition: Callable[[], bool]) -> None:
         threading.Event().wait(0.005)
 
 
-def source_for(urls: Sequence[str], stack: ExitStack, synchronous: Synchronous) -> EventSource:
-    """A source with a file whose subscribers are these endpoints, verified."""
+def source_with_file(stack: ExitStack, synchronous: Synchronous) -> EventSource:
     folder, clock = stack.enter_context(tempfile.TemporaryDirectory()), RealClock()
     network = SocketNetwork(clock, Ledger())
     source = EventSource(clock, network, db=open_database(str(Path(folder) / "bench.db"), synchronous))
     stack.callback(source.close)
+    return source
+
+
+def source_for(urls: Sequence[str], stack: ExitStack, synchronous: Synchronous) -> EventSource:
+    """A source with a file whose subscribers are these endpoints, verified."""
+    source = source_with_file(stack, synchronous)
     for url in urls:
         subscription, _ = source.subscribe(url, [])
         source.verified(subscription)

@@ -1,7 +1,9 @@
 """A line of the table: what was measured, and its peer, which took turns with it."""
 
+import gc
 import statistics
 import time
+import tracemalloc
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -77,6 +79,16 @@ def cpu_seconds(work: Callable[[], object]) -> float:
     started = time.process_time()
     work()
     return time.process_time() - started
+
+
+def traced(make: Callable[[], object]) -> tuple[int, int]:
+    """The bytes that an object holds, and the most that were held while it was made."""
+    tracemalloc.start()
+    made = make()  # noqa: F841  it is what holds them
+    gc.collect()
+    held, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return held, most
 
 
 def shown(value: float) -> str:

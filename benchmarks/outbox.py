@@ -8,23 +8,22 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
 from flask import request
 
+from benchmarks.endpoints import source_with_file
 from benchmarks.line import Line, NotMeasured, turns
 from labkit import signature
 from labkit.approaches.webhook import register
 from labkit.clock import RealClock, monotonic
 from labkit.event import timestamp, to_json
-from labkit.ledger import Ledger
-from labkit.network.sockets import SocketNetwork
 from labkit.receiver import Inbox, Receiver
 from labkit.receiver.app import receiver_app
 from labkit.server import serve
-from labkit.source import EventSource
-from labkit.source.store import open_database
+from labkit.sqlite import Synchronous
 
 PAUSE = 0.005
 
@@ -70,19 +69,17 @@ class Bell:
 
 def webhook(short: bool) -> Iterator[Line]:
     messages, rounds = (3, 1) if short else (20, 15)
-    for synchronous in ("NORMAL", "FULL"):
-        with tempfile.TemporaryDirectory() as folder:
-            bell, clock = Bell(), RealClock()
-            db = open_database(str(Path(folder) / "bench.db"), synchronous)  # type: ignore[arg-type]
-            source = EventSource(clock, SocketNetwork(clock, Ledger()), db=db)
-            with serve(source.app) as server, bell.server:
-                register(httpx.Client(base_url=server.url, trust_env=False), f"{bell.server.url}/hook", bell.secrets)
-                pairs = turns(
-                    lambda: bell.median(lambda id: source.emit("tick.happened", {}, id=id), messages),  # noqa: B023
-                    lambda: bell.median(bell.post, messages),  # noqa: B023  called at once
-                    rounds,
-                )
-            source.close()
+    levels: tuple[Synchronous, ...] = ("NORMAL", "FULL")
+    for synchronous in levels:
+        with ExitStack() as stack:
+            source, bell = source_with_file(stack, synchronous), Bell()
+            server, _ = stack.enter_context(serve(source.app)), stack.enter_context(bell.server)
+            register(httpx.Client(base_url=server.url, trust_env=False), f"{bell.server.url}/hook", bell.secrets)
+            pairs = turns(
+                lambda: bell.median(lambda id: source.emit("tick.happened", {}, id=id), messages),  # noqa: B023
+                lambda: bell.median(bell.post, messages),  # noqa: B023  called at once
+                rounds,
+            )
         yield Line(f"from emit to handler, synchronous={synchronous}", "a POST to that handler", "ms", "less", pairs)
 
 

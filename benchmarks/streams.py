@@ -23,20 +23,20 @@ class Measured:
     """A source with its streams open."""
 
     def __init__(self, port: int, pid: int, post: Callable[[], object], streams: int) -> None:
-        self._post, self._told = post, 1
+        self._post, self._posted = post, 1
         self._post()  # whatever is made once is made now
         before = resident(pid)
         self._streams = OpenStreams(port, "/stream", streams)
         self._streams.wait(b"data:", 1)
         self.memory = (resident(pid) - before) / streams
 
-    def tell(self) -> float:
+    def latency(self) -> float:
         """Milliseconds from an event's POST until the slowest stream has it."""
         threading.Event().wait(PAUSE)
         sent = monotonic()
         self._post()
-        self._told += 1
-        return 1000 * (max(self._streams.wait(b"data:", self._told)) - sent)
+        self._posted += 1
+        return 1000 * (max(self._streams.wait(b"data:", self._posted)) - sent)
 
 
 def resident(pid: int) -> int:
@@ -70,7 +70,7 @@ def streams(short: bool) -> Iterator[Line]:
     count, events = (20, 2) if short else (1000, 20)
     allow_files(2 * count)
     with ours(count) as labkit, nchan(count) as peer:
-        pairs = turns(labkit.tell, peer.tell, events)
+        pairs = turns(labkit.latency, peer.latency, events)
         yield Line(f"the slowest of {count} open streams", "nginx with nchan", "ms", "less", pairs)
         weights = [(labkit.memory, peer.memory)]
         yield Line(f"memory of each of {count} open streams", "nginx with nchan", "KiB", "less", weights)

@@ -1,10 +1,9 @@
 """Ten million subscribers that poll for a day, computed; against one of them, simulated."""
 
 import math
-import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
-from benchmarks.line import Line, seconds, turns
+from benchmarks.line import Line, seconds, traced, turns
 from labkit import ModelLens, Polling, Scenario, VirtualLens, earthquakes
 
 SUBSCRIBERS, INTERVAL, PHASES = 10_000_000, 30.0, 50
@@ -27,13 +26,4 @@ def subscribers(short: bool) -> Iterator[Line]:
     what = f"a day of {SUBSCRIBERS:,} subscribers at {PHASES} phases, by the model lens"
     computed(), simulated()
     yield Line(what, peer, "s", "less", turns(lambda: seconds(computed), lambda: seconds(simulated), 1 if short else 3))
-    yield Line("peak memory of the same", peer, "MB", "less", [(peak(computed), peak(simulated))])
-
-
-def peak(work: Callable[[], object]) -> float:
-    """The most MB that a piece of work holds at a time."""
-    tracemalloc.start()
-    work()
-    _, most = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    return most / 1e6
+    yield Line("peak memory of the same", peer, "MB", "less", [(traced(computed)[1] / 1e6, traced(simulated)[1] / 1e6)])

@@ -1,8 +1,7 @@
 """A sweep on two processes against the same sweep on one."""
 
 from collections.abc import Iterator
-from concurrent.futures import Executor
-from concurrent.futures.thread import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 
 from benchmarks.line import Line, seconds, turns
 from labkit import Polling, Scenario, poisson, sweep

@@ -1,15 +1,13 @@
 """Speed and memory of the virtual lens, and how long a command takes to start."""
 
-import gc
 import random
 import subprocess
 import sys
-import tracemalloc
 from collections.abc import Callable, Iterator
 
 import httpx
 
-from benchmarks.line import Line, cpu_seconds, seconds, turns
+from benchmarks.line import Line, cpu_seconds, seconds, traced, turns
 from labkit import Polling, Scenario, poisson
 from labkit.clock import VirtualClock
 from labkit.ledger import Ledger
@@ -54,18 +52,8 @@ def memory(short: bool) -> Iterator[Line]:
         return filled
 
     quiet_run(10)
-    pairs = turns(lambda: held(lambda: quiet_run(polls)) / polls, lambda: held(ledger) / polls, 1)
+    pairs = turns(lambda: traced(lambda: quiet_run(polls))[0] / polls, lambda: traced(ledger)[0] / polls, 1)
     yield Line("memory of a finished run, per exchange", "the ledger's columns alone", "bytes", "less", pairs)
-
-
-def held(make: Callable[[], object]) -> int:
-    """Bytes that an object holds."""
-    tracemalloc.start()
-    made = make()  # noqa: F841  it is what holds them
-    gc.collect()
-    bytes, _ = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    return bytes
 
 
 def start(short: bool) -> Iterator[Line]:

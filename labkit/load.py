@@ -5,13 +5,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from labkit.checks import number, share, whole
+from labkit.clock import nanoseconds
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
-
-NANO = 1_000_000_000
 
 
 def per_interval(instants: "NDArray[np.int64]", duration: float, seconds: float) -> "pd.Series[int]":
@@ -99,15 +98,15 @@ class FanOut:
         return _series(counts, seconds)
 
     def _first(self, instant: int) -> int:
-        """How many consumers have sent their first poll before an instant, in nanoseconds: k·spread/N before it."""
-        spread = round(self.spread * NANO)
+        """How many consumers have sent their first poll before an instant, in nanoseconds: k, from 0, at k·spread/N."""
+        spread = nanoseconds(self.spread)
         if instant >= spread:
             return self.consumers if instant else 0
         return -(-instant * self.consumers // spread)
 
     def _sent(self, instant: int) -> int:
         """How many polls have been sent before an instant, without jitter."""
-        rounds, rest = divmod(instant, round(self.period * NANO))
+        rounds, rest = divmod(instant, nanoseconds(self.period))
         return rounds * self.consumers + self._first(rest)
 
     def _later(self, duration: float, seconds: float) -> "NDArray[np.float64]":
@@ -174,7 +173,7 @@ class Costs:
     def of(self, row: Mapping[str, Any], duration: float, peak: float) -> dict[str, float]:
         """What a run of `duration` seconds takes, by its row and the peak of its load, in requests per second.
 
-        The cores are those for the peak, and are paid for all the time. Connections and memory are means over time.
+        The cores are those for the peak, and are paid for the whole run. Connections and memory are means over time.
         """
         number("duration", duration, "seconds", above=0)
         number("peak", peak, "requests per second", least=0)
@@ -195,8 +194,8 @@ class Costs:
 def _grid(duration: float, seconds: float) -> tuple[int, int]:
     """The width of an interval in nanoseconds, and the number of intervals that cover the duration."""
     number("duration", duration, "seconds", above=0)
-    width = round(number("seconds", seconds, "seconds per interval", least=1e-6) * NANO)
-    return width, -(-round(duration * NANO) // width)
+    width = nanoseconds(number("seconds", seconds, "seconds per interval", least=1e-6))
+    return width, -(-nanoseconds(duration) // width)
 
 
 def _series(counts: "NDArray[Any]", seconds: float) -> "pd.Series[Any]":

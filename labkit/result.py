@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from labkit.approaches import Approach
+from labkit.faults import SOURCE
 from labkit.ledger import OUTCOMES
 from labkit.load import Costs, per_interval
 from labkit.scenario import Scenario
@@ -167,7 +168,7 @@ class Result:
         refused call counts; a poll of a relay does not, because the source has no part in it.
         """
         counted = self.counted
-        of_source = (counted.kind == "delivery") | (counted.host == "source")
+        of_source = (counted.kind == "delivery") | (counted.host == SOURCE)
         sent = counted.sent_at[of_source].to_numpy(dtype=float)
         return per_interval(_nanoseconds(sent), self.scenario.duration, seconds)
 

@@ -1,7 +1,7 @@
 """One budget of polls for several sources: how fresh each copy is, and how to divide the budget."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from labkit.checks import number
 from labkit.theory.closed_form import check
@@ -69,10 +69,7 @@ def optimal_budget(rates: Sequence[float], budget: float) -> tuple[float, ...]:
         """With x changes per poll at the slowest source, which is always polled."""
         return [_polls(rate, rate / slowest, x) for rate in rates]
 
-    low, high = 0.0, MOST_CHANGES
-    for _ in range(80):
-        x = (low + high) / 2
-        low, high = (x, high) if math.fsum(polls(x)) > budget else (low, x)
+    low, high = _step(lambda x: math.fsum(polls(x)) > budget)
     more, less = polls(max(low, 1e-300)), polls(high)  # neighbours: a mixture of them spends the whole budget
     share = (budget - math.fsum(less)) / ((math.fsum(more) - math.fsum(less)) or 1)
     mixed = [b + share * (a - b) for a, b in zip(more, less, strict=True)]
@@ -84,11 +81,16 @@ def _polls(rate: float, ratio: float, slowest: float) -> float:
     worthless = 1 - ratio + ratio * _worthless(slowest)
     if worthless <= 0:
         return 0.0
+    return rate / _step(lambda x: _worthless(x) > worthless)[1]
+
+
+def _step(above: Callable[[float], bool]) -> tuple[float, float]:
+    """Neighbours from 0 to MOST_CHANGES, by bisection: `above` holds up to the first, and not from the second on."""
     low, high = 0.0, MOST_CHANGES
     for _ in range(80):
         x = (low + high) / 2
-        low, high = (x, high) if _worthless(x) > worthless else (low, x)
-    return rate / high
+        low, high = (x, high) if above(x) else (low, x)
+    return low, high
 
 
 def _worthless(x: float) -> float:

@@ -61,7 +61,7 @@ NO_RETRY = ("github", "gitlab")
 TOO_SHORT = ("github", "gitlab", "slack", "twilio")
 DROPS_STATUS = (*TOO_SHORT, "brevo")
 LONG = ("standard_webhooks", "svix", "shopify", "adyen", "square", "convoy", "outpost")
-"""Senders that retry for longer than 20 minutes, after every status; and so does Brevo, after some."""
+"""Senders that retry for longer than 20 minutes after every status. Brevo does so after some statuses."""
 SENDERS = (*LONG, "brevo", *TOO_SHORT)
 ANY: tuple[str, ...] = ()
 

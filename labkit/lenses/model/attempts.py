@@ -12,6 +12,9 @@ from labkit.lenses.model.history import Instants
 from labkit.lenses.model.outages import NEVER, Windows
 from labkit.policies import RetryProfile
 
+Row = tuple[int, int, int, bool, int, bool]
+"""An attempt: the columns of `Attempts`, in their order."""
+
 
 @dataclass(frozen=True)
 class Attempts:
@@ -28,12 +31,23 @@ class Attempts:
     """The first instant after it was sent at which an outage cuts what is under way."""
     answered: NDArray[np.bool_]
 
+    @classmethod
+    def of_rows(cls, rows: Sequence[Row]) -> "Attempts":
+        of, sent, ended, carried, cut, answered = np.array(rows, dtype=np.int64).reshape(-1, 6).T
+        return cls(of, sent, ended, carried.astype(bool), cut, answered.astype(bool))
+
+    @classmethod
+    def unbroken(cls, sent: Instants, ended: Instants) -> "Attempts":
+        """One attempt of each delivery, which is answered."""
+        all_of_them = np.ones(len(sent), dtype=bool)
+        return cls(np.arange(len(sent)), sent, ended, all_of_them, np.full(len(sent), NEVER), all_of_them)
+
     def there(self, after: int) -> NDArray[np.bool_]:
-        """Which of them have come as far as takes so many nanoseconds after they were sent."""
+        """Which of them are under way, or answered, so many nanoseconds after they were sent."""
         return self.carried & (self.sent + after < self.cut)
 
     def first(self, among: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """The first attempt of each delivery of those."""
+        """Of the attempts `among` them, the first of each delivery."""
         first = np.zeros(len(self.of), dtype=bool)
         places = np.flatnonzero(among)
         first[places[np.unique(self.of[places], return_index=True)[1]]] = True
@@ -47,9 +61,10 @@ class Rests:
         self.until, self._rest, self._last, self._failing = -NEVER, nanoseconds(seconds), (-NEVER, True), False
 
     def ended(self, at: int, answered: bool, together: bool, at_once: bool = False) -> None:
-        """Note an attempt that was answered or failed. Refuse one that fails `together` with what it may hold up.
+        """Note that an attempt was answered or failed. Refuse a failure whose place among others would matter.
 
-        So it does if the endpoint rests from now on, or if it is sent again at once.
+        It matters if another delivery is due or answered at the same instant (`together`), and the endpoint rests from
+        then on, or the failed delivery is sent again `at_once`.
         """
         if ((self._rest or at_once) and not answered and together) or (self._rest and self._last == (at, not answered)):
             both = "one delivery fails, and another one is due or answered, and which comes first makes a difference"
@@ -62,26 +77,25 @@ class Rests:
 
 
 def ends_with(outages: Windows, sent: int, takes: int) -> tuple[int, bool, int, bool]:
-    """An attempt's end, whether it had a connection, when an outage cuts what is under way, and if it was answered."""
+    """An attempt's end, whether it has a connection, when an outage cuts what is under way, and if it is answered."""
     hold, cut = outages.hold(sent), outages.cut(sent)
-    return min(sent + (takes if hold is None else hold), cut), hold is None, cut, hold is None and sent + takes < cut
+    return outages.end(sent, takes), hold is None, cut, hold is None and sent + takes < cut
 
 
 def play(
     due: Sequence[int], takes: int, outages: Windows, profile: RetryProfile, wait: Callable[[int, int], float | None]
 ) -> Attempts:
-    """Deliveries that are due at some instants, in order, and are answered after `takes` nanoseconds if nothing breaks.
+    """The attempts of deliveries that are due at these instants, in order, each answered after `takes` nanoseconds.
 
-    `wait(delivery, attempt)` is that of the profile. Down from 0 to 1,200 s, and due at 0: attempts at 0, 5 and 305 s
-    are refused, and the one at 2,105 s is answered.
+    `wait(delivery, attempt)` is that of the profile. With the receiver down from 0 to 1,200 s, and a delivery due at 0,
+    the attempts at 0, 5 and 305 s are refused, and the one at 2,105 s is answered.
     """
     if not outages:
-        sent, all_of_them = np.array(due, dtype=np.int64), np.ones(len(due), dtype=bool)
-        never = np.full(len(due), NEVER)
-        return Attempts(np.arange(len(due)), sent, sent + takes, all_of_them, never, all_of_them)
+        sent = np.array(due, dtype=np.int64)
+        return Attempts.unbroken(sent, sent + takes)
     waiting = [(at, number, 1) for number, at in enumerate(due)]
     ending: list[tuple[int, bool]] = []  # when each attempt under way will have ended, and whether it is answered
-    rows: list[tuple[int, int, int, bool, int, bool]] = []
+    rows: list[Row] = []
     rests = Rests(profile.rest)
     while waiting:
         now = max(waiting[0][0], rests.until)
@@ -99,8 +113,7 @@ def play(
                 heappush(ending, (ended, answered))
             if not answered and (seconds := wait(number, attempt)) is not None:
                 heappush(waiting, (ended + nanoseconds(seconds), number, attempt + 1))
-    of, sent_at, ends, went, cuts, good = (np.array([row[n] for row in rows], dtype=np.int64) for n in range(6))
-    return Attempts(of, sent_at, ends, went.astype(bool), cuts, good.astype(bool))
+    return Attempts.of_rows(rows)
 
 
 def check_in_flight(begun: Instants, ended: Instants, profile: RetryProfile) -> None:

@@ -1,4 +1,4 @@
-"""Batches: what waits goes together, and what failed goes again with what is new."""
+"""Batches: deliveries that wait are sent together, and failed ones are sent again with new ones."""
 
 import random
 from dataclasses import replace
@@ -9,8 +9,8 @@ import numpy as np
 from labkit.approaches import Batched
 from labkit.clock import NANO, nanoseconds
 from labkit.lenses.model import pushed, sizes
-from labkit.lenses.model.attempts import Attempts, Rests, check_health, ends_with
-from labkit.lenses.model.history import Given, History
+from labkit.lenses.model.attempts import Attempts, Rests, Row, check_health, ends_with
+from labkit.lenses.model.history import Given, History, lengths
 from labkit.lenses.model.outages import NEVER
 from labkit.source.dispatcher import message
 from labkit.source.outbox import Delivery, batches
@@ -26,7 +26,7 @@ def batched(given: Given) -> History:
     recorded, (made, groups) = sizes.exchanges(Batched(approach.count, 0.0), pushed.RUN), play(given)
     epoch = nanoseconds(given.epoch)
     written = [message(group, (epoch + at) / NANO) for group, at in zip(groups, made.sent.tolist(), strict=True)]
-    ids, bodies = (np.array([len(each[n]) for each in written], dtype=np.int64) for n in range(2))
+    ids, bodies = (lengths(each[n] for each in written) for n in range(2))
 
     arrived, received = made.there(given.delay), np.full(len(given.events), NEVER)
     brought, copies = np.zeros(len(groups), dtype=bool), 0
@@ -53,7 +53,7 @@ def play(given: Given) -> tuple[Attempts, list[Group]]:
     occurred = [*given.occurred.tolist(), NEVER]
     fresh, again = list[Delivery](), list[tuple[int, int, Delivery]]()
     ending: list[tuple[int, int]] = []  # when each attempt under way ends, and its number
-    rows, groups = list[tuple[int, int, bool, int, bool]](), list[Group]()
+    rows, groups = list[Row](), list[Group]()
     rests, stored, in_flight = Rests(profile.rest), 0, 0
     while True:
         due = min(fresh[0].due_at if fresh else NEVER, again[0][0] if again else NEVER)
@@ -67,7 +67,7 @@ def play(given: Given) -> tuple[Attempts, list[Group]]:
             stored += 1
         while ending and ending[0][0] <= now:
             _, number = heappop(ending)
-            group, (sent, _, _, _, answered) = groups[number], rows[number]
+            group, (_, sent, _, _, _, answered) = groups[number], rows[number]
             in_flight -= len(group)
             seconds = None
             if not answered:
@@ -98,11 +98,10 @@ def play(given: Given) -> tuple[Attempts, list[Group]]:
                 continue
             ended, carried, cut, answered = ends_with(outages, now, takes)
             heappush(ending, (ended, len(rows)))
-            rows.append((now, ended, carried, cut, answered))
+            rows.append((len(rows), now, ended, carried, cut, answered))
             groups.append(group)
             in_flight += len(group)
-    sent_at, ends, went, cuts, good = (np.array([row[n] for row in rows], dtype=np.int64) for n in range(5))
-    return Attempts(np.arange(len(rows)), sent_at, ends, went.astype(bool), cuts, good.astype(bool)), groups
+    return Attempts.of_rows(rows), groups
 
 
 def check(given: Given) -> None:

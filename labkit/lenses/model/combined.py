@@ -23,13 +23,10 @@ def hybrid(given: Given) -> History:
     interval = approach.reconcile_interval
     poller = Polling(interval=interval, initial_delay=interval, limit=LARGEST_PAGE)
     pages, listed = pages_of(given, poller, timing_of(poller))
-    of = np.repeat(np.arange(len(pages.sent)), pages.stop - pages.start)  # the page that holds each event
-    received = np.minimum(pushed_at, pages.answered[of])
-    polled = pages.answered[of] <= pushed_at
-    barren = np.bincount(of, weights=polled, minlength=len(pages.sent)) == 0
-    last = max(int(made.ended.max(initial=0)), int(received.max(initial=0)), pages.ended)
-    settled = (pages.sent < given.horizon) | (pages.answered <= last)
-    copies += int((pages.stop - pages.start)[settled].sum()) - int((pushed_at == NEVER).sum())
+    received = np.minimum(pushed_at, pages.received)
+    polled = pages.received <= pushed_at
+    barren = np.bincount(pages.of, weights=polled, minlength=len(pages.sent)) == 0
+    copies += int(pages.settled(given.horizon, made.ended, received)[pages.of].sum()) - int((pushed_at == NEVER).sum())
     brought = made.first(arrived) & ~polled[made.of]
     sent = pushed.weigh(given, recorded, made, pushed.ids(given), pushed.full(given), brought)
     sent += weigh(given, sizes_of(poller), pages, listed, barren)

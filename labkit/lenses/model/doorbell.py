@@ -9,8 +9,8 @@ from labkit.approaches import Doorbell, Polling
 from labkit.clock import NANO, nanoseconds
 from labkit.lenses.model import pushed, sizes
 from labkit.lenses.model.attempts import Attempts
-from labkit.lenses.model.history import Given, History, Sent
-from labkit.lenses.model.outages import NEVER, check_none
+from labkit.lenses.model.history import Given, History, Sent, lengths
+from labkit.lenses.model.outages import check_none
 from labkit.lenses.model.pages import Line, Row, pages
 from labkit.lenses.model.polling import sizes_of, weigh
 from labkit.lenses.model.timing import FixedDelay
@@ -21,7 +21,7 @@ from labkit.wire import LARGEST_PAGE
 
 
 def doorbell(given: Given) -> History:
-    """`Doorbell`: as `check` has seen, no poll comes at the time of another sync, so that each finds nothing."""
+    """`Doorbell`: `check` refuses a poll at the time of another sync, so each poll is empty."""
     approach, trip = given.approach, 2 * given.delay
     assert isinstance(approach, Doorbell)
     rows, notices = _syncs(given)
@@ -43,10 +43,10 @@ def doorbell(given: Given) -> History:
         elif row and row[0] < given.horizon:
             empty[-1] += 1
     found = pages([row for row in rows if row[2] < row[3]], empty, of_fetches)
-    read = weigh(given, sizes_of(Polling(limit=LARGEST_PAGE)), found, np.arange(len(given.events)), found.sent < 0)
+    read = weigh(given, sizes_of(Polling(limit=LARGEST_PAGE)), found, np.arange(len(given.events)))
     read += Sent(connections=of_polls.connections, held=of_polls.total())
     setup = pushed.setup_of(sizes.exchanges(Doorbell(0.0), pushed.RUN))
-    return History(given, np.repeat(found.answered, found.stop - found.start), _weighed(given, notices) + read, setup)
+    return History(given, found.received, _weighed(given, notices) + read, setup)
 
 
 def _syncs(given: Given) -> tuple[list[Row], NDArray[np.int64]]:
@@ -75,16 +75,14 @@ def _syncs(given: Given) -> tuple[list[Row], NDArray[np.int64]]:
 def _weighed(given: Given, notices: NDArray[np.int64]) -> Sent:
     """The notices, as deliveries."""
     bell = Subscription("sub", "", (), "active", "", payload="doorbell")
-    ids, bodies = [], []
+    epoch, written = nanoseconds(given.epoch), list[tuple[str, bytes]]()
     for at, _, first in notices.tolist():
         notice = Delivery(bell, 1, given.events[first].id, b"", 1, 1, 0)
-        id, body = message((notice,), (nanoseconds(given.epoch) + at) / NANO)
-        ids.append(len(id))
-        bodies.append(len(body))
-    yes, (sent, ended, _) = np.ones(len(notices), dtype=bool), notices.T
-    made = Attempts(np.arange(len(notices)), sent, ended, yes, np.full(len(notices), NEVER), yes)
-    of_ids, of_bodies = (np.array(each, dtype=np.int64) for each in (ids, bodies))
-    return pushed.weigh(given, sizes.exchanges(Doorbell(0.0), pushed.RUN), made, of_ids, of_bodies, brought=~yes)
+        written.append(message((notice,), (epoch + at) / NANO))
+    ids, bodies = (lengths(each[n] for each in written) for n in range(2))
+    sent, ended, _ = notices.T
+    made, recorded = Attempts.unbroken(sent, ended), sizes.exchanges(Doorbell(0.0), pushed.RUN)
+    return pushed.weigh(given, recorded, made, ids, bodies)
 
 
 def _polls(approach: Doorbell) -> FixedDelay | None:

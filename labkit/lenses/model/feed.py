@@ -5,7 +5,7 @@ import numpy as np
 from labkit.approaches import ConditionalFeed, Feed, Relay
 from labkit.clock import nanoseconds
 from labkit.lenses.model import pushed, sizes
-from labkit.lenses.model.history import Given, History, Sent, digits
+from labkit.lenses.model.history import Given, History, digits
 from labkit.lenses.model.outages import NEVER, Windows
 from labkit.lenses.model.pages import Pages, find
 from labkit.lenses.model.timing import FixedDelay
@@ -19,13 +19,12 @@ def feed(given: Given) -> History:
     assert isinstance(approach, Feed)
     pages = _pages(given, given.occurred.tolist(), approach.interval, given.outages("poll"))
     places = np.arange(len(given.events))
-    lost = places < np.repeat(pages.stop - approach.last, pages.stop - pages.start)
-    received = np.repeat(pages.answered, pages.stop - pages.start)
+    lost = places < (pages.stop - approach.last)[pages.of]
 
     first, *_, last = sizes.exchanges(type(approach)(1.0, last=approach.last), 4.0)
     counted = pages.sent < given.horizon
     found = np.concatenate([[0], pages.stop])  # how many events the list has had, before each page and at the end
-    sums = np.concatenate([[0], np.cumsum(pushed.lengths(given.documents))])
+    sums = np.concatenate([[0], np.cumsum(given.lengths)])
     shown = np.minimum(found, approach.last)
     empty = first.answer.body - sizes.PROBE_BYTES
     body = empty + sums[found] - sums[found - shown] + np.maximum(shown - 1, 0)
@@ -54,10 +53,8 @@ def feed(given: Given) -> History:
         else:
             out = later + int(held[1:].sum()) + (first.request.fixed if requests else 0)
     out += int(cut_out.sum())
-    failed = pages.failed + len(gap)
-    empty_polls = int(pages.empty.sum())
-    sent = Sent(requests + failed, empty_polls, failed, out, into, pages.connections, pages.held)
-    return History(given, received[given.wanted], sent, setup=0, lost=lost)
+    sent = pages.summed(given.horizon, out, into)
+    return History(given, pages.received[given.wanted], sent, setup=0, lost=lost)
 
 
 def relay(given: Given) -> History:
@@ -72,16 +69,15 @@ def relay(given: Given) -> History:
     kept, copy_of = made.sent[arrived] + given.delay, made.of[arrived]
     outages = given.outages("poll", host="consumer-1")  # which owns its relay
     pages = _pages(given, (kept + 1).tolist(), approach.interval, outages)
-    of = np.repeat(np.arange(len(pages.sent)), pages.stop - pages.start)  # the page that holds each copy
+    of = pages.of  # the page that holds each copy
     received, news = np.full(len(given.events), NEVER), made.first(arrived)[arrived]
     received[copy_of[news]] = pages.answered[of[news]]
     lost = received == NEVER
-    last = max(int(made.ended.max(initial=0)), int(received.max(initial=0)), pages.ended)
-    settled = (pages.sent < given.horizon) | (pages.answered <= last)  # if none is lost; otherwise polls go on
+    settled = pages.settled(given.horizon, made.ended, received)  # all of them if an event is lost: polls go on
     copies = int(settled[of].sum()) - int((~lost).sum())
 
     bodies = pushed.full(given)
-    sent = pushed.weigh(given, recorded, made, pushed.ids(given), bodies, brought=made.first(made.of < 0))
+    sent = pushed.weigh(given, recorded, made, pushed.ids(given), bodies)
     poll = next(each for each in recorded if each.kind == "poll")
     counted = pages.sent < given.horizon
     found = np.concatenate([[0], pages.stop])
@@ -90,18 +86,11 @@ def relay(given: Given) -> History:
     out = poll.request.fixed + digits(found)
     cut = pages.cut[:, 0]
     barren = np.bincount(of[news], minlength=len(pages.sent)) == 0
-    requests = int(pages.empty.sum()) + int(counted.sum())
-    polls = Sent(
-        requests=requests + len(cut) + pages.failed,
-        empty=int(pages.empty.sum()) + int((counted & barren).sum()),
-        errors=len(cut) + pages.failed,
-        bytes_out=int((pages.empty * out).sum() + out[:-1][counted].sum() + out[cut].sum()),
-        bytes_in=int(pages.empty.sum()) * pushed.whole(poll.answer)
-        + int((poll.answer.fixed + body + digits(body))[counted].sum()),
-        connections=pages.connections,
-        held=pages.held,
-        named=requests + len(cut),
-    )
+    bytes_out = int((pages.empty * out).sum() + out[:-1][counted].sum() + out[cut].sum())
+    bytes_in = int(pages.empty.sum()) * pushed.whole(poll.answer)
+    bytes_in += int((poll.answer.fixed + body + digits(body))[counted].sum())
+    polls = pages.summed(given.horizon, bytes_out, bytes_in, barren)
+    polls.named = polls.requests - pages.failed  # which have no connection
     return History(given, received, sent + polls, pushed.setup_of(recorded), lost, copies)
 
 

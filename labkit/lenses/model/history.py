@@ -1,6 +1,6 @@
 """What the model knows of one consumer: when each event was received, and what was sent up to the horizon."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sized
 from dataclasses import dataclass, field
 from functools import cached_property
 from heapq import heappop, heappush
@@ -65,6 +65,11 @@ class Given:
         """Each event as it stands on the wire."""
         times = [timestamp(self.epoch + each.occurred_at) for each in self.events]
         return [document(each.id, each.type, at, each.data) for each, at in zip(self.events, times, strict=True)]
+
+    @cached_property
+    def lengths(self) -> NDArray[np.int64]:
+        """Bytes of each document."""
+        return lengths(self.documents)
 
     @cached_property
     def wanted(self) -> NDArray[np.bool_]:
@@ -205,6 +210,10 @@ def concurrent(sent: Instants, ended: Instants, kept: NDArray[np.bool_], horizon
         if keeps:
             heappush(busy, (end, order := order + 1, connection))
     return len(spans), sum(end - start for start, end in spans)
+
+
+def lengths(texts: Iterable[Sized]) -> NDArray[np.int64]:
+    return np.array([len(each) for each in texts], dtype=np.int64)
 
 
 def digits(numbers: Iterable[int] | NDArray[np.int64]) -> NDArray[np.int64]:

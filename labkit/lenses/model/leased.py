@@ -28,7 +28,7 @@ def leased(given: Given) -> History:
     made = list(_made(given, approach))
     sent = np.array([at for at, _ in made], dtype=np.int64)
     connections, held_for = concurrent(sent, sent + 2 * given.delay, np.ones(len(sent), dtype=bool), given.horizon)
-    found.sent += Sent(
+    renewals = Sent(
         requests=len(made),
         bytes_out=len(made) * pushed.whole(renewal.request),
         bytes_in=sum(answer + len(expires_at) for _, expires_at in made),
@@ -36,8 +36,7 @@ def leased(given: Given) -> History:
         held=held_for,
         named_answers=len(made),
     )
-    found.given, found.setup = given, pushed.setup_of(recorded)
-    return found
+    return replace(found, given=given, sent=found.sent + renewals, setup=pushed.setup_of(recorded))
 
 
 def _beneath(given: Given) -> Given:
@@ -45,7 +44,7 @@ def _beneath(given: Given) -> Given:
     approach = given.approach
     assert isinstance(approach, Leased)
     interval = approach.reconcile_interval
-    return Given(given.scenario, Hybrid(interval) if interval else Webhook())
+    return replace(given, approach=Hybrid(interval) if interval else Webhook())
 
 
 def _made(given: Given, approach: Leased) -> Iterator[tuple[int, str]]:
@@ -56,8 +55,8 @@ def _made(given: Given, approach: Leased) -> Iterator[tuple[int, str]]:
 def _renewals(approach: Leased, delay: int, epoch: float) -> Iterator[tuple[int, str]]:
     """When each renewal is sent, and the end of the lease that it is answered with.
 
-    The first lease starts as the source has verified the URL again: three delays after a request that is sent half a
-    second before t = 0, and twice as long before that as the set-up took, six delays.
+    The first lease starts when the source has verified the URL again, three delays after the request for it. This
+    request is sent before t = 0, by half a second and twice the six delays that the set-up takes.
     """
     ttl, starts, answered = nanoseconds(approach.ttl), -NANO // 2 - 12 * delay + 3 * delay, 0
     expires_at = timestamp((nanoseconds(epoch) + starts + ttl) / NANO)

@@ -15,7 +15,7 @@ NEVER = 2**62
 
 @dataclass
 class _Probe:
-    """What a fault's selectors read of an exchange: the rest does not matter, since `check` refuses what reads it."""
+    """What a fault's selectors read of an exchange. `check_faults` refuses faults that read what has a default."""
 
     kind: Kind
     parties: tuple[str, str]
@@ -27,7 +27,7 @@ class _Probe:
 class Windows:
     """The outages of one kind of exchange between two parties, whose sender waits `timeout` seconds for an answer.
 
-    An exchange fails that is sent in a window; one that is under way as a window begins is cut, also if its answer
+    An exchange that is sent in a window fails. One that is under way when a window begins is cut, even if its answer
     arrives at that instant.
     """
 
@@ -50,6 +50,11 @@ class Windows:
             if first <= at < end:
                 return hold
         return None
+
+    def end(self, at: int, takes: int) -> int:
+        """When an exchange that is sent at an instant is answered, after so many nanoseconds, or has failed."""
+        hold = self.hold(at)
+        return min(at + (takes if hold is None else hold), self.cut(at))
 
     def cut(self, after: int) -> int:
         """The first instant after another one at which what is under way is cut."""

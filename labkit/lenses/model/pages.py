@@ -3,18 +3,18 @@
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from labkit.lenses.model.history import Instants
+from labkit.lenses.model.history import Instants, Sent
 from labkit.lenses.model.outages import NEVER, Windows
 from labkit.lenses.model.timing import IDLE
 
 
 class Timing(Protocol):
-    """When polls are due. What it says of several of them holds as long as none finds an event."""
+    """When polls are due. What it says of several polls holds as long as none of them finds an event."""
 
     @property
     def next(self) -> int:
@@ -32,7 +32,7 @@ class Timing(Protocol):
 
 @dataclass(frozen=True)
 class Pages:
-    """The pages with events, in the order sent, and how many empty polls come before each, the last of them at the end.
+    """The pages with events, in the order sent, and the number of empty polls before each and after the last one.
 
     A page holds the events from `start` up to `stop` of those that the list shows.
     """
@@ -54,9 +54,42 @@ class Pages:
     ended: int
     """When the last poll before the horizon was answered, or failed."""
 
+    @property
+    def of(self) -> NDArray[np.int64]:
+        """For each event of the list: the number of the page that holds it, from 0."""
+        return np.repeat(np.arange(len(self.sent)), self.stop - self.start)
+
+    @property
+    def received(self) -> Instants:
+        """For each event of the list: when its page was answered."""
+        return self.answered[self.of]
+
+    def settled(self, horizon: int, deliveries: Instants, received: Instants) -> NDArray[np.bool_]:
+        """Which pages are requested before the run is settled.
+
+        That is up to the horizon, and then until the last delivery has ended, and every event has been received.
+        """
+        last = max(int(deliveries.max(initial=0)), int(received.max(initial=0)), self.ended)
+        return (self.sent < horizon) | (self.answered <= last)
+
+    def summed(
+        self, horizon: int, bytes_out: int, bytes_in: int, barren: NDArray[np.bool_] | Literal[False] = False
+    ) -> Sent:
+        """All polls up to the horizon. A page is `barren` if none of its events is new to the consumer."""
+        counted, empty, failed = self.sent < horizon, int(self.empty.sum()), self.failed + len(self.cut)
+        return Sent(
+            requests=empty + int(counted.sum()) + failed,
+            empty=empty + int((counted & barren).sum()),
+            errors=failed,
+            bytes_out=bytes_out,
+            bytes_in=bytes_in,
+            connections=self.connections,
+            held=self.held,
+        )
+
 
 class Line:
-    """A poller's connections up to the horizon: one at a time, which is used again if it was idle for at most 5 s."""
+    """A poller's connections up to the horizon: one at a time, which is reused if it was idle for at most 5 s."""
 
     def __init__(self, horizon: int) -> None:
         self.horizon, self.connections, self.held = horizon, 0, 0
@@ -97,7 +130,7 @@ class Held:
     """How the polls of `find` differ from those of plain polling: in nanoseconds."""
 
     wait: int = 0
-    """For how long the source holds an empty answer back. An event of the instant in which it ends comes too late."""
+    """For how long the source holds an empty answer back. An event at the instant of its end comes too late."""
     recover: int = 0
     """The pause after a failure."""
     follow: bool = True
@@ -107,7 +140,7 @@ class Held:
 def find(
     visible: list[int], timing: Timing, delay: int, limit: int, horizon: int, outages: Windows, held: Held = Held()
 ) -> Pages:
-    """Poll until all events have been found, and the horizon has come."""
+    """Poll until all events have been found and the horizon has been reached."""
     rows: list[Row] = []
     empty, cut_polls, line, idle = [0], list[tuple[int, bool]](), Line(horizon), 2 * delay + held.wait
     found = failed = ended = 0
@@ -123,14 +156,14 @@ def find(
             last = timing.after(polls - 1, takes)
             if counted := min(polls, timing.before(horizon, takes)):
                 last_counted = timing.after(counted - 1, takes)
-                ended = min(last_counted + (idle if hold is None else hold), outages.cut(last_counted))
+                ended = outages.end(last_counted, idle)
                 if hold is None:
                     empty[-1] += counted
                     line.use_often(at, last_counted, counted, idle)
                 else:
                     failed += counted
-            end = last + idle if hold is None else min(last + hold, outages.cut(last)) + held.recover
-            timing.answered(polls, takes, end, False)
+            recover = 0 if hold is None else held.recover
+            timing.answered(polls, takes, outages.end(last, idle) + recover, False)
             continue
         again, before = True, found
         while again and (answered := _answered(visible, found, at, delay, idle)) < cut:
@@ -160,7 +193,7 @@ def pages(
     rows: list[Row], empty: list[int], line: Line, cut: Sequence[tuple[int, bool]] = (), failed: int = 0, ended: int = 0
 ) -> Pages:
     """The pages, of rows."""
-    sent, answered, start, stop, more = (np.array([row[n] for row in rows], dtype=np.int64) for n in range(5))
+    sent, answered, start, stop, more = np.array(rows, dtype=np.int64).reshape(-1, 5).T
     gaps, cuts = np.array(empty, dtype=np.int64), np.array(cut, dtype=np.int64).reshape(-1, 2)
     return Pages(
         sent, answered, start, stop, more.astype(bool), gaps, line.connections, line.total(), failed, cuts, ended

@@ -1,6 +1,7 @@
 """Polling by cursor: when each event is received, and what the polls weigh."""
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,8 +70,8 @@ def long_polling(given: Given) -> History:
     outages = given.outages("poll", approach.wait + TIMEOUT)
     found = find(given.occurred.tolist(), timing, given.delay, approach.limit, given.horizon, outages, held)
     size = page_sizes(approach, 3 * (approach.wait + approach.pause) + 1e-6)
-    sent = weigh(given, size, found, np.arange(len(given.events)), barren=found.sent < 0)
-    return History(given, np.repeat(found.answered, found.stop - found.start), sent, setup=0)
+    sent = weigh(given, size, found, np.arange(len(given.events)))
+    return History(given, found.received, sent, setup=0)
 
 
 def timing_of(approach: Polling) -> Timing:
@@ -83,10 +84,9 @@ def timing_of(approach: Polling) -> Timing:
 def polled(given: Given, approach: Polling, timing: Timing) -> tuple[Instants, Sent]:
     """When each wanted event is received by polls, and what they are."""
     pages, listed = pages_of(given, approach, timing)
-    received = np.repeat(pages.answered, pages.stop - pages.start)
     wanted = given.wanted[listed]
     news = np.add.reduceat(wanted, pages.start) if len(pages.start) else np.zeros(0, dtype=np.int64)
-    return received[wanted], weigh(given, sizes_of(approach), pages, listed, news == 0, approach.conditional)
+    return pages.received[wanted], weigh(given, sizes_of(approach), pages, listed, news == 0, approach.conditional)
 
 
 def pages_of(given: Given, approach: Polling, timing: Timing) -> tuple[Pages, NDArray[np.int64]]:
@@ -108,13 +108,12 @@ def weigh(
     size: PageSizes,
     pages: Pages,
     listed: NDArray[np.int64],
-    barren: NDArray[np.bool_],
+    barren: NDArray[np.bool_] | Literal[False] = False,
     conditional: bool = False,
 ) -> Sent:
     """Requests, empty ones and bytes. A page is `barren` if none of its events is new to the consumer."""
     counted = pages.sent < given.horizon
-    documents = np.array([len(given.documents[place]) for place in listed], dtype=np.int64)
-    sums = np.concatenate([[0], np.cumsum(documents)])
+    sums = np.concatenate([[0], np.cumsum(given.lengths[listed])])
     place = np.concatenate([[0], listed + 1])  # of the last event found, in the source's order, from 1
     before, after = digits(place[pages.start]), digits(place[pages.stop])
     events = pages.stop - pages.start
@@ -124,7 +123,6 @@ def weigh(
     at = digits(place[np.concatenate([[0], pages.stop])])  # of the cursor of each run of empty polls
     same = size.tag + 2 * at
     fresh = size.answer + size.body + digits([size.body]) + same
-    polls = int(pages.empty.sum()) + int(counted.sum())
     out = np.full(len(events), size.later)
     idle_out, idle_in = size.later * pages.empty, fresh * pages.empty
     if conditional:
@@ -135,7 +133,7 @@ def weigh(
         idle_out = some * (size.tagged + last) + np.maximum(pages.empty - 1, 0) * (size.tagged + same)
         idle_in = some * fresh + np.maximum(pages.empty - 1, 0) * (size.unchanged + same)
     bytes_out = int(idle_out.sum() + out[counted].sum())
-    if polls:  # the first request has no cursor, and no ETag
+    if pages.empty.any() or counted.any():  # the first request has no cursor, and no ETag
         first_tagged = size.tagged - size.later if conditional else 0
         bytes_out -= size.later - size.first + first_tagged
     gap, since = pages.cut.T
@@ -143,20 +141,12 @@ def weigh(
     if conditional:
         cut_out = size.tagged + np.where(since, same[gap], last[gap])
     cut_out[(gap == 0) & (since == 0)] = size.first  # no poll has been answered before
-    failed = pages.failed + len(gap)
-    return Sent(
-        requests=polls + failed,
-        empty=int(pages.empty.sum()) + int((barren & counted).sum()),
-        errors=failed,
-        bytes_out=bytes_out + int(cut_out.sum()),
-        bytes_in=int(idle_in.sum() + answers[counted].sum()),
-        connections=pages.connections,
-        held=pages.held,
-    )
+    bytes_in = int(idle_in.sum() + answers[counted].sum())
+    return pages.summed(given.horizon, bytes_out + int(cut_out.sum()), bytes_in, barren)
 
 
 def check(given: Given) -> None:
-    """Refuse what needs a draw per poll, a rate that is not numbered exactly, and a drain that may end early."""
+    """Refuse jitter, a fixed rate whose polls cannot be numbered exactly, and a drain that may end early."""
     approach = given.approach
     assert isinstance(approach, Polling)
     if approach.jitter:

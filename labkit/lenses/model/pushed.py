@@ -2,6 +2,7 @@
 
 import json
 import random
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ from labkit.clock import NANO
 from labkit.event import to_json
 from labkit.lenses.model import sizes
 from labkit.lenses.model.attempts import Attempts, check_health, check_in_flight, play
-from labkit.lenses.model.history import Given, History, Instants, Sent, concurrent, digits
+from labkit.lenses.model.history import Given, History, Instants, Sent, concurrent, digits, lengths
 from labkit.lenses.model.outages import NEVER
 from labkit.lenses.model.sizes import PROBE, Message, Recorded
 
@@ -34,8 +35,8 @@ def thin(given: Given) -> History:
     made = attempts(given, 4 * delay)
     read = made.there(3 * delay)
     received, copies = receipts(given, made, read, 3 * delay)
-    thin = lengths([to_json({**json.loads(each), "data": {}}) for each in given.documents])
-    sent = weigh(given, recorded, made, ids(given), thin, brought=made.first(made.of < 0))
+    thin = lengths(to_json({**json.loads(each), "data": {}}) for each in given.documents)
+    sent = weigh(given, recorded, made, ids(given), thin)
     fetch = next(each for each in recorded if each.kind == "fetch")
     bodies = full(given)
     fetched_at = made.sent + delay
@@ -83,19 +84,19 @@ def weigh(
     made: Attempts,
     id_lengths: NDArray[np.int64],
     bodies: NDArray[np.int64],
-    brought: NDArray[np.bool_],
+    brought: NDArray[np.bool_] | Literal[False] = False,
 ) -> Sent:
-    """Attempts of deliveries with a `webhook-id` and a body each. Some `brought` an event first; others are empty."""
+    """Attempts of deliveries with a `webhook-id` and a body each. Those that `brought` an event first are not empty."""
     delivery = next(each for each in recorded if each.kind == "delivery")
     counted = made.sent < given.horizon
-    carried = counted & made.carried
+    carried, vain = counted & made.carried, counted & np.logical_not(brought)
     unix = digits(np.floor(given.epoch + made.sent / NANO).astype(np.int64))
     out = delivery.request.fixed + (id_lengths + bodies + digits(bodies))[made.of] + unix
     connections, held = concurrent(made.sent[carried], made.ended[carried], made.answered[carried], given.horizon)
     return Sent(
         requests=int(counted.sum()),
-        empty=int((counted & made.answered & ~brought).sum()),
-        errors=int((counted & ~made.answered & ~brought).sum()),
+        empty=int((vain & made.answered).sum()),
+        errors=int((vain & ~made.answered).sum()),
         bytes_out=int(out[carried].sum()),
         bytes_in=int((counted & made.answered).sum()) * whole(delivery.answer),
         connections=connections,
@@ -114,18 +115,14 @@ def setup_of(recorded: tuple[Recorded, ...]) -> int:
     return sum(each.kind == "setup" for each in recorded)
 
 
-def lengths(documents: list[bytes]) -> NDArray[np.int64]:
-    return np.array([len(each) for each in documents], dtype=np.int64)
-
-
 def ids(given: Given) -> NDArray[np.int64]:
     """The lengths of the ids of the wanted events."""
-    return np.array([len(event.id) for event in given.events], dtype=np.int64)[given.wanted]
+    return lengths(event.id for event in given.events)[given.wanted]
 
 
 def full(given: Given) -> NDArray[np.int64]:
     """The lengths of the wanted events as they stand on the wire."""
-    return lengths(given.documents)[given.wanted]
+    return given.lengths[given.wanted]
 
 
 def check(given: Given) -> None:

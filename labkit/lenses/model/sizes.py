@@ -1,13 +1,13 @@
 """What messages weigh: one short run of the virtual lens is recorded, and what varies is taken out of its messages."""
 
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 
 import httpx
 
-from labkit.approaches import Approach
+from labkit.approaches import Approach, Consumer
 from labkit.arrivals import EPOCH, Arrivals
 from labkit.clock import VirtualClock
 from labkit.event import Event, document, timestamp
@@ -16,6 +16,7 @@ from labkit.lenses.lifecycle import emit_all, make_source, subscribe_all
 from labkit.network.memory import MemoryCarrier, MemoryNetwork
 from labkit.network.meter import Meter
 from labkit.scenario import Scenario
+from labkit.source import EventSource
 
 VARYING = ("webhook-id", "webhook-timestamp", "If-None-Match", "Content-Length", "ETag")
 """Headers whose values differ from exchange to exchange."""
@@ -73,31 +74,34 @@ def exchanges(approach: Approach, seconds: float) -> tuple[Recorded, ...]:
     """The exchanges of a run of `seconds` with one event at its start, whose type is the approach's first."""
     event = Event(PROBE.id, (approach.types or (PROBE.type,))[0], 0.0, {})
     scenario = Scenario(Arrivals("probe", (event,), seconds, EPOCH, {}), delay=0.0)
-    ledger, clock = Ledger(), VirtualClock(start=-LEAD, epoch=EPOCH)
-    network = _Recorder(clock, ledger)
-    source = make_source(scenario, clock, network)
-    with closing(source.db), clock:
-        url = network.host("source", source.app)
-        consumers, _ = subscribe_all(scenario, approach, clock, network, ledger, url)
-        clock.run(until=0)
+    with _set_up(scenario, approach) as (clock, network, source, consumers):
         clock.spawn(emit_all, source, (event,), lambda event: None, lambda event: 0.0, urgent=True)
         for consumer in consumers:
             clock.spawn(approach.run, consumer)
         clock.run(until=seconds)
-    return tuple(_recorded(ledger, network))  # with the bytes so far of what the end has cut
+    return tuple(_recorded(network.ledger, network))  # with the bytes so far of what the end has cut
 
 
 @lru_cache(64)
 def jitter_key(approach: Approach, seed: int) -> tuple[str, str]:
     """What a source's jitter depends on, besides event and attempt: its seed, and the id of the only subscription."""
     scenario = Scenario(Arrivals("probe", (), 1.0, EPOCH, {}), delay=0.0, seed=seed)
+    with _set_up(scenario, approach) as (_, _, source, _):
+        return source.dispatcher.seed, source.store.subscriptions()[0].id
+
+
+@contextmanager
+def _set_up(
+    scenario: Scenario, approach: Approach
+) -> Iterator[tuple[VirtualClock, _Recorder, EventSource, list[Consumer]]]:
+    """A run at t = 0, when its set-up is done."""
     ledger, clock = Ledger(), VirtualClock(start=-LEAD, epoch=EPOCH)
-    network = MemoryNetwork(clock, ledger, 0.0)
+    network = _Recorder(clock, ledger)
     source = make_source(scenario, clock, network)
     with closing(source.db), clock:
-        subscribe_all(scenario, approach, clock, network, ledger, network.host("source", source.app))
+        consumers, _ = subscribe_all(scenario, approach, clock, network, ledger, network.host("source", source.app))
         clock.run(until=0)
-        return source.dispatcher.seed, source.store.subscriptions()[0].id
+        yield clock, network, source, consumers
 
 
 def _recorded(ledger: Ledger, network: _Recorder) -> Iterator[Recorded]:

@@ -13,7 +13,7 @@ from labkit.source.listing import RETRY_MS
 from labkit.wire import HEARTBEAT, PAGE
 
 FIRST_RETRY = 3.0
-"""Seconds before a client reconnects that no source has told its `retry` yet."""
+"""Seconds before a client reconnects that has not received a `retry` from the source yet."""
 
 
 def stream(given: Given) -> History:
@@ -48,27 +48,28 @@ def stream(given: Given) -> History:
 def _requests(given: Given) -> tuple[list[tuple[int, int, int, int]], int, int]:
     """Each request that is carried: when it is sent and cut, and which events it brings, from one up to another.
 
-    Also how many others fail, up to the horizon, and the last instant of the run: every event is there, and the last
-    request before the horizon has been answered.
+    Also the number of requests that fail up to the horizon, and the last instant of the run, when every event has been
+    received and the last request before the horizon has been answered.
     """
     occurred, delay, outages = given.occurred, given.delay, given.outages("poll")
     opened = list[tuple[int, int, int, int]]()
     retry, at, found, failed, over = nanoseconds(FIRST_RETRY), 0, 0, 0, given.horizon - 1
+    trip = 2 * delay
     while found < len(occurred) or at < given.horizon:
         cut, hold = outages.cut(at), outages.hold(at)
         if hold is not None:
             tries, until = FixedDelay(at, retry), outages.change(at)
             if counted := tries.before(min(until, given.horizon), hold):
                 last = tries.after(counted - 1, hold)
-                failed, over = failed + counted, max(over, min(last + hold, outages.cut(last)))
+                failed, over = failed + counted, max(over, outages.end(last, trip))
             last = tries.after(tries.before(until, hold) - 1, hold)
-            at = min(last + hold, outages.cut(last)) + retry
+            at = outages.end(last, trip) + retry
             continue
         stop = found
-        if at + 2 * delay < cut:
+        if at + trip < cut:
             retry, stop = nanoseconds(RETRY_MS / 1000), int(np.searchsorted(occurred, cut - delay))
         if at < given.horizon:
-            over = max(over, min(at + 2 * delay, cut))
+            over = max(over, outages.end(at, trip))
         if found < stop:
             over = max(over, max(int(occurred[stop - 1]), at + delay) + delay)
         opened.append((at, cut, found, stop))
