@@ -40,7 +40,6 @@ from labkit.advice.events import Events
 from labkit.advice.load import busiest
 from labkit.advice.rules import LIMITED, RULES, UNREACHABLE
 from labkit.lenses.model.history import Given
-from labkit.lenses.model.schedules import SCHEDULES
 
 PLAIN = ("batched",)
 """What a source that offers no batches lacks."""
@@ -103,8 +102,7 @@ class Rival:
 
 def run(approach, arrivals, need, faults=()):
     scenario = Scenario(arrivals, need.delay, retries=need.retries or RetryProfile(), faults=faults)
-    ModelLens().check(scenario, approach)
-    return SCHEDULES[type(approach)].history(Given(scenario, approach))
+    return ModelLens().history(Given(scenario, approach))
 
 
 def lost_in(approach, arrivals, need, faults):

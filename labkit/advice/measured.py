@@ -78,16 +78,13 @@ class Log:
     def run(self, approach: Approach, outage: float = 0.0) -> Measured:
         """The run, with the receiver down for so long where most events are. Raises ValueError if the lens refuses."""
         from labkit.lenses.model.history import Given
-        from labkit.lenses.model.schedules import SCHEDULES
 
         key = approach, outage
         if key not in self._runs:
             faults = (Outage(start=self.busiest(outage), duration=outage),) if outage else ()
             scenario = Scenario(self.arrivals, self.delay, retries=self.retries, faults=faults)
-            self._lens.check(scenario, approach)
-            given = Given(scenario, approach)
-            vars(given)["documents"] = self._documents  # the same for each run, and slow to write
-            self._runs[key] = Measured(SCHEDULES[type(approach)].history(given), self.arrivals.duration)
+            given = Given(scenario, approach, self._documents)  # the same for each run, and slow to write
+            self._runs[key] = Measured(self._lens.history(given), self.arrivals.duration)
         return self._runs[key]
 
     @cached_property

@@ -32,6 +32,8 @@ class Given:
 
     scenario: Scenario
     approach: Approach
+    written: list[bytes] | None = None
+    """The documents, if they have been written already: they do not depend on the approach."""
 
     @cached_property
     def delay(self) -> int:
@@ -63,6 +65,8 @@ class Given:
     @cached_property
     def documents(self) -> list[bytes]:
         """Each event as it stands on the wire."""
+        if self.written is not None:
+            return self.written
         times = [timestamp(self.epoch + each.occurred_at) for each in self.events]
         return [document(each.id, each.type, at, each.data) for each, at in zip(self.events, times, strict=True)]
 

@@ -1,8 +1,13 @@
 """The model lens: exact arithmetic for what follows a schedule. What it cannot compute, it refuses."""
 
+from typing import TYPE_CHECKING
+
 from labkit.approaches import Approach
 from labkit.result import Result
 from labkit.scenario import Scenario
+
+if TYPE_CHECKING:
+    from labkit.lenses.model.history import Given, History
 
 
 class ModelLens:
@@ -19,26 +24,35 @@ class ModelLens:
 
     def check(self, scenario: Scenario, approach: Approach) -> None:
         """Refuse what it has no arithmetic for."""
-        from labkit.lenses.model.history import Given
-        from labkit.lenses.model.outages import check_faults
-        from labkit.lenses.model.schedules import SCHEDULES  # NumPy is imported by those who use it
+        from labkit.lenses.model.history import Given  # NumPy is imported by those who use it
 
-        remedy = "use the virtual lens"
-        if type(approach) not in SCHEDULES:
-            known = ", ".join(each.name for each in SCHEDULES)
-            raise ValueError(f"the model lens has {known}, and no {approach.name}: {remedy}")
-        check_faults(scenario.faults)
-        if scenario.rate_limit.requests or scenario.rate_limit.poll_interval:
-            raise ValueError(f"the model lens has no rate limits, got {scenario.rate_limit}: {remedy}")
-        if scenario.retention is not None:
-            raise ValueError(f"the model lens keeps all events, got a retention of {scenario.retention:g} s: {remedy}")
-        SCHEDULES[type(approach)].check(Given(scenario, approach))
+        _check(Given(scenario, approach))
 
     def run(self, scenario: Scenario, approach: Approach) -> Result:
         """Compute when each event is received, and what is sent up to the horizon."""
         from labkit.lenses.model.history import Given
+
+        return Result(scenario, approach, self.name, None, totals=self.history(Given(scenario, approach)).totals())
+
+    def history(self, given: "Given") -> "History":
+        """One consumer's run, with an instant for each event; `run` has its sums. Refuses what `check` refuses."""
         from labkit.lenses.model.schedules import SCHEDULES
 
-        self.check(scenario, approach)
-        history = SCHEDULES[type(approach)].history(Given(scenario, approach))
-        return Result(scenario, approach, self.name, None, totals=history.totals())
+        _check(given)
+        return SCHEDULES[type(given.approach)].history(given)
+
+
+def _check(given: "Given") -> None:
+    from labkit.lenses.model.outages import check_faults
+    from labkit.lenses.model.schedules import SCHEDULES
+
+    scenario, approach, remedy = given.scenario, given.approach, "use the virtual lens"
+    if type(approach) not in SCHEDULES:
+        known = ", ".join(each.name for each in SCHEDULES)
+        raise ValueError(f"the model lens has {known}, and no {approach.name}: {remedy}")
+    check_faults(scenario.faults)
+    if scenario.rate_limit.requests or scenario.rate_limit.poll_interval:
+        raise ValueError(f"the model lens has no rate limits, got {scenario.rate_limit}: {remedy}")
+    if scenario.retention is not None:
+        raise ValueError(f"the model lens keeps all events, got a retention of {scenario.retention:g} s: {remedy}")
+    SCHEDULES[type(approach)].check(given)
