@@ -7,7 +7,7 @@ from labkit.advice.events import Events
 from labkit.advice.grid import PER_DECADE, nearest
 from labkit.advice.need import Need
 from labkit.advice.numbers import Number, Value, numbers
-from labkit.advice.options import UNKNOWN, Option, best, options
+from labkit.advice.options import UNKNOWN, Option, best, option_of
 from labkit.approaches import Approach
 
 FARTHEST = 2 * PER_DECADE
@@ -54,7 +54,7 @@ def _limit(number: Number, move: Value, kind: type[Approach]) -> Limit | None:
     if same == changes:  # it can move no further
         return None
     need, events = number.changed(changes)
-    old = next((each.short for each in options(need, events.log(need)) if type(each.approach) is kind), "")
+    old = option_of(kind, need, events.log(need)).short
     option = best_at(number, changes)
     label = option.approach.label if option else ""
     return Limit(number.name, number.now, same, changes, label, old if old.startswith(UNKNOWN) else "")

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from labkit.advice.measured import Log, Measured
 from labkit.advice.need import Need
 from labkit.advice.walk import batched, polled
 from labkit.approaches import Approach, Batched, Hybrid, LongPolling, OnDemand, Polling, Relay, Stream, Webhook
+from labkit.totals import QUANTILES
 from labkit.wire import LARGEST_BATCH, LONGEST_BATCH_WAIT, LONGEST_WAIT
 
 if TYPE_CHECKING:
@@ -52,7 +54,7 @@ class Option:
 
 def options(need: Need, log: Log) -> list[Option]:
     """Each approach that could be used, in the order of SETTINGS."""
-    return [_option(kind, need, log) for kind in SETTINGS if _asked(kind, need)]
+    return [option_of(kind, need, log) for kind in SETTINGS if _asked(kind, need)]
 
 
 def good(found: Sequence[Option], need: Need) -> list[Option]:
@@ -63,9 +65,9 @@ def good(found: Sequence[Option], need: Need) -> list[Option]:
 def best(need: Need, log: Log) -> Option | None:
     """The first of the good options: an outage, which takes long to compute, only for those that would be it."""
     sound = replace(need, outage=0.0)
-    found = [_option(kind, sound if kind is not Hybrid else need, log) for kind in SETTINGS if _asked(kind, need)]
+    found = [option_of(kind, sound if kind is not Hybrid else need, log) for kind in SETTINGS if _asked(kind, need)]
     for option in good(found, need):
-        if not need.outage or not (option := _option(type(option.approach), need, log)).short:
+        if not need.outage or not (option := option_of(type(option.approach), need, log)).short:
             return option
     return None
 
@@ -76,7 +78,8 @@ def _asked(kind: type[Approach], need: Need) -> bool:
     return uses.get(kind, True)
 
 
-def _option(kind: type[Approach], need: Need, log: Log) -> Option:
+def option_of(kind: type[Approach], need: Need, log: Log) -> Option:
+    """The cheapest setting of one approach, and what it falls short of."""
     if kind.name in need.without:
         return Option(kind(), {}, "the source does not offer it")
     if need.unreachable and kind in (Webhook, Hybrid, Batched):
@@ -142,8 +145,8 @@ def _outage(broken: Measured, need: Need, log: Log) -> dict[str, Any]:
 def looked_up(approach: OnDemand, need: Need, log: Log) -> dict[str, Any]:
     """The expected figures of reading on demand, by its closed form. Its bytes are those of polling as often."""
     form = theory.OnDemand(log.arrivals.rate, approach.interval, log.delay)
-    per_hour, polls = form.requests_per_event * log.arrivals.rate * HOUR, log.run(Polling(interval=approach.interval))
-    latency = {"mean": form.mean_latency} | {f"p{round(100 * q)}": form.quantile(q) for q in (0.5, 0.95, 0.99)}
+    per_hour, polls = form.requests(HOUR), log.run(Polling(interval=approach.interval))
+    latency = {"mean": form.mean_latency} | {name: form.quantile(q) for name, q in QUANTILES.items()}
     window = need.rate_limit.seconds
     return {
         **_paid(need, per_hour, per_hour * polls.bytes / max(polls.requests, 1)),
@@ -184,28 +187,25 @@ def _soon(
     return make(found) if found else None
 
 
-def _polling(need: Need, log: Log) -> Approach | None:
+def _polled(make: type[Polling | Relay], need: Need, log: Log) -> Approach | None:
+    """Polls, of the source or of a relay."""
     most = max(log.arrivals.duration / FEWEST_INTERVALS, LEAST_TIME)
-    sure = need.deadline - 3 * need.delay
-    return _soon(lambda time: Polling(interval=time), partial(polled, log), need, log, sure, most)
-
-
-def _relay(need: Need, log: Log) -> Approach | None:
-    most = max(log.arrivals.duration / FEWEST_INTERVALS, LEAST_TIME)
-    sure = need.deadline - 3 * need.delay
-    return _soon(lambda time: Relay(interval=time), partial(polled, log, relayed=True), need, log, sure, most)
+    latency = partial(polled, log, relayed=make is Relay)
+    return _soon(lambda time: make(interval=time), latency, need, log, need.deadline - 3 * need.delay, most)
 
 
 def _batched(need: Need, log: Log) -> Approach | None:
     """The largest batch whose bytes fit into one delivery."""
-    sure = need.deadline - need.delay
-    for count in COUNTS:
-        try:
-            return _soon(partial(Batched, count), partial(batched, log), need, log, sure, LONGEST_BATCH_WAIT)
-        except ValueError:
-            if count == COUNTS[-1]:
-                raise
-    return None
+
+    def tried(count: int) -> Approach | None:
+        sure = need.deadline - need.delay
+        return _soon(partial(Batched, count), partial(batched, log), need, log, sure, LONGEST_BATCH_WAIT)
+
+    *larger, least = COUNTS
+    for count in larger:
+        with suppress(ValueError):
+            return tried(count)
+    return tried(least)
 
 
 def _on_demand(need: Need, log: Log) -> Approach | None:
@@ -219,12 +219,12 @@ def _hybrid(need: Need, log: Log) -> Approach | None:
 Find = Callable[[Need, Log], Approach | None]
 SETTINGS: dict[type[Approach], Find] = {
     OnDemand: _on_demand,
-    Polling: _polling,
+    Polling: partial(_polled, Polling),
     Webhook: lambda need, log: Webhook(),
     Hybrid: _hybrid,
     Batched: _batched,
     LongPolling: lambda need, log: LongPolling(wait=LONGEST_WAIT),
     Stream: lambda need, log: Stream(),
-    Relay: _relay,
+    Relay: partial(_polled, Relay),
 }
 """The settings of each approach: the longest time that meets the deadline; None if no setting does."""

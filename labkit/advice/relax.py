@@ -27,8 +27,8 @@ class Relaxation(NamedTuple):
 def relaxations(need: Need, events: Events) -> list[Relaxation]:
     """Each single change that helps. A number is changed as little as the search distinguishes, about 1 %."""
     helpful = list[Relaxation]()
-    for name, value in (("hold", True), ("unreachable", False)):
-        changed = replace(need, hold=True) if value else replace(need, unreachable=False)
+    switched = ("hold", True, replace(need, hold=True)), ("unreachable", False, replace(need, unreachable=False))
+    for name, value, changed in switched:
         if changed != need and (option := best(changed, events.log(changed))):
             helpful.append(Relaxation(name, value, option.approach.label))
     for number in numbers(need, events):
@@ -39,8 +39,7 @@ def relaxations(need: Need, events: Events) -> list[Relaxation]:
 
 def _relaxed(number: Number) -> Relaxation | None:
     move = number.up if EASIER[number.name] == "up" else number.down
-    step = move and nearest(lambda steps: best_at(number, move(steps)) is not None, FARTHEST)
-    if move is None or step is None:
+    if move is None or (step := nearest(lambda steps: best_at(number, move(steps)) is not None, FARTHEST)) is None:
         return None
     option = best_at(number, move(step))
     return Relaxation(number.name, move(step), option.approach.label) if option else None
