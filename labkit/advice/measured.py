@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from labkit.approaches import Approach
 from labkit.arrivals import Arrivals
@@ -21,47 +21,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """One consumer's run of an approach: its history, and the sums of it."""
+    """One consumer's run of an approach: its history, and the row of it."""
 
     history: "History"
-    duration: float
 
     @cached_property
-    def row(self) -> dict[str, object]:
-        history = self.history
-        return history.totals().row(history.given.approach, "model")
-
-    @property
-    def requests(self) -> int:
-        return self.history.sent.requests
+    def row(self) -> dict[str, Any]:
+        return self.history.totals().row(self.history.given.approach, ModelLens.name)
 
     @property
     def bytes(self) -> int:
-        return self.history.sent.bytes_out + self.history.sent.bytes_in
-
-    @property
-    def lost(self) -> int:
-        import numpy as np
-
-        return int(np.isnan(self.history.latency).sum())
-
-    @property
-    def longest(self) -> float:
-        """The longest latency of what was received, in seconds."""
-        import numpy as np
-
-        return float(np.nanmax(self.history.latency, initial=0.0))
-
-    @property
-    def mean(self) -> float | None:
-        import numpy as np
-
-        latency = self.history.latency
-        return float(latency[~np.isnan(latency)].mean()) if not np.isnan(latency).all() else None
+        sent: int = self.row["bytes_out"] + self.row["bytes_in"]
+        return sent
 
     def within(self, deadline: float) -> float:
         """The share of all events that were received so soon; what is lost was not."""
-        return float((self.history.latency <= deadline + 1e-9).mean())
+        return share_within(self.history.latency, deadline)
+
+
+def share_within(latency: "NDArray[np.float64]", deadline: float) -> float:
+    """The share of latencies up to a deadline; NaN, that of a lost event, is beyond any."""
+    return float((latency <= deadline + 1e-9).mean())
 
 
 class Log:
@@ -84,7 +64,7 @@ class Log:
             faults = (Outage(start=self.busiest(outage), duration=outage),) if outage else ()
             scenario = Scenario(self.arrivals, self.delay, retries=self.retries, faults=faults)
             given = Given(scenario, approach, self._documents)  # the same for each run, and slow to write
-            self._runs[key] = Measured(self._lens.history(given), self.arrivals.duration)
+            self._runs[key] = Measured(self._lens.history(given))
         return self._runs[key]
 
     @cached_property

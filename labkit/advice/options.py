@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from labkit import theory
 from labkit.advice.grid import at, below, largest
 from labkit.advice.load import busiest
-from labkit.advice.measured import Log, Measured
+from labkit.advice.measured import Log, Measured, share_within
 from labkit.advice.need import Need
 from labkit.advice.walk import batched, polled
 from labkit.approaches import Approach, Batched, Hybrid, LongPolling, OnDemand, Polling, Relay, Stream, Webhook
@@ -116,13 +116,12 @@ def _short(approach: Approach, expected: Mapping[str, Any], need: Need) -> str:
 def measured(approach: Approach, need: Need, log: Log) -> dict[str, Any]:
     """The expected figures of an approach that the model lens runs."""
     run, hours = log.run(approach), log.arrivals.duration / HOUR
-    row: dict[str, Any] = run.row
     broken = log.run(approach, need.outage) if need.outage else None
     return {
-        **_paid(need, run.requests / hours, run.bytes / hours),
-        "latency": row["latency"],
+        **_paid(need, run.row["requests"] / hours, run.bytes / hours),
+        "latency": run.row["latency"],
         "within_deadline": run.within(need.deadline),
-        "connections": need.consumers * row["connection_seconds"] / log.arrivals.duration,
+        "connections": need.consumers * run.row["connection_seconds"] / log.arrivals.duration,
         "busiest_minute": need.consumers * busiest(run.history, MINUTE),
         "most_in_rate_limit": _limited(approach, run, need),
         "outage": broken and _outage(broken, need, log),
@@ -138,8 +137,8 @@ def _limited(approach: Approach, run: Measured, need: Need) -> int:
 
 def _outage(broken: Measured, need: Need, log: Log) -> dict[str, Any]:
     """What an outage does to one consumer: it starts where most events are."""
-    start = log.busiest(need.outage)
-    return {"start": start, "lost": broken.lost, "latest": broken.longest, "mean_latency": broken.mean}
+    start, latency = log.busiest(need.outage), broken.row["latency"]
+    return {"start": start, "lost": broken.row["lost"], "latest": latency["max"], "mean_latency": latency["mean"]}
 
 
 def looked_up(approach: OnDemand, need: Need, log: Log) -> dict[str, Any]:
@@ -149,7 +148,7 @@ def looked_up(approach: OnDemand, need: Need, log: Log) -> dict[str, Any]:
     latency = {"mean": form.mean_latency} | {name: form.quantile(q) for name, q in QUANTILES.items()}
     window = need.rate_limit.seconds
     return {
-        **_paid(need, per_hour, per_hour * polls.bytes / max(polls.requests, 1)),
+        **_paid(need, per_hour, per_hour * polls.bytes / max(polls.row["requests"], 1)),
         "latency": latency | {"max": None},
         "within_deadline": None,
         "connections": need.consumers * per_hour / HOUR * 2 * log.delay,
@@ -177,7 +176,7 @@ def _soon(
     """The approach with the longest time for which enough events are soon enough, by `latency` and by the lens."""
 
     def guessed(seconds: float) -> bool:
-        return bool((latency(seconds) <= need.deadline + 1e-9).mean() >= need.share)
+        return share_within(latency(seconds), need.deadline) >= need.share
 
     def confirmed(seconds: float) -> bool:
         return log.run(make(seconds)).within(need.deadline) >= need.share
