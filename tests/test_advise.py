@@ -37,7 +37,7 @@ from labkit import (
 from labkit.advice import DisagreementError
 from labkit.advice.confirm import confirm, part
 from labkit.advice.events import Events
-from labkit.advice.load import busiest
+from labkit.advice.peak import peak
 from labkit.advice.rules import LIMITED, RULES, UNREACHABLE
 from labkit.lenses.model.history import Given
 
@@ -265,7 +265,7 @@ def test_the_load_is_that_of_the_virtual_lens(approach):
     (result,) = compare(arrivals, [approach])
     sent = np.sort(result.counted.sent_at.to_numpy())
     most = int((np.searchsorted(sent, sent + 60 - 1e-9) - np.arange(len(sent))).max())
-    computed = busiest(run(approach, arrivals, Need(deadline=60)), 60.0)
+    computed = peak(run(approach, arrivals, Need(deadline=60)), 60.0)
     assert most <= computed <= most + 2  # the busiest minutes of polls and of deliveries need not be the same
 
 

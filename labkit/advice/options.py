@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from labkit import theory
 from labkit.advice.grid import at, below, largest
-from labkit.advice.load import busiest
 from labkit.advice.measured import Log, Measured, share_within
 from labkit.advice.need import Need
+from labkit.advice.peak import peak
 from labkit.advice.walk import batched, polled
 from labkit.approaches import Approach, Batched, Hybrid, LongPolling, OnDemand, Polling, Relay, Stream, Webhook
 from labkit.totals import QUANTILES
@@ -122,7 +122,7 @@ def measured(approach: Approach, need: Need, log: Log) -> dict[str, Any]:
         "latency": run.row["latency"],
         "within_deadline": run.within(need.deadline),
         "connections": need.consumers * run.row["connection_seconds"] / log.arrivals.duration,
-        "busiest_minute": need.consumers * busiest(run.history, MINUTE),
+        "busiest_minute": need.consumers * peak(run.history, MINUTE),
         "most_in_rate_limit": _limited(approach, run, need),
         "outage": broken and _outage(broken, need, log),
     }
@@ -132,7 +132,7 @@ def _limited(approach: Approach, run: Measured, need: Need) -> int:
     """A consumer's own requests in the busiest window of the rate limit."""
     if isinstance(approach, Relay) or math.isinf(approach.idle_interval):  # polls another host, or is only called
         return 1 if isinstance(approach, Stream) else 0
-    return busiest(run.history, need.rate_limit.seconds, pushes=False)
+    return peak(run.history, need.rate_limit.seconds, pushes=False)
 
 
 def _outage(broken: Measured, need: Need, log: Log) -> dict[str, Any]:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from labkit.lenses.model.history import History, Instants
 
 
-def busiest(history: "History", seconds: float, pushes: bool = True) -> int:
+def peak(history: "History", seconds: float, pushes: bool = True) -> int:
     """The most requests in a half-open window of so many seconds: deliveries if `pushes`, and its own polls.
 
     A poller sends one per period of interval and round trip, and one more per further page: 2 per minute at 30 s and 20
