@@ -69,8 +69,7 @@ def compare_command(lens: str, speed: float, chosen: tuple[str, ...], faults: tu
     if plot_path:
         save_plot(comparison.plot(), plot_path, console)
     if report_path is not None:
-        lens_text = lens if speed == 1 else f"{lens}, with all times divided by {speed:g}"
-        sections = [*_sections(scenario, comparison, problems, wide, lens_text)]
+        sections = [*_sections(scenario, comparison, problems, wide), assumptions([scenario], approaches, lens, speed)]
         write_report(report_path, f"{comparison.scenario.title()}, {lens} lens", sections, console, scenario.seed)
     for problem in problems:
         console.print(problem, soft_wrap=True)
@@ -108,10 +107,8 @@ def _compared(
     return Comparison(finished[0].scenario, tuple(finished)), problems, status
 
 
-def _sections(
-    scenario: Scenario, comparison: Comparison, problems: Sequence[str], wide: bool, lens: str
-) -> Iterator[Section]:
-    """The report's: results, the events, assumptions."""
+def _sections(scenario: Scenario, comparison: Comparison, problems: Sequence[str], wide: bool) -> Iterator[Section]:
+    """The report's: results and events. A run with `speed` divides the comparison's times, and not the scenario's."""
     from labkit.description import describe
     from labkit.plots import overview, sentences
 
@@ -122,7 +119,6 @@ def _sections(
     if scenario.arrivals.events:
         events = describe(scenario.arrivals)
         yield Section("The events", sentences(events), figure=overview(events))
-    yield assumptions([scenario], [result.approach for result in comparison], lens)
 
 
 def _verdict(comparison: Comparison) -> str:

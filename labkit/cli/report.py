@@ -73,12 +73,15 @@ def _rows(table: "Table") -> Iterator[tuple[tuple["Column", object], ...]]:
         yield tuple(zip(table.columns, row, strict=True))
 
 
-def assumptions(scenarios: Sequence[Scenario], approaches: Sequence[Approach], lens: str) -> Section:
+def assumptions(
+    scenarios: Sequence[Scenario], approaches: Sequence[Approach], lens: str, speed: float = 1.0
+) -> Section:
     """What was assumed: each scenario, its source's policies, and every parameter of the approaches; nothing twice."""
     lines = dict.fromkeys([*map(_world, scenarios), *(line for each in scenarios for line in _policies(each))])
     given = [(each.name, {key: value for key, value in asdict(each).items() if value != ()}) for each in approaches]
     settings = (f"{name} ({pairs(values)})" if values else name for name, values in given)
-    return Section("Assumptions", [*lines, f"Approaches: {'; '.join(settings)}.", f"Lens: {lens}."])
+    faster = "" if speed == 1 else f", with all times divided by {speed:g}"
+    return Section("Assumptions", [*lines, f"Approaches: {'; '.join(settings)}.", f"Lens: {lens}{faster}."])
 
 
 def _world(scenario: Scenario) -> str:

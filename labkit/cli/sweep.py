@@ -96,13 +96,14 @@ def sweep_command(lens: str, speed: float, chosen: tuple[str, ...], faults: tupl
     problems = [f"{row['label']}, scenario {row['scenario']}, repeat {row['repeat']} failed: {row['error']}"
                 for row in failed[:10]]  # fmt: skip
     problems += filter(None, (f"{len(failed)} of {total} runs failed." if failed else "", problem))
+    console = terminal(stderr=True)
     for line in problems:
-        terminal(stderr=True).print(line, soft_wrap=True)
+        console.print(line, soft_wrap=True)
     if report_path is not None:
         said = problems or [f"All {total} runs finished."]
-        lens_text = lens if speed == 1 else f"{lens}, with all times divided by {speed:g}"
         explained = [Section("How to read the table", reading(table))] if table else []
-        sections = [Section("Results", said, table), *explained, assumptions(scenarios, approaches, lens_text)]
+        assumed = assumptions(scenarios, approaches, lens, speed)
+        sections = [Section("Results", said, table), *explained, assumed]
         write_report(report_path, title, sections, terminal(stderr=json_path == "-"), world["seed"])
     if status:
         raise SystemExit(int(status))
