@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from test_cli import elsewhere, labkit
+from test_cli import elsewhere, labkit, on_terminal, table_in
 
 __all__ = ["elsewhere"]
 
@@ -43,6 +43,15 @@ def test_a_log_is_advised_on_and_the_answer_is_json(capsys):
     assert document["recommendation"]["approach"] == "webhook"
     assert document["expected"]["cost_per_month"] == pytest.approx(48 / 23.98 * 720 * 2 / 1e6, rel=0.05)
     assert {"approach", "params", "reason"} <= set(document["runners_up"][0])
+
+
+def test_the_table_fits_the_terminal_and_cuts_no_reason(capsys, monkeypatch):
+    on_terminal(monkeypatch, 80)
+    _, out, _ = labkit(capsys, "advise", "--rate", "12", "--deadline", "60", "--without", "batched")
+    table = table_in(out)
+    assert max(len(line) for line in table) <= 80
+    reasons = " ".join(line.split("│")[-2].strip() for line in table if line.startswith("│"))
+    assert "57.57 requests per hour, against 12 the source does not offer it it holds a connection open" in reasons
 
 
 def test_a_need_that_nothing_meets_says_what_to_relax_and_ends_with_status_1(capsys):

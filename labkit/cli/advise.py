@@ -9,7 +9,7 @@ from labkit.advice import Advice, DisagreementError, Need, advise
 from labkit.advice.sentences import relaxed, sentences
 from labkit.arrivals import Arrivals
 from labkit.cli.log import log_options, refuse, split
-from labkit.cli.output import LABEL_WIDTH, check_target, terminal, write_json
+from labkit.cli.output import check_target, print_table, terminal, write_json
 from labkit.cli.rate_limit import rate_limit_of, rate_limit_option
 from labkit.cli.report import Section, check_report, report_option, write_report
 from labkit.cli.retries import retries_of, source_of
@@ -18,6 +18,8 @@ from labkit.trace import earthquakes, from_log
 if TYPE_CHECKING:
     from rich.table import Table
 
+REASON_WIDTH = 20
+"""Characters to which the reasons may be narrowed, so that a table without prices fits a terminal of 80."""
 UNITS = {"s": 1, "min": 60, "h": 3600, "d": 86_400}
 
 
@@ -81,9 +83,7 @@ def advise_command(logs: tuple[str, ...], rate: float | None, rate_limit: str, r
         console.print(first, style="bold", soft_wrap=True)
         for sentence in others:
             console.print(sentence, soft_wrap=True)
-        table = _table(found)
-        console.width = max(console.width, console.measure(table).maximum)
-        console.print(table)
+        print_table(_table(found), console)
         console.print("Assumed:")
         for sentence in found.assumed:
             console.print(f"- {sentence}", soft_wrap=True)
@@ -114,11 +114,11 @@ def _table(found: Advice) -> "Table":
     from rich.table import Table
 
     table = Table()
-    table.add_column("approach", overflow="fold", min_width=LABEL_WIDTH)
+    table.add_column("approach", overflow="fold")
     headings = ["per hour", "in time", "mean, s", *(["per month"] if found.need.priced else [])]
     for heading in headings:
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("why not", overflow="fold", min_width=30)
+    table.add_column("why not", overflow="fold", min_width=REASON_WIDTH)
     chosen = [(found.recommendation, "recommended")] if found.recommendation else []
     for option, reason in [*chosen, *found.runners_up]:
         table.add_row(option.approach.label, *_cells(option.expected, found.need.priced), reason)

@@ -98,13 +98,22 @@ def print_json_line(document: object) -> None:
 
 
 def print_table(table: "Table", console: "Console", wide: bool = False) -> None:
-    """Print a table. Where it is wider than the terminal, its first column folds; a figure is never cut.
+    """Print a table. Where it is wider than the terminal, its texts fold; a figure is never cut.
 
-    `wide`: as wide as it is, for a terminal that scrolls or for `less -S`.
+    Texts are in the first column, and in those that have a `min_width`. `wide`: as wide as it is, for a terminal that
+    scrolls or for `less -S`.
     """
-    label = table.columns[0]
-    label.width = None if wide else LABEL_WIDTH
-    natural = console.measure(table, options=console.options.update(width=1000)).maximum
-    console.width = max(console.width, natural)
-    label.width = None
+    texts = [table.columns[0], *(each for each in table.columns[1:] if each.min_width)]
+    if not wide and _width(table, console) > console.width:
+        for column in texts:
+            column.width = column.min_width or LABEL_WIDTH
+    console.width = max(console.width, _width(table, console))
+    texts[-1].width = None  # it has what the others leave
     console.print(table)
+    for column in texts:
+        column.width = None
+
+
+def _width(table: "Table", console: "Console") -> int:
+    """How wide a table is, on a terminal of any width."""
+    return console.measure(table, options=console.options.update(width=1000)).maximum
