@@ -48,17 +48,17 @@ COLUMNS = (
 """All of a row. With its label, at most nine are shown without `--wide`, and these fit 100 characters."""
 READING = {
     "requests": "requests: polls, delivery attempts and follow-ups, sent before the end.",
-    "empty": "empty: the share of the requests that were answered with nothing new.",
-    "errors": "errors: requests without an answer, or answered with an error.",
-    "per\nevent": "per event: requests / events.",
-    "latency\nmean, s": "latency: seconds from the moment an event happened until it was received.",
-    "\np95, s": "p95: 95 % of the events were received in at most this time.",
+    "empty_share": "empty: the share of the requests that were answered with nothing new.",
+    "error_requests": "errors: requests without an answer, or answered with an error.",
+    "requests_per_event": "per event: requests / events.",
+    "latency_mean": "latency: seconds from the moment an event happened until it was received.",
+    "latency_p95": "p95: 95 % of the events were received in at most this time.",
     "lost": "lost: events that were never received.",
-    "dupli-\ncates": "duplicates: events that were received again.",
+    "duplicates": "duplicates: events that were received again.",
     "freshness": "freshness: the share of the time in which no event was missing.",
-    "staleness\nmean, s": "staleness: the age of the oldest missing event, 0 if none is missing.",
+    "staleness_mean": "staleness: the age of the oldest missing event, 0 if none is missing.",
 }
-"""What a heading means, for a report."""
+"""What a column means, for a report."""
 
 
 def table_of(comparison: Comparison, wide: bool) -> "Table":
@@ -87,7 +87,8 @@ def table_of_sweep(means: "pd.DataFrame") -> "Table":
 
 def reading(table: "Table") -> list[str]:
     """What the headings of a table mean, a sentence each."""
-    return [READING[str(column.header)] for column in table.columns if column.header in READING]
+    shown = {column.header for column in table.columns}
+    return [READING[key] for key, heading, *_ in COLUMNS if heading in shown and key in READING]
 
 
 def _table(labels: Sequence[str], columns: Mapping[str, Sequence[str]]) -> "Table":
