@@ -78,7 +78,7 @@ def advise(need: Need, events: Arrivals | float, *, thorough: bool = True) -> Ad
     assumed = _assumed(need, log, found, events)
     if chosen is None:
         return Advice(need, log.arrivals, None, bad, None, assumed, relax=relaxations(need, asked))
-    rule = deciding(chosen, [option for option in found if option is not chosen], need.unreachable)
+    rule = deciding(chosen, [option for option in found if option is not chosen], need)
     far: Sequence[Limit] = ()
     if len(log.arrivals.events) > MOST_EVENTS:
         assumed.append(f"How far each number could move is left out for more than {MOST_EVENTS:,} events.")
@@ -112,8 +112,8 @@ def _assumed(need: Need, log: Log, found: Sequence[Option], events: Arrivals | f
         said.append("The source offers batches: --without batched if not.")
     if Polling in kinds:
         said.append(f"A poll returns up to {PAGE} events, of all types in one list.")
-    if need.deadline > log.arrivals.duration / FEWEST_INTERVALS:
-        span, most = log.arrivals.duration, log.arrivals.duration / FEWEST_INTERVALS
+    span = log.arrivals.duration
+    if need.deadline > (most := span / FEWEST_INTERVALS):
         said.append(f"The events span {span:,.6g} s, so no interval longer than {most:,.6g} s was tried.")
     if need.outage:
         start = log.busiest(need.outage)

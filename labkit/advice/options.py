@@ -105,12 +105,17 @@ def _short(approach: Approach, expected: Mapping[str, Any], need: Need) -> str:
     """The first requirement that is not met."""
     if not isinstance(approach, OnDemand) and expected["within_deadline"] < need.share:
         return f"too late: {expected['within_deadline']:.1%} of the events within {need.deadline:g} s"
-    limit = need.rate_limit
-    if limit.requests and (most := expected["most_in_rate_limit"]) > limit.requests:
+    if throttled(expected, need):
+        most, limit = expected["most_in_rate_limit"], need.rate_limit
         return f"{most:,} requests in {limit.seconds:g} s, and the source allows {limit.requests:,}"
     if need.outage and (lost := expected["outage"]["lost"]) > need.may_lose:
         return f"{lost:,} events are lost in an outage of {need.outage:g} s, and {need.may_lose:,} may be"
     return ""
+
+
+def throttled(expected: Mapping[str, Any], need: Need) -> bool:
+    """Whether the source's rate limit would refuse requests of an approach; of one that was not computed, False."""
+    return bool(0 < need.rate_limit.requests < expected.get("most_in_rate_limit", 0))
 
 
 def measured(approach: Approach, need: Need, log: Log) -> dict[str, Any]:

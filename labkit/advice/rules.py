@@ -2,7 +2,8 @@
 
 from typing import NamedTuple
 
-from labkit.advice.options import Option
+from labkit.advice.need import Need
+from labkit.advice.options import Option, throttled
 from labkit.approaches import Approach, Batched, Hybrid, LongPolling, OnDemand, Polling, Relay, Stream, Webhook
 
 
@@ -31,12 +32,12 @@ UNREACHABLE = Rule("Nothing can call the consumer: it calls.", "09", "nat")
 LIMITED = Rule("For a poller, a rate limit is an interval; the source's own calls are not limited.", "09", "limit")
 
 
-def deciding(chosen: Option, others: list[Option], unreachable: bool) -> Rule:
+def deciding(chosen: Option, others: list[Option], need: Need) -> Rule:
     """The rule for a recommendation, given the other options."""
     kind = type(chosen.approach)
     polling = next((option for option in others if isinstance(option.approach, Polling)), None)
-    if kind is Polling and unreachable:
+    if kind is Polling and need.unreachable:
         return UNREACHABLE
-    if kind is Webhook and polling and "the source allows" in polling.short:
+    if kind is Webhook and polling and throttled(polling.expected, need):
         return LIMITED
     return RULES[kind]
