@@ -59,7 +59,7 @@ class Advice:
 
 
 def advise(need: Need, events: Arrivals | float, *, thorough: bool = True) -> Advice:
-    """Recommend an approach for events: recorded ones, or so many per hour, which are generated at random (Poisson).
+    """Recommend an approach for events: recorded ones, or generated ones (Poisson) at a rate per hour.
 
     The requirements come first; then money if the need has prices, otherwise requests per hour; then the mean latency.
     `thorough`: whether to find how far each number could move, and to confirm the best two by the virtual lens, which
@@ -99,7 +99,7 @@ def _dearer(option: Option, chosen: Option, need: Need) -> str:
 
 
 def _assumed(need: Need, log: Log, found: Sequence[Option], events: Arrivals | float) -> list[str]:
-    """What nobody said, and the answer rests on."""
+    """What the user did not say, and the answer depends on."""
     kinds, said = {type(option.approach) for option in found if option.expected}, []
     if not isinstance(events, Arrivals):
         said.append(f"Events come at random (Poisson): {len(log.arrivals.events):,} of them are generated.")
@@ -107,7 +107,9 @@ def _assumed(need: Need, log: Log, found: Sequence[Option], events: Arrivals | f
     if need.retries is None:
         said.append("The source retries as Standard Webhooks suggests.")
     elif need.retries.assumed:
-        said.append(f"Not published of the retries of {need.retries.name}: {need.retries.assumptions()}.")
+        said.append(
+            f"The retries of {need.retries.name} are published only in part; assumed: {need.retries.assumptions()}."
+        )
     if Batched in kinds:
         said.append("The source offers batches: --without batched if not.")
     if Polling in kinds:

@@ -12,14 +12,14 @@ from labkit.policies import RetryProfile
 SEED = 0
 LEAST_EVENTS, MOST_EVENTS = 1_000, 20_000
 DEADLINES, OUTAGES = 20, 4
-"""Generated events span at least so many deadlines and outages, if that is not too many events."""
+"""Generated events span at least this many deadlines and outages, unless that is too many events."""
 
 
 class Events:
-    """Recorded arrivals, or a rate in events per hour. What the lens says of them is kept."""
+    """Recorded arrivals, or a rate in events per hour. It keeps what the lens has computed for them."""
 
     def __init__(self, given: Arrivals | float, like: "Events | None" = None) -> None:
-        """`like` has the same recorded events at other distances."""
+        """`like` has the same recorded events with other gaps."""
         self.recorded = given if isinstance(given, Arrivals) else None
         rate = given.rate * 3600 if isinstance(given, Arrivals) else given
         self.per_hour = number("events", rate, "per hour", above=0)
@@ -28,7 +28,7 @@ class Events:
         self._others: dict[float, Events] = {}
 
     def log(self, need: Need) -> Log:
-        """The events with the lens; as many generated ones as the need asks for."""
+        """The events, with the lens's runs on them; generated events are as many as the need requires."""
         span = max(DEADLINES * need.deadline, OUTAGES * need.outage)
         count = round(min(max(self.per_hour / 3600 * span, LEAST_EVENTS), MOST_EVENTS))
         key = need.delay, need.retries, None if self.recorded else count
@@ -56,7 +56,7 @@ def _at_rate(per_hour: float, count: int) -> Arrivals:
 
 
 def _stretched(arrivals: Arrivals, factor: float, params: dict[str, object]) -> Arrivals:
-    """The same events, at so many times the distance."""
+    """The same events, with each gap multiplied by the factor."""
     events = tuple(replace(each, occurred_at=round(each.occurred_at * factor, 6)) for each in arrivals.events)
     return replace(arrivals, events=events, duration=arrivals.duration * factor, params=params, rule=None)
 

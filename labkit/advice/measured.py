@@ -1,4 +1,4 @@
-"""Events, and what the model lens says of approaches on them. What it has computed once, it keeps."""
+"""Events, and the runs of approaches on them by the model lens, each computed once."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """One consumer's run of an approach: its history, and the row of it."""
+    """One consumer's run of an approach: its history and its row."""
 
     history: "History"
 
@@ -35,7 +35,7 @@ class Measured:
         return sent
 
     def within(self, deadline: float) -> float:
-        """The share of all events that were received so soon; what is lost was not."""
+        """The share of all events that were received within the deadline; a lost event was not."""
         return share_within(self.history.latency, deadline)
 
 
@@ -48,7 +48,7 @@ class Log:
     """Arrivals, and the runs of approaches on them by the model lens, each of one consumer."""
 
     def __init__(self, arrivals: Arrivals, delay: float, retries: RetryProfile, like: "Log | None" = None) -> None:
-        """`like` has the same events at other distances, and so documents of the same length."""
+        """`like` has the same events with other gaps, and so documents of the same length."""
         if not arrivals.events:
             raise ValueError(f"{arrivals.name}: has no event to advise on")
         self.arrivals, self.delay, self.retries = arrivals, delay, retries
@@ -56,7 +56,7 @@ class Log:
         self._runs: dict[tuple[Approach, float], Measured] = {}
 
     def run(self, approach: Approach, outage: float = 0.0) -> Measured:
-        """The run, with the receiver down for so long where most events are. Raises ValueError if the lens refuses."""
+        """The run, with the receiver down for `outage` s where most events are. Refuses what the lens refuses."""
         from labkit.lenses.model.history import Given
 
         key = approach, outage
@@ -75,7 +75,7 @@ class Log:
         return self._like._documents if self._like else Given(Scenario(self.arrivals), Webhook()).documents
 
     def busiest(self, seconds: float) -> float:
-        """When the half-open window of so many seconds begins that has most events; it begins with one."""
+        """When the half-open window of `seconds` with most events begins: it begins with an event."""
         return float(self.occurred[busiest_window(self.occurred, seconds)[0]])
 
     @cached_property

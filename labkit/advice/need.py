@@ -14,8 +14,8 @@ class Need:
     """How late is too late, and what an answer may use. Times are in seconds, rates are per hour.
 
     `share` of the events must be known within `deadline`, if nothing breaks. If the receiver is down for `outage`
-    seconds, each consumer may lose up to `may_lose` events for good. With `reads`, somebody reads the current state so
-    often, and it is enough that each read is answered with it.
+    seconds, each consumer may lose up to `may_lose` events for good. With `reads`, somebody reads the current state
+    that often, and an approach may bring the state at each read, without the changes in between.
 
     >>> Need(deadline=0)
     Traceback (most recent call last):

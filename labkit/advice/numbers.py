@@ -8,7 +8,7 @@ from labkit.advice.grid import at, below
 from labkit.advice.need import Need
 
 Value = Callable[[int], float]
-"""A number after so many steps, from 1."""
+"""A number after a number of steps, from 1 on."""
 Question = tuple[Need, Events]
 
 

@@ -29,7 +29,7 @@ COUNTS = (LARGEST_BATCH, 300, 100, 30, 10)
 UNKNOWN = "not computed"
 """How the reason begins if the lens refuses an approach."""
 FEWEST_INTERVALS = 10
-"""So many intervals must fit into the events, or the number of polls is chance."""
+"""At least this many intervals must fit into the log: with fewer, the number of polls is chance."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Option:
     short: str = ""
 
     def objective(self, priced: bool) -> tuple[float, float]:
-        """What is to be least: money if there are prices, otherwise requests per hour; then the mean latency."""
+        """What is minimized: money if there are prices, otherwise requests per hour; then the mean latency."""
         first = self.expected["cost_per_month" if priced else "requests_per_hour"]
         return round(first, 9), round(self.expected["latency"]["mean"], 9)
 
@@ -63,7 +63,7 @@ def good(found: Sequence[Option], need: Need) -> list[Option]:
 
 
 def best(need: Need, log: Log) -> Option | None:
-    """The first of the good options: an outage, which takes long to compute, only for those that would be it."""
+    """The best option alone. An outage takes long to compute: it is, only for options that would be the best."""
     sound = replace(need, outage=0.0)
     found = [option_of(kind, sound if kind is not Hybrid else need, log) for kind in SETTINGS if _asked(kind, need)]
     for option in good(found, need):
@@ -73,7 +73,7 @@ def best(need: Need, log: Log) -> Option | None:
 
 
 def _asked(kind: type[Approach], need: Need) -> bool:
-    """Whether the need has a use for an approach: reads, or an outage to recover from, or somebody to call for."""
+    """Whether an approach is of use: on demand if there are reads, hybrid if outages, a relay if nothing can call."""
     uses = {OnDemand: need.reads > 0, Hybrid: need.outage > 0, Relay: need.unreachable}
     return uses.get(kind, True)
 
@@ -178,7 +178,7 @@ def _soon(
     make: Callable[[float], Approach], latency: "Callable[[float], NDArray[np.float64]]", need: Need, log: Log,
     sure: float, most: float,
 ) -> Approach | None:  # fmt: skip
-    """The approach with the longest time for which enough events are soon enough, by `latency` and by the lens."""
+    """The approach with the longest time for which enough events are in time, by `latency` and by the lens."""
 
     def guessed(seconds: float) -> bool:
         return share_within(latency(seconds), need.deadline) >= need.share

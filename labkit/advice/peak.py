@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def peak(history: "History", seconds: float, pushes: bool = True) -> int:
-    """The most requests in a half-open window of so many seconds: deliveries if `pushes`, and its own polls.
+    """The most requests in a half-open window of `seconds`: its own polls, and deliveries if `pushes`.
 
     A poller sends one per period of interval and round trip, and one more per further page: 2 per minute at 30 s and 20
     ms each way, if no page is full. A retry is not counted, since nothing breaks.

@@ -44,7 +44,7 @@ def sentences(advice: Advice) -> Iterator[str]:
 def relaxed(advice: Advice) -> Iterator[str]:
     """What would help if nothing meets the need."""
     if not advice.relax:
-        yield "No single requirement is enough to relax: relax several, or drop a --without."
+        yield "Relaxing a single requirement is not enough: relax several, or drop a --without."
         return
     yield "It is enough to relax one requirement:"
     for each in advice.relax:

@@ -1,6 +1,6 @@
 """Latencies for the search, from the instants alone: exact as long as no page and no batch is full.
 
-The lens has the last word: `options` holds what the search finds against it.
+The lens has the last word: `options` checks with it what the search has found.
 """
 
 from typing import TYPE_CHECKING

@@ -40,8 +40,8 @@ class Time(click.ParamType[float]):
 @click.option("--rate", type=float, metavar="EVENTS_PER_HOUR", help="Instead of a log: random events at this rate.")
 @click.option("--deadline", type=Time(), required=True, metavar="TIME", help="Later is too late: 30, 20min, 5h or 1d.")
 @click.option("--share", type=float, default=Need.share, show_default=True, help="Of the events, in time.")
-@click.option("--reads", type=float, default=0.0, metavar="PER_HOUR", help="Somebody reads the state so often.")
-@click.option("--consumers", type=int, default=1, show_default=True, metavar="N", help="Who each need every event.")
+@click.option("--reads", type=float, default=0.0, metavar="PER_HOUR", help="How often somebody reads the state.")
+@click.option("--consumers", type=int, default=1, show_default=True, metavar="N", help="How many need every event.")
 @click.option("--unreachable", is_flag=True, help="Nothing can call the consumers, as behind NAT.")
 @click.option("--hold", is_flag=True, help="A connection may stay open, and the source offers that.")
 @rate_limit_option

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 Values = tuple[float, ...] | None
 
 CONNECT_SECONDS = 10
-"""For which a Dask scheduler may take to answer."""
+"""How long a Dask scheduler may take to answer."""
 
 
 class Numbers(click.ParamType[tuple[float, ...]]):

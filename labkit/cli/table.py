@@ -62,7 +62,7 @@ READING = {
 
 
 def table_of(comparison: Comparison, wide: bool) -> "Table":
-    """The table of a comparison. A column that is shown if any has a figure other than 0."""
+    """The table of a comparison. An "if any" column is shown if one of its figures is not 0."""
     rows = [flat(row) for row in comparison.rows()]
     columns: dict[str, list[str]] = {}
     for key, heading, form, shown in COLUMNS:
