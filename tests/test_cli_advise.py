@@ -22,18 +22,8 @@ def test_the_documentation_shows_what_is_printed(capsys):
 def test_a_log_is_advised_on_and_the_answer_is_json(capsys):
     rows = "\n".join(f"2026-02-01T{n % 24:02}:{7 * n % 60:02}:00Z" for n in range(48))
     Path("mine.csv").write_text(f"created_at\n{rows}\n", encoding="utf-8")
-    options = [
-        "--deadline",
-        "20min",
-        "--outage",
-        "1h",
-        "--may-lose",
-        "48",
-        "--price-per-million",
-        "2",
-        "--without",
-        "batched",
-    ]
+    options = ["--deadline", "20min", "--outage", "1h", "--may-lose", "48",
+               "--price-per-million", "2", "--without", "batched"]  # fmt: skip
     status, out, err = labkit(capsys, "advise", "mine.csv", *options, "--json", "-")
     document = json.loads(out)
     assert status == 0

@@ -180,6 +180,16 @@ def test_a_run_that_failed_stands_in_the_page(capsys, monkeypatch):
     assert "webhook failed: <b>broken</b>" in page.text
 
 
+@pytest.mark.slow
+def test_the_page_of_a_faster_run_has_the_parameters_that_were_given(capsys):
+    given = ["--lens", "real", "--speed", "30", "--trace", "poisson", "--rate", "600", "--duration", "60"]
+    status, _, _ = labkit(capsys, "compare", *given, "--approach", "polling:interval=30", "--report", "page.html")
+    page = Page("page.html")
+    assert status == 0
+    assert "polling (interval=30, " in page.text
+    assert "Lens: real, with all times divided by 30." in page.text
+
+
 def test_a_name_that_is_no_unicode_is_written_as_it_is_escaped(capsys):
     with click.Context(click.Command("x"), obj="labkit compare --trace \udcff.csv"):
         write_report("page.html", "\udcff", [Section("Found", ["half \ud800"])], terminal())
