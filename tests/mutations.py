@@ -770,10 +770,8 @@ def main(words):
     if not wanted:
         raise SystemExit(f"no mutation has all of these words in its name: {' '.join(words)}")
     with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder)
-        for name in ("labkit", "tests", "data"):
-            shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
-        shutil.copy(ROOT / "pyproject.toml", copy)
+        copy = Path(folder) / "copy"
+        shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".*", "__pycache__", "node_modules", "out"))
         _demand_green(copy, sorted({mutation.killed_by for mutation in wanted}))
         survivors = [mutation.name for mutation in wanted if not _killed(copy, mutation)]
     print(f"{len(wanted) - len(survivors)} of {len(wanted)} killed")
