@@ -716,7 +716,7 @@ MUTATIONS = (
     Mutation(
         "a relay's polls count as the source's load",
         "labkit/result.py",
-        '(counted.kind == "delivery") | (counted.host == "source")',
+        '(counted.kind == "delivery") | (counted.host == SOURCE)',
         'counted.kind != "setup"',
         "tests/test_load.py::test_a_relay_s_polls_are_not_the_source_s",
     ),
