@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from labkit.lazy import public_names
 
-__version__ = "0.1.0"
+__version__ = "1.0.0rc1"
 
 __all__ = [
     "APPROACHES", "FAULTS", "Advice", "Aimd", "Approach", "Arrivals", "Batched", "ClockSkew", "Comparison",

@@ -45,14 +45,14 @@ def test_a_whole_number_is_refused_outside_its_limits(value, least, most):
     assert refuses(whole, value, least, most) == (not least <= value <= most)
 
 
-@pytest.mark.parametrize("value", NO_NUMBERS)
+@pytest.mark.parametrize("value", NO_NUMBERS, ids=repr)
 def test_these_are_no_numbers(value):
     """A bool is none: `limit=True` would otherwise be a limit of 1."""
     assert refuses(number, value)
     assert refuses(whole, value, 0, 1000)
 
 
-@pytest.mark.parametrize("value", [1.0, np.float64(1), 0.5])
+@pytest.mark.parametrize("value", [1.0, np.float64(1), 0.5], ids=lambda value: type(value).__name__ + str(value))
 def test_a_float_is_no_whole_number(value):
     assert refuses(whole, value, 0)
 

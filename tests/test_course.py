@@ -188,7 +188,7 @@ def test_each_question_in_bold_is_measured_and_has_an_expected_answer(place: tup
     assert cells and len(answers) >= len(questions), questions
 
 
-@pytest.mark.parametrize("place", [row[-1] for row in ANSWERS])
+@pytest.mark.parametrize("place", dict.fromkeys(row[-1] for row in ANSWERS))
 def test_each_expected_answer_is_to_a_question_in_bold(place: str) -> None:
     assert any(cells & set(REFERENCE.findall(place)) for _, cells in PREDICTIONS.values())
 

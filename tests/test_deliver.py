@@ -95,7 +95,7 @@ def test_a_delivery_arrives_one_delay_after_the_event(world: World) -> None:
     assert [round(at - emitted_at, 9) for at, _, _ in shop.got] == [0.020]
 
 
-@pytest.mark.parametrize("theirs", [standardwebhooks.Webhook, svix.webhooks.Webhook])
+@pytest.mark.parametrize("theirs", [standardwebhooks.Webhook, svix.webhooks.Webhook], ids=["standard", "svix"])
 def test_other_peoples_verifiers_accept_what_is_delivered(world: World, theirs: Any) -> None:
     shop = world.endpoint("shop")
     world.source.emit("a", {"html": "<img src=x onerror=alert(1)>", "name": "é\u2028\N{GRINNING FACE}"})
@@ -111,7 +111,7 @@ def test_other_peoples_verifiers_accept_what_is_delivered(world: World, theirs: 
             theirs(SECRET).verify(body, lower)
 
 
-@pytest.mark.parametrize("theirs", [standardwebhooks.Webhook, svix.webhooks.Webhook])
+@pytest.mark.parametrize("theirs", [standardwebhooks.Webhook, svix.webhooks.Webhook], ids=["standard", "svix"])
 def test_other_peoples_verifiers_accept_the_challenge(world: World, theirs: Any) -> None:
     app, verified = Flask("shop"), []
 

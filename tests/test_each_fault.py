@@ -6,6 +6,7 @@ One-way delay 0.02 s; events at 10, 20, 30 and 40 s; the source waits 5 s and th
 import math
 from collections import Counter
 from dataclasses import replace
+from itertools import count
 from random import Random
 
 import pytest
@@ -402,6 +403,7 @@ def test_speed_divides_the_times_of_a_fault_and_leaves_the_skew_as_the_tolerance
         (lambda: Status(period=10), "duration must be a finite number > 0 seconds, since the fault recurs, got inf"),
         (lambda: JunkAnswer(part="head"), "part must be 'body' or 'status_line', got 'head'"),
     ],
+    ids=count(1),
 )
 def test_a_value_that_makes_no_sense_is_refused(made, said):
     with pytest.raises(ValueError) as refused:

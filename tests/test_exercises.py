@@ -222,9 +222,9 @@ ANSWER_CELLS = {
     for id in role(notebook, "solution")
 }
 MISTAKES = [
-    pytest.param(walkthrough, id, answer, wrong, id=f"{id.removesuffix('-answer')}: {mistake.splitlines()[0]}")
+    pytest.param(walkthrough, id, answer, wrong, id=f"{id.removesuffix('-answer')} {number}: {mistake.splitlines()[0]}")
     for id, (walkthrough, source) in ANSWER_CELLS.items()
-    for mistake, (answer, wrong) in mistakes(source).items()
+    for number, (mistake, (answer, wrong)) in enumerate(mistakes(source).items(), start=1)
 ]
 
 

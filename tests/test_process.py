@@ -180,7 +180,9 @@ def test_work_within_the_deadline_returns_or_raises() -> None:
 
 
 @posix
-@pytest.mark.parametrize("wait", [lambda process: process.ask(1), lambda process: process.ask("x" * 1_000_000)])
+@pytest.mark.parametrize(
+    "wait", [lambda process: process.ask(1), lambda process: process.ask("x" * 1_000_000)], ids=["short", "long"]
+)
 def test_work_past_the_deadline_is_left_also_when_a_child_that_escaped_holds_the_pipes(
     wait: Callable[[ChildProcess], object],
 ) -> None:

@@ -13,6 +13,7 @@ PAGES = [
     ROOT / "README.md",
     ROOT / "DESIGN.md",
     ROOT / "SECURITY.md",
+    ROOT / "CONTRIBUTING.md",
     *(ROOT / "docs").glob("*.md"),
     ROOT / "data" / "README.md",
 ]
@@ -41,7 +42,7 @@ def test_the_readme_is_short() -> None:
     assert len(README.splitlines()) < 100
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_every_link_to_a_file_leads_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8")):
         if not target.startswith("http"):

@@ -2,6 +2,7 @@
 
 import math
 import random
+from itertools import count
 
 import numpy as np
 import pytest
@@ -204,6 +205,7 @@ def test_a_stream_is_one_request_however_long_and_a_thin_webhook_two_per_event_o
         (lambda: theory.Thin(0, 1), "rate must be > 0 events per second, got 0"),
         (lambda: theory.Stream(1, 1).requests(-1), "duration must be >= 0 seconds, got -1"),
     ],
+    ids=count(1),
 )
 def test_a_refusal_shows_the_rule_and_the_value(call, message):
     with pytest.raises(ValueError) as refused:
