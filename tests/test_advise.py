@@ -240,6 +240,14 @@ def test_the_record_is_plain_values():
     assert document["need"]["deadline"] == 30
 
 
+def test_the_table_has_the_recommendation_first_and_says_why_not_the_others():
+    table = advise(Need(deadline=30, price_per_million=1.0, without=PLAIN), 20, thorough=False).table()
+    assert list(table.columns) == ["per_hour", "in_time", "latency_mean", "cost_per_month", "why"]
+    assert table.index[0] == "webhook" and table.why["webhook"] == "recommended"
+    assert table.per_hour["webhook"] == pytest.approx(20) and table.latency_mean["webhook"] == pytest.approx(0.02)
+    assert math.isnan(table.per_hour["batched"]) and table.why["batched"] == "the source does not offer it"
+
+
 def test_what_nobody_said_is_assumed_in_words():
     said = " ".join(advise(Need(deadline=30), 10, thorough=False).assumed)
     for words in ("at random (Poisson)", "0.02 s each way", "Standard Webhooks", "up to 100 events", "offers batches"):

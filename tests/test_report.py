@@ -160,6 +160,8 @@ def test_the_page_of_advise_has_the_recommendation_the_others_and_what_was_assum
     assumed = [line.removeprefix("- ") for line in out.splitlines() if line.startswith("- ")]
     assert len(assumed) > 3 and all(line in page.text for line in [recommended, *assumed])
     assert "why not" in page.text and f"labkit {' '.join(given)}" in page.text
+    (picture,) = page.pictures()
+    assert str(picture["alt"]).startswith("By requests per hour and mean latency: ") and "above 60 s" in picture["alt"]
 
 
 @pytest.mark.slow

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from labkit.advice.confirm import confirm
 from labkit.advice.events import MOST_EVENTS, Events
@@ -15,6 +15,9 @@ from labkit.advice.rules import Rule, deciding
 from labkit.approaches import Batched, Hybrid, OnDemand, Polling
 from labkit.arrivals import Arrivals
 from labkit.wire import PAGE
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,15 @@ class Advice:
     def __repr__(self) -> str:
         found = self.recommendation.approach.label if self.recommendation else "nothing meets the need"
         return f"<Advice {self.events.name}: {found}>"
+
+    def table(self) -> "pd.DataFrame":
+        """The options, the recommendation first: their figures, and why each other one is not recommended."""
+        import pandas as pd
+
+        chosen = [(self.recommendation, "recommended")] if self.recommendation else []
+        rows = {option.approach.label: _figures(option, self.need) | {"why": reason}
+                for option, reason in (*chosen, *self.runners_up)}  # fmt: skip
+        return pd.DataFrame.from_dict(rows, orient="index")
 
     def record(self) -> dict[str, Any]:
         """As plain values."""
@@ -87,6 +99,15 @@ def advise(need: Need, events: Arrivals | float, *, thorough: bool = True) -> Ad
     slices = {option.approach.label: confirm(option.approach, need, log) for option in meeting[:2]} if thorough else {}
     confirmed = {label: events for label, events in slices.items() if events}
     return Advice(need, log.arrivals, chosen, [*runners, *bad], rule, assumed, far, confirmed=confirmed)
+
+
+def _figures(option: Option, need: Need) -> dict[str, float | None]:
+    """The figures that decide; None where there are none."""
+    expected = option.expected
+    latency = expected["latency"]["mean"] if expected else None
+    figures = {"per_hour": expected.get("requests_per_hour"), "in_time": expected.get("within_deadline"),
+               "latency_mean": latency}  # fmt: skip
+    return figures | ({"cost_per_month": expected.get("cost_per_month")} if need.priced else {})
 
 
 def _dearer(option: Option, chosen: Option, need: Need) -> str:

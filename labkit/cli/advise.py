@@ -13,6 +13,7 @@ from labkit.cli.output import check_target, print_table, terminal, write_json
 from labkit.cli.rate_limit import rate_limit_of, rate_limit_option
 from labkit.cli.report import Section, check_report, report_option, write_report
 from labkit.cli.retries import retries_of, source_of
+from labkit.plots.advised import advised
 from labkit.trace import earthquakes, from_log
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def advise_command(logs: tuple[str, ...], rate: float | None, rate_limit: str, r
         for sentence in found.assumed:
             console.print(f"- {sentence}", soft_wrap=True)
     if report_path is not None:
-        sections = [Section("Recommendation", [*sentences(found)], _table(found)),
+        sections = [Section("Recommendation", [*sentences(found)], _table(found), advised(found)),
                     Section("Assumed", [*found.events.notes, *found.assumed])]  # fmt: skip
         write_report(report_path, f"Which approach for {found.events.name}?", sections, console)
     if found.recommendation is None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from labkit.lazy import public_names
 
 __all__ = [
-    "Figure", "busiest", "crossover", "frontier", "inspection", "interact", "intervals", "latencies", "load",
+    "Figure", "advised", "busiest", "crossover", "frontier", "inspection", "interact", "intervals", "latencies", "load",
     "overview", "phase", "price", "request_bars", "sentences", "staircases", "style", "survival", "swim_lanes",
     "timeline",
 ]  # fmt: skip

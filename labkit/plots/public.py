@@ -3,6 +3,7 @@
 # ruff: noqa: F401
 
 from labkit.plots.account import sentences
+from labkit.plots.advised import advised
 from labkit.plots.bars import request_bars
 from labkit.plots.crossing import crossover
 from labkit.plots.figure import Figure
