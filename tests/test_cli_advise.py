@@ -19,6 +19,16 @@ def test_the_documentation_shows_what_is_printed(capsys):
     assert (status, out) == (0, shown)
 
 
+def test_the_commands_of_the_readme_go_from_a_log_to_pages_to_hand_on(capsys):
+    page = (ROOT / "README.md").read_text(encoding="utf-8")
+    commands = [line.partition("#")[0].split()[2:] for line in page.splitlines() if line.startswith("$ labkit")]
+    assert [command[0] for command in commands] == ["describe", "advise", "compare"]
+    rows = "\n".join(f"2026-02-01T{n:02}:{7 * n % 60:02}:00Z,paid" for n in range(24))
+    Path("mine.csv").write_text(f"time,type\n{rows}\n", encoding="utf-8")
+    assert [labkit(capsys, *command)[0] for command in commands] == [0, 0, 0]
+    assert Path("advice.html").exists() and Path("compare.html").exists()
+
+
 def test_a_log_is_advised_on_and_the_answer_is_json(capsys):
     rows = "\n".join(f"2026-02-01T{n % 24:02}:{7 * n % 60:02}:00Z" for n in range(48))
     Path("mine.csv").write_text(f"created_at\n{rows}\n", encoding="utf-8")
