@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from labkit import theory
-from labkit.advice.grid import at, below, largest
+from labkit.advice.grid import largest
 from labkit.advice.measured import Log, Measured, share_within
 from labkit.advice.need import Need
 from labkit.advice.peak import peak
@@ -217,7 +217,7 @@ def _on_demand(need: Need, log: Log) -> Approach | None:
 
 
 def _hybrid(need: Need, log: Log) -> Approach | None:
-    return Hybrid(reconcile_interval=at(below(need.outage)))
+    return Hybrid(reconcile_interval=need.outage)
 
 
 Find = Callable[[Need, Log], Approach | None]
