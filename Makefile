@@ -27,7 +27,7 @@ quick: .venv/test.stamp        ## under a minute: lint, types, and the tests tha
 	$(BIN)/mypy
 	$(BIN)/pytest -q -n 2 -m "not slow" tests labkit
 
-soak: .venv/soak.stamp         ## the long tests: many SIGKILLs at random moments, the exercises graded by nbgrader
+soak: .venv/soak.stamp         ## the long tests: bad inputs for 20 minutes, SIGKILLs at random moments, exercises graded by nbgrader
 	LABKIT_SOAK=1 $(BIN)/pytest -q -n0 -m soak tests
 
 browser: .venv/browser.stamp   ## the walkthroughs in JupyterLab and a chromium; screenshots in out/screenshots

@@ -9,7 +9,19 @@ from typing import Any
 
 import click
 
-from benchmarks import commit, describe, endpoints, models, observer, outbox, streams, subscribers, sweeps, virtual
+from benchmarks import (
+    commit,
+    describe,
+    endpoints,
+    hostile,
+    models,
+    observer,
+    outbox,
+    streams,
+    subscribers,
+    sweeps,
+    virtual,
+)
 from benchmarks.line import Line, NotMeasured, table
 from labkit.cli.output import check_target, print_table, terminal, write_json
 from labkit.progress import progress
@@ -32,6 +44,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "black_hole": endpoints.black_hole,
     "deliveries": endpoints.deliveries,
     "streams": streams.streams,
+    "hostile": hostile.hostile,
 }
 
 
