@@ -2,6 +2,9 @@
 
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+
+from labkit.event import to_json
 
 LARGEST_BODY = 262_144
 """Bytes of a request's body: thirteen times the 20 kB that Standard Webhooks advises as the most for an event."""
@@ -29,6 +32,17 @@ AVAILABLE = "events.available"
 DISABLED, ENABLED = "endpoint.disabled", "endpoint.enabled"
 NOTICES = (DISABLED, ENABLED)
 """The types of the source's own events about its endpoints. They go to clients that name the type, and only to them."""
+
+
+# https://www.rfc-editor.org/rfc/rfc9457
+def problem(status: int, detail: str | None, **members: str) -> bytes:
+    """The body of an error's answer, `application/problem+json`, with further members of its own (3.2).
+
+    >>> problem(404, "there is no event evt_9")
+    b'{"type":"about:blank","title":"Not Found","status":404,"detail":"there is no event evt_9"}'
+    """
+    title = HTTPStatus(status).phrase
+    return to_json({"type": "about:blank", "title": title, "status": status, "detail": detail, **members})
 
 
 # https://www.rfc-editor.org/rfc/rfc9110#field.retry-after

@@ -92,7 +92,7 @@ def test_a_client_that_posts_too_much_can_read_the_reason(server):
         for body in (b"x" * 5_000_000, (b"x" * 100_000 for _ in range(50))):
             answer = http.post(server.url, content=body)
             assert answer.status_code == 413
-            assert answer.text.startswith("the body must be at most 1048576 bytes, got ")
+            assert answer.json()["detail"].startswith("the body must be at most 1048576 bytes, got ")
     with connect(server.port) as connection:
         for _ in range(2):
             connection.sendall(head(server, "Content-Length: 5000000") + b"x" * 2_500_000)

@@ -119,8 +119,8 @@ def test_a_bad_request_is_answered_with_its_status_and_never_reaches_the_app(ser
     before = server.requests
     [(code, headers, body)] = parse(send(server, raw(server), half_close=False), "POST")
     assert code == expected
-    assert headers[b"content-type"] == b"text/plain; charset=utf-8"
-    assert len(body) < 300
+    assert headers[b"content-type"] == b"application/problem+json"
+    assert json.loads(body)["status"] == expected and len(body) < 400
     assert (server.requests, server.errors) == (before, "")
     assert http.get(f"{server.url}/still").json()["path"] == "still"
 
@@ -128,7 +128,7 @@ def test_a_bad_request_is_answered_with_its_status_and_never_reaches_the_app(ser
 @pytest.mark.parametrize("raw", [b"GET / HT", b"GET / HTTP/1.1\r\nHost"])
 def test_a_request_that_is_cut_off_is_refused_at_once(server, raw):
     since = monotonic()
-    assert send(server, raw).endswith(b"the connection closed before the end of the request\n")
+    assert b"the connection closed before the end of the request" in send(server, raw)
     assert monotonic() - since < 0.3
 
 

@@ -69,6 +69,7 @@ def test_githubs_calls_come_through_a_tunnel_and_are_a_log(
 ) -> None:
     secret, log = tmp_path / "secret", tmp_path / "log.csv"
     secret.write_text(f"{SECRET}\n")
+    secret.chmod(0o600)
     options = ("--scheme", "github", "--secret-file", str(secret), "--record", str(log))
     with served(*options, "--time-pointer", "/issue/created_at", "--allow-host", TUNNEL.upper()) as receiver:
         hook = receiver.hello["hook"]
@@ -104,6 +105,7 @@ def test_githubs_calls_come_through_a_tunnel_and_are_a_log(
 def test_stripes_calls_are_taken_with_either_secret_and_a_log_is_continued(tmp_path: Path) -> None:
     secrets, log = tmp_path / "secret", tmp_path / "log.csv"
     secrets.write_text(f"{SECRET}\r\n{OLD}\r\n")
+    secrets.chmod(0o600)
     for number, secret in enumerate((SECRET, OLD)):
         with served("--scheme", "stripe", "--secret-file", str(secrets), "--record", str(log)) as receiver:
             charge = {"id": f"evt_{number}", "type": "charge.succeeded", "created": 1_700_000_000 + number}
@@ -134,8 +136,9 @@ def in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a secret's file that is empty, one that has white space in it, and a file that is no log."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("LABKIT_SECRET", raising=False)
-    Path("empty").write_text("\n\n")
-    Path("spaced").write_text(f" {SECRET} \n")
+    for name, text in {"empty": "\n\n", "spaced": f" {SECRET} \n"}.items():
+        Path(name).touch(mode=0o600)
+        Path(name).write_text(text)
     Path("notes.txt").write_text("remember\n")
 
 

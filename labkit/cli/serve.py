@@ -3,17 +3,18 @@
 import os
 import random
 import re
+import secrets
 import signal
 import sqlite3
 import stat
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
 import click
 
+from labkit.cli.credentials import given_lines, given_token, token_file_option
 from labkit.cli.output import check_target, print_json_line
 from labkit.cli.rate_limit import poll_interval_option, rate_limit_of, rate_limit_option
 from labkit.cli.record import Recorder
@@ -25,7 +26,7 @@ from labkit.network.sockets import SocketNetwork
 from labkit.receiver import Inbox, Receiver
 from labkit.receiver.app import receiver_app
 from labkit.server import RequestLimits, serve
-from labkit.signature import SCHEMES, STANDARD, Scheme, new_secret
+from labkit.signature import SCHEMES, STANDARD, new_secret
 from labkit.source import EventSource
 from labkit.source.store import open_database
 
@@ -37,7 +38,7 @@ port_option = click.option("--port", type=click.IntRange(0, 65535), default=0, h
 
 @click.group("serve")
 def serve_group() -> None:
-    """Serve an event source or a webhook receiver on 127.0.0.1.
+    """Serve an event source or a webhook receiver, on 127.0.0.1 unless told otherwise.
 
     The first line on standard output is a JSON object with the server's `url`. It ends on Ctrl-C or SIGTERM and, if
     standard input is a pipe, when that closes.
@@ -51,6 +52,14 @@ def serve_group() -> None:
 @poll_interval_option
 @retries_option
 @retention_option
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="Listen on this address; 0.0.0.0 is all. Other machines need a token: yours, or a new one, which is printed.",
+)
+@token_file_option
+@click.option("--allow-host", metavar="NAME", multiple=True, help="A name under which other machines call it.")
 @click.option("--allow-public", is_flag=True, help="Deliver to addresses of the public internet too.")
 @click.option("--allow", metavar="HOST", multiple=True, help="Deliver to this name or IPv4 address too.")
 def serve_source(
@@ -60,6 +69,9 @@ def serve_source(
     poll_interval: float,
     retries: str | None,
     retention: float | None,
+    host: str,
+    token_file: str | None,
+    allow_host: tuple[str, ...],
     allow_public: bool,
     allow: tuple[str, ...],
 ) -> None:
@@ -73,8 +85,12 @@ def serve_source(
     source = EventSource(
         clock, network, db=open_database(db), retries=retries_of(retries), rate_limit=limits, retention=retention
     )
-    server = serve(source.app, port)
-    _until_ended({"url": server.url, "db": db, "pid": os.getpid()}, server.stop, source.close)
+    first_line = {"db": db, "pid": os.getpid()}
+    if not (token := given_token(token_file)) and host not in ("127.0.0.1", "localhost"):
+        first_line["token"] = token = secrets.token_urlsafe(24)
+    names = RequestLimits(hosts=tuple(map(_host, allow_host)))
+    server = serve(source.app, port, host=host, token=token, limits=names)
+    _until_ended({"url": server.url, **first_line}, server.stop, source.close)
 
 
 @serve_group.command("receiver")
@@ -110,7 +126,9 @@ def serve_receiver(
         raise click.UsageError("--time-pointer is for --record FILE: give that too")
     check_target("--record", record)
     by, clock, ready = SCHEMES[scheme], RealClock(), Event()
-    given = _given_secrets(secret_file, by)
+    given = given_lines("--secret-file", secret_file, "LABKIT_SECRET")
+    for secret in given:
+        by.check(secret)
     if not given and by is not STANDARD:
         raise click.UsageError(f"--scheme {scheme}: give the sender's secret by --secret-file FILE or LABKIT_SECRET")
     recorder = Recorder(record, time_pointer, clock) if record else None
@@ -124,26 +142,15 @@ def serve_receiver(
         if recorder:
             recorder.record(event)
 
-    secrets = given or [new_secret(random.SystemRandom())]
-    receiver = Receiver(secrets, inbox, on_arrival=print_event, on_event=keep_event, scheme=by, unsigned=by.unsigned)
+    keys = given or [new_secret(random.SystemRandom())]
+    receiver = Receiver(keys, inbox, on_arrival=print_event, on_event=keep_event, scheme=by, unsigned=by.unsigned)
     server = serve(receiver_app(receiver, clock), port, limits=RequestLimits(hosts=tuple(map(_host, allow_host))))
     if by.unsigned:
         click.echo(f"{scheme} does not sign {', '.join(by.unsigned)}: a recorded call can be sent again.", err=True)
     first_line = {"url": server.url, "hook": f"{server.url}/hook", "pid": os.getpid()}
     if not given:
-        first_line["secret"] = secrets[0]
+        first_line["secret"] = keys[0]
     _until_ended(first_line, server.stop, inbox.close, ready=ready)
-
-
-def _given_secrets(file: str | None, scheme: Scheme) -> list[str]:
-    """The secrets in a file, one per line, or in the environment; they must be the scheme's."""
-    text = Path(file).read_text(encoding="utf-8") if file else os.environ.get("LABKIT_SECRET", "")
-    secrets = [line for line in text.replace("\r\n", "\n").split("\n") if line]
-    if file and not secrets:
-        raise click.UsageError(f"--secret-file {file}: the file is empty; write the secret into it")
-    for secret in secrets:
-        scheme.check(secret)
-    return secrets
 
 
 def _host(name: str) -> str:

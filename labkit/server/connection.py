@@ -14,21 +14,27 @@ from labkit.server.limits import RequestLimits
 from labkit.server.reader import Reader, RefusedError
 from labkit.server.request import Request
 from labkit.server.response import ClientLeftError, Response
+from labkit.wire import problem
 
 
 class Connection:
-    """Answers the requests of one connection; `base` is what all environs have in common (SERVER_PORT, …)."""
+    """Answers the requests of one connection; `base` is what all environs have in common (SERVER_PORT, …).
+
+    With a `token`, every request must have it (RFC 6750).
+    """
 
     def __init__(
-        self, client: socket.socket, app: WSGIApplication, base: WSGIEnvironment, limits: RequestLimits
+        self, client: socket.socket, app: WSGIApplication, base: WSGIEnvironment, limits: RequestLimits, token: str
     ) -> None:
-        self._client, self._app, self._base_environ, self._limits = client, app, base, limits
+        self._client, self._app, self._base_environ, self._limits, self._token = client, app, base, limits, token
         self._reader, self._requests = Reader(client), 0
 
     def run(self) -> None:
         """Answer requests until the client or the server ends the connection."""
         with suppress(OSError, ClientLeftError):
             self._client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._own = self._client.getsockname()[0]
+            self._base_environ = {**self._base_environ, "REMOTE_ADDR": self._client.getpeername()[0]}
             while self._exchange():
                 pass
             self._client.shutdown(socket.SHUT_WR)
@@ -60,10 +66,10 @@ class Connection:
         own_port, prefix = self._base_environ["SERVER_PORT"], self._base_environ["SCRIPT_NAME"]
         host, path = request.fields.get("host", [""])[0].lower(), request.path
         name, _, port = host.partition(":")
-        local = name in ("127.0.0.1", "localhost") and (port or "80") == own_port
+        local = name in (self._own, "127.0.0.1", "localhost") and (port or "80") == own_port
         if not local and name not in self._limits.hosts:
             raise RefusedError(
-                400, f"Host must be {' or '.join([f'127.0.0.1:{own_port}', *self._limits.hosts])}, got {host[:80]!r}"
+                400, f"Host must be {' or '.join([f'{self._own}:{own_port}', *self._limits.hosts])}, got {host[:80]!r}"
             )
         if not path.startswith("/") or "#" in path + request.query:
             raise RefusedError(400, f"the target must be a path, got {path[:80]!r}")
@@ -73,6 +79,9 @@ class Connection:
         start, rest = path[: len(prefix)], path[len(prefix) :]
         if not compare_digest(start, prefix) or rest[:1] not in ("", "/") or "%00" in path:
             raise RefusedError(404, "not found")
+        scheme, _, given = ",".join(request.fields.get("authorization", [])).partition(" ")
+        if self._token and not (scheme.lower() == "bearer" and compare_digest(given.encode(), self._token.encode())):
+            raise RefusedError(401, "this server asks for its token: send Authorization: Bearer TOKEN")
 
     def _environ(self, request: Request) -> WSGIEnvironment:
         environ: WSGIEnvironment = {
@@ -117,12 +126,13 @@ class Connection:
         return not response.closes
 
     def _refuse(self, request: Request, status: int, reason: str) -> bool:
-        """Answer with one line of plain text; False, since the connection ends with it."""
-        text = f"{reason}\n".encode()
+        """Answer with a problem (RFC 9457); False, since the connection ends with it."""
+        body = problem(status, reason)
         response = Response(self._send, request.method, request.version, closes=True)
-        headers = [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(text)))]
+        headers = [("Content-Type", "application/problem+json"), ("Content-Length", str(len(body)))]
+        headers += [("WWW-Authenticate", 'Bearer realm="labkit"')] if status == 401 else []
         response.start(f"{status} {HTTPStatus(status).phrase}", headers)
-        response.write(text)
+        response.write(body)
         return False
 
     def _send(self, data: bytes) -> None:

@@ -2,11 +2,13 @@
 
 import atexit
 import os
+import re
 import secrets
 import socket
 from collections.abc import Iterable
 from contextlib import suppress
 from io import StringIO
+from ipaddress import IPv4Address
 from threading import Lock, Thread, current_thread
 from weakref import WeakSet
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -18,6 +20,8 @@ from labkit.server.limits import RequestLimits
 from labkit.server.notebook_cell import stop_earlier_run
 
 DEFAULT_LIMITS = RequestLimits()
+TOKEN = re.compile(r"[A-Za-z0-9._~+/-]{16,200}=*")
+TOKEN_RULE = "16 to 200 characters of A-Z, a-z, 0-9 and -._~+/"
 JOIN_TIMEOUT = 0.5
 """Seconds that `stop` waits for the app to return from the requests that are open."""
 
@@ -28,20 +32,23 @@ class Server:
     In a `with` block it stops at the end of the block, otherwise at the end of the process.
     """
 
-    def __init__(self, app: WSGIApplication, port: int, prefix: str, limits: RequestLimits) -> None:
+    def __init__(
+        self, app: WSGIApplication, address: tuple[str, int], prefix: str, limits: RequestLimits, token: str
+    ) -> None:
         self.prefix, self.requests = prefix, 0
-        self._app, self._limits, self._log = app, limits, StringIO()
+        self._app, self._limits, self._token, self._log = app, limits, token, StringIO()
         self._lock = Lock()
         self._connections: dict[socket.socket, Thread] = {}
-        self._listener = socket.create_server(("127.0.0.1", port), backlog=1024)
+        self._listener = socket.create_server(address, backlog=1024)
         self._listener.settimeout(0.05)  # so that `stop` is noticed on every system
-        self.port: int = self._listener.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}{prefix}"
+        host, self.port = self._listener.getsockname()
+        host = "127.0.0.1" if host == "0.0.0.0" else host  # every address of this machine: one of them
+        self._base_url = f"http://{host}:{self.port}"
+        self.url = f"{self._base_url}{prefix}"
         self._base_environ: WSGIEnvironment = {
             "SCRIPT_NAME": prefix,
-            "SERVER_NAME": "127.0.0.1",
+            "SERVER_NAME": host,
             "SERVER_PORT": str(self.port),
-            "REMOTE_ADDR": "127.0.0.1",
             "wsgi.version": (1, 0),
             "wsgi.url_scheme": "http",
             "wsgi.errors": self._log,
@@ -102,7 +109,7 @@ class Server:
 
     def _run(self, client: socket.socket) -> None:
         try:
-            Connection(client, self.call_app, self._base_environ, self._limits).run()
+            Connection(client, self.call_app, self._base_environ, self._limits, self._token).run()
         finally:
             self._forget(client)
 
@@ -131,7 +138,7 @@ class Server:
 
     def __repr__(self) -> str:
         path = "/…" if self.prefix else ""
-        return f"<Server http://127.0.0.1:{self.port}{path} {'running' if self._running else 'stopped'}>"
+        return f"<Server {self._base_url}{path} {'running' if self._running else 'stopped'}>"
 
 
 _running: WeakSet[Server] = WeakSet()
@@ -147,9 +154,18 @@ if hasattr(os, "register_at_fork"):
 
 
 def serve(
-    app: WSGIApplication, port: int = 0, *, secret_path: bool | None = None, limits: RequestLimits = DEFAULT_LIMITS
+    app: WSGIApplication,
+    port: int = 0,
+    *,
+    host: str = "127.0.0.1",
+    token: str = "",
+    secret_path: bool | None = None,
+    limits: RequestLimits = DEFAULT_LIMITS,
 ) -> Server:
     """Serve a WSGI app on 127.0.0.1, by default on a port that the system chooses.
+
+    With a `token`, requests without `Authorization: Bearer TOKEN` are answered 401. On another `host` than loopback, a
+    token is required; "0.0.0.0" stands for every address of this machine.
 
     In a notebook, running a cell again replaces the servers that the cell started before. On a shared hub
     (`JUPYTERHUB_USER` is set) every user can reach loopback ports, so the app is served below a random path;
@@ -163,12 +179,20 @@ def serve(
     if not callable(app):
         raise TypeError(f"app must be a WSGI app, such as Flask(__name__), got {app!r:.200}")
     whole("port", port, 0, 65_535)
+    if token and not TOKEN.fullmatch(token):
+        raise ValueError(f"a token must be {TOKEN_RULE}, got another text of {len(token)} characters")
+    try:
+        address = socket.gethostbyname(host)
+    except OSError as error:
+        raise OSError(f"host must be an IPv4 address of this machine or its name, got {host!r}: {error}") from None
+    if not token and not IPv4Address(address).is_loopback:
+        raise ValueError(f"host {host!r} can be called by other machines: give a token too")
     hidden = "JUPYTERHUB_USER" in os.environ if secret_path is None else secret_path
     stopped_by_next_run = stop_earlier_run()
     try:
-        server = Server(app, port, f"/{secrets.token_urlsafe(12)}" if hidden else "", limits)
+        server = Server(app, (address, port), f"/{secrets.token_urlsafe(12)}" if hidden else "", limits, token)
     except OSError as error:
         reason = str(error.strerror).partition(" (while")[0]  # create_server adds the address
-        raise OSError(f"port {port} of 127.0.0.1 is not available ({reason}): leave it out to get a free one") from None
+        raise OSError(f"port {port} of {host} is not available ({reason}): leave it out to get a free one") from None
     stopped_by_next_run.append(server.stop)
     return server

@@ -1,10 +1,10 @@
 """What the source answers: JSON, or a problem (RFC 9457) that names the value."""
 
 from collections.abc import Iterable
-from http import HTTPStatus
 
 from flask import Response, abort, request
 
+from labkit import wire
 from labkit.event import to_json
 
 
@@ -24,9 +24,8 @@ def tagged_answer(document: bytes, tag: str) -> Response:
 
 def problem(status: int, detail: str | None, headers: Iterable[tuple[str, str]] = (), **members: str) -> Response:
     """A problem (RFC 9457), with further members of its own (3.2)."""
-    document = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
-    document |= members
-    return Response(to_json(document), status, list(headers), mimetype="application/problem+json")
+    document = wire.problem(status, detail, **members)
+    return Response(document, status, list(headers), mimetype="application/problem+json")
 
 
 class refuse:  # noqa: N801 - it reads as a statement
