@@ -1024,7 +1024,10 @@ def test_an_etag_of_the_list_names_the_question_and_its_answer():
         ("16", "interval must be from 0.001 to 15 seconds, got 16.0"),
         ("-1", "interval must be a finite number from 0.001 to 15 seconds, got '-1'"),
         ("often", "got 'often'"),
-        ("1e1", "got '1e1'"),
+        ("1e2", "got 100.0"),
+        ("1e400", "got inf"),
+        ("1.", "got '1.'"),
+        ("0x1", "got '0x1'"),
         ("inf", "got 'inf'"),
     ],
 )

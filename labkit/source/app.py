@@ -9,11 +9,13 @@ from werkzeug.routing.exceptions import WebsocketMismatch
 
 from labkit.clock import NANO
 from labkit.event import from_json, timestamp
+from labkit.source import documents
 from labkit.source.answers import json_answer, problem, refuse
-from labkit.source.bodies import LONGEST_KEY, Emit, Redeliver, Rotate, Subscribe, body
+from labkit.source.bodies import KEY, LONGEST_KEY, Emit, Redeliver, Rotate, Subscribe
 from labkit.source.endpoint import check_endpoint
 from labkit.source.limiter import add_rate_limit
 from labkit.source.listing import add_listing
+from labkit.source.operations import Operations
 from labkit.source.publisher import Publisher
 from labkit.source.store import ExpiredError, Subscription
 from labkit.source.websocket import add_websocket
@@ -28,20 +30,20 @@ def create_app(source: Publisher) -> Flask:
     app.register_error_handler(HTTPException, _problem)
     app.register_error_handler(sqlite3.OperationalError, _unavailable)
     app.register_error_handler(ExpiredError, _expired)
-    store = source.store
+    store, operations = source.store, Operations(app)
 
-    add_listing(app, source.store, source.clock, source.news)
-    add_websocket(app, source.store, source.news)
+    add_listing(operations, source.store, source.clock, source.news)
+    add_websocket(app, operations, source.store, source.news)
     add_rate_limit(app, source.rate_limit, source.clock)
 
-    @app.get("/events/<id>")
+    @operations.add("GET /events/<id>", {200: documents.Event}, [410])
     def one_event(id: str) -> Response:
         event = store.event(id)
         if event == b"":
             abort(410, f"event {id} is older than the source keeps events")
         return json_answer(event or abort(404, f"there is no event {id[:80]!r}"))
 
-    @app.post("/events/<id>/acknowledge")
+    @operations.add("POST /events/<id>/acknowledge", {200: documents.Acknowledged})
     def acknowledge(id: str) -> Response:
         """An action. It is idempotent (RFC 9110, 9.2.2): however often it is repeated, it has one effect."""
         if store.event(id) is None:
@@ -49,19 +51,18 @@ def create_app(source: Publisher) -> Flask:
         at = store.acknowledge(id, source.clock.unix_nanoseconds())
         return json_answer({"id": id, "acknowledged_at": timestamp(at / NANO)})
 
-    @app.post("/events")
-    def emit() -> Response:
-        emitted, key = body(Emit), request.headers.get("Idempotency-Key", "")
+    @operations.add("POST /events", {201: documents.Event}, headers=(KEY,), body=Emit)
+    def emit(asked: Emit) -> Response:
+        key = request.headers.get(KEY.name, "")
         if len(key) > LONGEST_KEY:
             abort(400, f"Idempotency-Key must be at most {LONGEST_KEY} characters, got {len(key)}: {key[:40]!r}…")
         with refuse(422):
             raw = request.get_data()
-            event = source.emit(emitted.type, emitted.data, occurred=emitted.timestamp, key=key, body=raw)
+            event = source.emit(asked.type, asked.data, occurred=asked.timestamp or "", key=key, body=raw)
         return json_answer(event, 201)
 
-    @app.post("/subscriptions")
-    def subscribe() -> Response:
-        asked = body(Subscribe)
+    @operations.add("POST /subscriptions", {200: documents.Subscription, 201: documents.WithSecret}, body=Subscribe)
+    def subscribe(asked: Subscribe) -> Response:
         with refuse(422):
             check_endpoint(asked.url, request.host_url, source.network.address)
             batch = (asked.batch.count, asked.batch.seconds) if asked.batch else (1, 0.0)
@@ -71,7 +72,7 @@ def create_app(source: Publisher) -> Flask:
             return json_answer(shown(subscription))
         return json_answer({**shown(subscription), "secret": subscription.secret}, 201)
 
-    @app.post("/subscriptions/<id>/verify")
+    @operations.add("POST /subscriptions/<id>/verify", {200: documents.Subscription}, [422])
     def verify(id: str) -> Response:
         subscription = _subscription(id)
         challenge, attempt = source.challenge(subscription)
@@ -86,14 +87,14 @@ def create_app(source: Publisher) -> Flask:
         source.verified(subscription)
         return json_answer(shown(_subscription(id)))
 
-    @app.post("/subscriptions/<id>/rotate")
-    def rotate(id: str) -> Response:
-        subscription, asked = _subscription(id), body(Rotate)
+    @operations.add("POST /subscriptions/<id>/rotate", {200: documents.WithSecret}, body=Rotate)
+    def rotate(id: str, asked: Rotate) -> Response:
+        subscription = _subscription(id)
         with refuse(422):
             secret = source.rotate(subscription, asked.secret, asked.grace)
         return json_answer({**shown(_subscription(id)), "secret": secret})
 
-    @app.post("/subscriptions/<id>/renew")
+    @operations.add("POST /subscriptions/<id>/renew", {200: documents.Subscription}, [410, 422])
     def renew(id: str) -> Response:
         now = source.clock.unix_nanoseconds()
         subscription = _subscription(id)
@@ -105,20 +106,20 @@ def create_app(source: Publisher) -> Flask:
         store.renew(subscription, now)
         return json_answer(shown(_subscription(id)))
 
-    @app.get("/subscriptions")
+    @operations.add("GET /subscriptions", {200: documents.Subscriptions})
     def list_subscriptions() -> Response:
         return json_answer({"subscriptions": [shown(each) for each in store.subscriptions()]})
 
-    @app.get("/subscriptions/<id>")
+    @operations.add("GET /subscriptions/<id>", {200: documents.Subscription})
     def one_subscription(id: str) -> Response:
         return json_answer(shown(_subscription(id)))
 
-    @app.delete("/subscriptions/<id>")
+    @operations.add("DELETE /subscriptions/<id>", {204: None})
     def unsubscribe(id: str) -> Response:
         store.unsubscribe(_subscription(id).id)
         return Response(status=204)
 
-    @app.get("/subscriptions/<id>/attempts")
+    @operations.add("GET /subscriptions/<id>/attempts", {200: documents.Attempts})
     def list_attempts(id: str) -> Response:
         rows = source.outbox.attempts(_subscription(id).id)
         shown = [
@@ -127,21 +128,21 @@ def create_app(source: Publisher) -> Flask:
         ]
         return json_answer({"attempts": shown})
 
-    @app.post("/subscriptions/<id>/test")
+    @operations.add("POST /subscriptions/<id>/test", {200: documents.Tested})
     def test(id: str) -> Response:
         attempt = source.test(_subscription(id))
         return json_answer({"verdict": attempt.verdict, "status": attempt.status, "error": attempt.error})
 
-    @app.post("/subscriptions/<id>/redeliver")
-    def redeliver(id: str) -> Response:
-        subscription, asked = _subscription(id), body(Redeliver)
+    @operations.add("POST /subscriptions/<id>/redeliver", {202: documents.Redelivered}, [410], body=Redeliver)
+    def redeliver(id: str, asked: Redeliver) -> Response:
+        subscription = _subscription(id)
         with refuse(422):
             after = store.place(asked.since)
         if (status := subscription.status_at(source.clock.unix_nanoseconds())) != "active":
             abort(422, f"subscription {id} is {status}: verify it first")
         return json_answer({"redelivered": source.redeliver(subscription, after)}, 202)
 
-    @app.get("/healthz")
+    @operations.add("GET /healthz", {200: documents.Health})
     def healthy() -> Response:
         return json_answer({"status": "ok"})
 

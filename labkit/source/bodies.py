@@ -1,8 +1,10 @@
 """What a request may say: its body's shape, its query; what does not fit is refused with the member and the value."""
 
 import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
@@ -11,22 +13,43 @@ from flask import abort, request
 from labkit.checks import number, whole
 from labkit.event import TYPE, from_json
 from labkit.source.answers import refuse
-from labkit.wire import DEFAULT_GRACE, LARGEST_BATCH, LARGEST_BODY, LONGEST_BATCH_WAIT, LONGEST_GRACE, LONGEST_LEASE
+from labkit.wire import (
+    DEFAULT_GRACE,
+    HEARTBEAT,
+    LARGEST_BATCH,
+    LARGEST_BODY,
+    LARGEST_PAGE,
+    LONGEST_BATCH_WAIT,
+    LONGEST_GRACE,
+    LONGEST_LEASE,
+    LONGEST_WAIT,
+    NOTICES,
+    PAGE,
+    RESERVED,
+    SHORTEST_LOOK,
+)
 
 MOST_TYPES = 100
 LONGEST_KEY = 255
 
 Type = Annotated[str, msgspec.Meta(pattern=rf"^{TYPE.pattern}\Z")]
 Types = Annotated[list[Type], msgspec.Meta(max_length=MOST_TYPES)]
-Instant = Annotated[str, msgspec.Meta(pattern=r"^\d{4}-\d\d-\d\dT([01]\d|2[0-3]):\d\d:\d\d(\.\d{1,6})?Z\Z")]
+Emitted = Annotated[Type, msgspec.Meta(extra_json_schema={"not": {"enum": [*RESERVED, *NOTICES]}})]
+Instant = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,6})?Z\Z",
+        extra_json_schema={"format": "date-time"},
+    ),
+]
 
 
 class Emit(msgspec.Struct, forbid_unknown_fields=True):
     """The body of POST /events."""
 
-    type: Type
+    type: Emitted
     data: dict[str, Any]
-    timestamp: Instant = ""
+    timestamp: Instant | msgspec.UnsetType = msgspec.UNSET
 
     def __post_init__(self) -> None:
         """Refuse an Instant that is not on the calendar: 2018-02-30."""
@@ -129,20 +152,37 @@ def types(listed: str) -> list[str]:
         abort(400, f"type must be 1 to {MOST_TYPES} event types between commas, got {listed[:80]!r}")
 
 
-def query(*known: str) -> dict[str, str]:
-    """The query's parameters, each known and given once; otherwise 400."""
-    for name, values in request.args.lists():
-        if name not in known:
-            abort(400, f"there is no parameter {name[:80]!r}; there are: {', '.join(known)}")
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter of the query or, where `place` says so, a header: how its text is read, and its JSON Schema."""
+
+    name: str
+    schema: Mapping[str, Any]
+    read: Callable[[str], Any] = str
+    default: Any = ""
+    place: str = "query"
+
+    def document(self) -> dict[str, Any]:
+        """As OpenAPI has it."""
+        repeated = {"style": "form", "explode": False} if self.schema["type"] == "array" else {}
+        return {"name": self.name, "in": self.place, "schema": dict(self.schema), **repeated}
+
+
+def query(*parameters: Parameter) -> dict[str, Any]:
+    """The query's parameters as they are read, each known and given once; otherwise 400."""
+    given, read = request.args, {each.name: each.default for each in parameters}
+    for name, values in given.lists():
+        if name not in read:
+            abort(400, f"there is no parameter {name[:80]!r}; there are: {', '.join(read)}")
         if len(values) > 1:
             abort(400, f"{name} is given {len(values)} times; once is enough")
-    return request.args.to_dict()
+    return read | {each.name: each.read(given[each.name]) for each in parameters if each.name in given}
 
 
 @lru_cache(256)
 def seconds(name: str, text: str, most: float, least: float = 0.0) -> float:
-    """A time in the query, written in decimal digits; otherwise 400."""
-    decimal = re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text)
+    """A time in the query, written as JSON writes numbers (RFC 8259, 6); otherwise 400."""
+    decimal = re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,20})?([eE][+-]?[0-9]{1,3})?", text)
     with refuse(400):
         return number(name, float(text) if decimal else text[:40], "seconds", least=least, most=most)
 
@@ -152,3 +192,23 @@ def whole_number(name: str, text: str, least: int, most: int) -> int:
     """A whole number in the query, written in decimal digits; otherwise 400."""
     with refuse(400):
         return whole(name, int(text) if re.fullmatch("[0-9]{1,9}", text) else text[:40], least, most)
+
+
+def _whole(name: str, least: int, most: int, default: int) -> Parameter:
+    schema = {"type": "integer", "minimum": least, "maximum": most, "default": default}
+    return Parameter(name, schema, partial(whole_number, name, least=least, most=most), default)
+
+
+def _seconds(name: str, most: float, default: float, least: float = 0.0) -> Parameter:
+    schema = {"type": "number", "minimum": least, "maximum": most, "default": default}
+    return Parameter(name, schema, partial(seconds, name, most=most, least=least), default)
+
+
+AFTER = Parameter("after", {"type": "string"})
+LIMIT, LAST = (_whole(name, 1, LARGEST_PAGE, PAGE) for name in ("limit", "last"))
+WAIT = _seconds("wait", LONGEST_WAIT, 0.0)
+INTERVAL = _seconds("interval", HEARTBEAT, 5.0, SHORTEST_LOOK)
+TYPES = Parameter("type", {**msgspec.json.schema(Types), "minItems": 1}, types, ())
+KEY = Parameter("Idempotency-Key", {"type": "string", "maxLength": LONGEST_KEY}, place="header")
+TAG = Parameter("If-None-Match", {"type": "string"}, place="header")
+LAST_EVENT = Parameter("Last-Event-ID", {"type": "string"}, place="header")

@@ -2,33 +2,33 @@
 
 import math
 from collections.abc import Callable, Iterator
+from typing import Any
 
-from flask import Flask, Response, request
+from flask import Response, request
 
 from labkit.clock import Clock, Condition
 from labkit.event import to_json
 from labkit.source.answers import refuse, tagged_answer
-from labkit.source.bodies import query, seconds, types, whole_number
+from labkit.source.bodies import AFTER, INTERVAL, LAST, LAST_EVENT, LIMIT, TAG, TYPES, WAIT
+from labkit.source.documents import Feed, Page
+from labkit.source.operations import Operations
 from labkit.source.store import ExpiredError, Store
-from labkit.wire import HEARTBEAT, LARGEST_PAGE, LONGEST_WAIT, PAGE, SHORTEST_LOOK
+from labkit.wire import HEARTBEAT, PAGE
 
+STREAM = "text/event-stream"
 RETRY_MS = 1000
 """Milliseconds after which a stream's client should reconnect."""
 
 
-def add_listing(app: Flask, store: Store, clock: Clock, news: Condition) -> None:
+def add_listing(operations: Operations, store: Store, clock: Clock, news: Condition) -> None:
     """Add the routes for reading. `news` is notified of each new event."""
 
-    @app.get("/events")
-    def list_events() -> Response:
-        asked = query("after", "limit", "type", "wait")
-        limit = whole_number("limit", asked.get("limit", str(PAGE)), 1, LARGEST_PAGE)
-        wait = seconds("wait", asked.get("wait", "0"), LONGEST_WAIT)
-        wanted = types(asked["type"]) if "type" in asked else []
-        after, until = place(store, asked.get("after", "")), clock.now() + wait
+    @operations.add("GET /events", {200: Page, 304: None}, [410], query=(AFTER, LIMIT, TYPES, WAIT), headers=(TAG,))
+    def list_events(asked: dict[str, Any]) -> Response:
+        after, until = place(store, asked["after"]), clock.now() + asked["wait"]
         with news:
             while True:
-                documents, last, has_more = store.page(after, limit, wanted)
+                documents, last, has_more = store.page(after, asked["limit"], asked["type"])
                 left = until - clock.now()
                 if documents or left <= 0 or not news.wait(left):
                     break
@@ -36,26 +36,23 @@ def add_listing(app: Flask, store: Store, clock: Clock, news: Condition) -> None
         tail = to_json({"next": store.cursor(last), "has_more": has_more})
         return tagged_answer(b'{"events":[' + b",".join(documents) + b"]," + tail[1:], tag)
 
-    @app.get("/feed")
-    def feed() -> Response:
-        last = whole_number("last", query("last").get("last", str(PAGE)), 1, LARGEST_PAGE)
-        documents, seq = store.newest(last)
-        return tagged_answer(b'{"events":[' + b",".join(documents) + b"]}", f"{last}-{seq}")
+    @operations.add("GET /feed", {200: Feed, 304: None}, query=(LAST,), headers=(TAG,))
+    def feed(asked: dict[str, Any]) -> Response:
+        documents, seq = store.newest(asked["last"])
+        return tagged_answer(b'{"events":[' + b",".join(documents) + b"]}", f"{asked['last']}-{seq}")
 
-    @app.get("/stream")
-    def stream() -> Response:
-        return event_stream(query("after"), lambda after: wait_for_events(store, news, after))
+    @operations.add("GET /stream", {200: STREAM}, [410], query=(AFTER,), headers=(LAST_EVENT,))
+    def stream(asked: dict[str, Any]) -> Response:
+        return event_stream(asked, lambda after: wait_for_events(store, news, after))
 
-    @app.get("/fake-stream")
-    def fake_stream() -> Response:
-        asked = query("after", "interval")
-        interval = seconds("interval", asked.get("interval", "5"), HEARTBEAT, least=SHORTEST_LOOK)
-        return event_stream(asked, lambda after: poll_store(store, clock, after, interval))
+    @operations.add("GET /fake-stream", {200: STREAM}, [410], query=(AFTER, INTERVAL), headers=(LAST_EVENT,))
+    def fake_stream(asked: dict[str, Any]) -> Response:
+        return event_stream(asked, lambda after: poll_store(store, clock, after, asked["interval"]))
 
-    def event_stream(asked: dict[str, str], read: Callable[[int], list[tuple[int, bytes]]]) -> Response:
-        after = place(store, request.headers.get("Last-Event-ID", "") or asked.get("after", ""))
+    def event_stream(asked: dict[str, Any], read: Callable[[int], list[tuple[int, bytes]]]) -> Response:
+        after = place(store, request.headers.get("Last-Event-ID", "") or asked["after"])
         store.check(after)
-        return Response(blocks(after, read), mimetype="text/event-stream", headers={"Cache-Control": "no-store"})
+        return Response(blocks(after, read), mimetype=STREAM, headers={"Cache-Control": "no-store"})
 
     def blocks(after: int, read: Callable[[int], list[tuple[int, bytes]]]) -> Iterator[bytes]:
         """Server-sent events (WHATWG HTML, 9.2): one event per block, with an `id` to resume; comments in silence.

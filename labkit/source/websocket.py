@@ -6,8 +6,10 @@ from flask import Flask, Response, abort, request
 
 from labkit.clock import Condition
 from labkit.source.answers import problem
-from labkit.source.bodies import query
+from labkit.source.bodies import AFTER, query
+from labkit.source.documents import Problem
 from labkit.source.listing import place, wait_for_events
+from labkit.source.operations import Operations
 from labkit.source.store import ExpiredError, Store
 from labkit.wire import HEARTBEAT
 
@@ -15,17 +17,17 @@ LARGEST_MESSAGE = 1
 """Bytes of a message from the client. It has nothing to say here, and is disconnected if it does (1009)."""
 
 
-def add_websocket(app: Flask, store: Store, news: Condition) -> None:
+def add_websocket(app: Flask, operations: Operations, store: Store, news: Condition) -> None:
     """Add `GET /ws`: messages `{"cursor": "…", "event": {…}}`; `?after=CURSOR` resumes."""
 
-    @app.get("/ws")
+    @operations.add("GET /ws", {426: Problem})
     def no_websocket() -> Response:
         detail = "GET /ws: ask with Connection: Upgrade and Upgrade: websocket (RFC 6455, 4.1)"
         return problem(426, detail, [("Upgrade", "websocket")])
 
     @app.get("/ws", websocket=True)
     def websocket() -> Response:
-        after = place(store, query("after").get("after", ""))
+        after = place(store, query(AFTER)["after"])
         store.check(after)
         if "werkzeug.socket" not in request.environ:
             abort(501, "a WebSocket takes a connection over, and this network has none: use the real lens")
