@@ -4,7 +4,7 @@ BIN := .venv/bin
 NPM := $(if $(shell command -v npm),tests/node_modules/.stamp)
 PIP := PYTHONWARNINGS=ignore $(BIN)/pip --disable-pip-version-check install --quiet
 
-.PHONY: compare lab test quick soak browser cluster bench mutations notebooks wheelhouse clean
+.PHONY: compare lab site test quick soak browser cluster bench mutations notebooks wheelhouse clean
 
 compare: .venv/base.stamp      ## the main job: a real week of earthquakes, polled and by webhook (ARGS="…" for options)
 	$(BIN)/labkit compare $(ARGS)
@@ -14,6 +14,10 @@ lab: .venv/lab.stamp work/index.ipynb  ## JupyterLab on copies of the notebooks 
 
 work/index.ipynb: | .venv/lab.stamp    # made once: what is in work/ is yours
 	$(BIN)/labkit walkthroughs work
+
+site: .venv/site.stamp         ## the course as a website in out/site: a warning, such as a dead link, is an error
+	rm -rf out/site
+	$(BIN)/sphinx-build -q -W --keep-going -E -c site -d out/doctrees . out/site
 
 test: .venv/test.stamp $(NPM)  ## everything: lint, types, import directions, unit and property tests, notebooks
 	$(BIN)/ruff check
@@ -30,7 +34,7 @@ quick: .venv/test.stamp        ## under a minute: lint, types, and the tests tha
 soak: .venv/soak.stamp         ## the long tests: bad inputs for 20 minutes, SIGKILLs at random moments, exercises graded by nbgrader
 	LABKIT_SOAK=1 $(BIN)/pytest -q -n0 -m soak tests
 
-browser: .venv/browser.stamp   ## the walkthroughs in JupyterLab and a chromium; screenshots in out/screenshots
+browser: .venv/browser.stamp site  ## the website, and the walkthroughs in JupyterLab, in a chromium; screenshots in out/screenshots
 	LABKIT_BROWSER=1 $(BIN)/pytest -q -n0 -m browser tests
 
 cluster: .venv/cluster.stamp   ## sweeps on a Dask cluster of two worker processes, one of which is killed
@@ -69,6 +73,10 @@ clean:
 .venv/test.stamp: pyproject.toml .venv/bin/python
 	$(PIP) -e ".[lab,test]"
 	touch $@ .venv/lab.stamp .venv/base.stamp
+
+.venv/site.stamp: pyproject.toml .venv/bin/python
+	$(PIP) -e ".[site]"
+	touch $@ .venv/base.stamp
 
 .venv/soak.stamp: .venv/test.stamp
 	$(PIP) -e ".[soak]"
