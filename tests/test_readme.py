@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,14 @@ def test_every_link_to_a_file_leads_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8")):
         if not target.startswith("http"):
             assert (page.parent / target).exists(), target
+
+
+def test_each_page_and_notebook_stands_in_the_contents_of_the_website() -> None:
+    listed = re.findall(r"^/(\S+)$", (ROOT / "site" / "index.md").read_text(encoding="utf-8"), re.MULTILINE)
+    pages = {*PAGES, *ROOT.glob("*.md"), *ROOT.glob("notebooks/*.md"), *ROOT.glob("notebooks/**/*.ipynb")}
+    for page in pages:
+        name = page.relative_to(ROOT).with_suffix("").as_posix()
+        assert any(fnmatch(name, each) for each in listed), f"site/index.md does not list {name}"
 
 
 def test_the_tests_that_the_page_on_security_names_exist() -> None:
