@@ -47,7 +47,7 @@ html_copy_source = False  # the exercises' sources have the solutions
 html_extra_path = ["home"]  # index.html: to the first page
 html_static_path = ["static"]
 html_favicon = "static/doorbell.svg"
-html_css_files = ["narrow.css"]
+html_css_files = ["course.css"]
 html_context = {"default_mode": "auto"}
 html_theme_options = {
     "home_page_in_toc": True,
