@@ -4,7 +4,7 @@ BIN := .venv/bin
 NPM := $(if $(shell command -v npm),tests/node_modules/.stamp)
 PIP := PYTHONWARNINGS=ignore $(BIN)/pip --disable-pip-version-check install --quiet
 
-.PHONY: compare lab site test quick soak browser cluster bench mutations notebooks wheelhouse clean
+.PHONY: compare lab site test quick soak browser cluster bench mutations notebooks handouts wheelhouse clean
 
 compare: .venv/base.stamp      ## the main job: a real week of earthquakes, polled and by webhook (ARGS="…" for options)
 	$(BIN)/labkit compare $(ARGS)
@@ -50,8 +50,14 @@ notebooks: .venv/test.stamp    ## run the notebooks and store their outputs; the
 	$(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False \
 	    notebooks/[0-9]*.ipynb notebooks/exercises/*.ipynb
 	$(BIN)/python tools/contents.py
+	$(BIN)/python tools/lessons.py
+	$(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False \
+	    notebooks/lesson_*.ipynb notebooks/session_*.ipynb
 
-wheelhouse: .venv/bin/python   ## dist/wheelhouse: all packages, for computers without network (notebooks/TEACHING.md)
+handouts: .venv/base.stamp     ## the pages of docs/class as HTML to print, in out/class
+	$(BIN)/python tools/handouts.py
+
+wheelhouse: .venv/bin/python   ## dist/wheelhouse: all packages, for computers without network (docs/for-teachers.md)
 	rm -rf dist/wheelhouse build
 	$(BIN)/pip --disable-pip-version-check wheel --quiet --wheel-dir dist/wheelhouse ".[lab,test]"
 

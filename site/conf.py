@@ -19,7 +19,7 @@ include_patterns = [
     "site/**.rst",
     "notebooks/**.ipynb",
     "notebooks/*.md",
-    "docs/*.md",
+    "docs/**.md",
     "data/README.md",
     "*.md",
 ]

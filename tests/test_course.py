@@ -19,6 +19,7 @@ import contents  # noqa: E402  # a script, and no part of the package
 COURSE = contents.walkthroughs()
 NUMBERS = list(COURSE)
 TEACHING = (contents.NOTEBOOKS / "TEACHING.md").read_text(encoding="utf-8")
+ANSWERS_PAGE = (contents.NOTEBOOKS / "ANSWERS.md").read_text(encoding="utf-8")
 REFERENCE = re.compile(r"\b(\d\d), cell `([^`]+)`")
 TO_COME = re.compile(r"\b(\d\d),? \(?to come\b")
 WIDTH = 98
@@ -47,11 +48,12 @@ PAGES = {
     **{each.path.name: text(each.notebook) for each in COURSE.values()},
     "index.ipynb": text(nbformat.read(contents.PAGE, as_version=4)),
     "TEACHING.md": TEACHING,
+    "ANSWERS.md": ANSWERS_PAGE,
 }
 
 
 def test_what_the_notebooks_say_of_each_other_is_up_to_date() -> None:
-    stale = [path.name for path in contents.out_of_date()]
+    stale = [path.name for path in contents.out_of_date(contents.generated())]
     assert not stale, "python tools/contents.py writes them"
 
 
@@ -157,8 +159,8 @@ def test_every_rule_of_the_summary_names_a_cell_that_measured_it() -> None:
 
 
 def rows(heading: str) -> list[list[str]]:
-    """A table of TEACHING.md, without its first two lines."""
-    section = TEACHING.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    """A table of ANSWERS.md, without its first two lines."""
+    section = ANSWERS_PAGE.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
     return [line.strip("| ").split(" | ") for line in section.splitlines() if line.startswith("|")][2:]
 
 

@@ -15,7 +15,7 @@ PAGES = [
     ROOT / "DESIGN.md",
     ROOT / "SECURITY.md",
     ROOT / "CONTRIBUTING.md",
-    *(ROOT / "docs").glob("*.md"),
+    *(ROOT / "docs").glob("**/*.md"),
     ROOT / "data" / "README.md",
 ]
 

@@ -251,26 +251,22 @@ def generated() -> dict[Path, str]:
     return files
 
 
-def out_of_date() -> dict[Path, str]:
+def out_of_date(files: dict[Path, str]) -> dict[Path, str]:
     """Those of them that hold something else."""
-    return {
-        path: text
-        for path, text in generated().items()
-        if not path.exists() or path.read_text(encoding="utf-8") != text
-    }
+    return {path: text for path, text in files.items() if not path.exists() or path.read_text(encoding="utf-8") != text}
 
 
-def main() -> None:
-    stale = out_of_date()
+def main(files: dict[Path, str]) -> int:
+    """Write the files that are out of date, or with --check only name them. Returns the exit status."""
+    stale, check = out_of_date(files), "--check" in sys.argv[1:]
     for path, text in stale.items():
-        if "--check" in sys.argv[1:]:
-            print(f"{path.relative_to(ROOT)} is out of date: python tools/contents.py")
+        if check:
+            print(f"{path.relative_to(ROOT)} is out of date: python tools/{Path(sys.argv[0]).name}")
         else:
             path.write_text(text, encoding="utf-8")
             print(f"wrote {path.relative_to(ROOT)}")
-    if stale and "--check" in sys.argv[1:]:
-        sys.exit(1)
+    return int(check and bool(stale))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main(generated()))

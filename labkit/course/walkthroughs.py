@@ -11,12 +11,13 @@ LINK = re.compile(r"\[([^\]\n]+)\]\((?!https?:)([^)#\n]+)[^)\n]*\)")
 
 
 def walkthroughs() -> dict[str, Notebook]:
-    """The walkthroughs as stored, with their outputs, from file name to notebook; the contents page is the last."""
-    return packaged("notebooks", "notebooks")
+    """The walkthroughs and lessons as stored, with their outputs, by file name; the contents page is the last."""
+    found = packaged("notebooks", "notebooks")
+    return found | {"index.ipynb": found.pop("index.ipynb")}
 
 
 def write_walkthroughs(directory: Path) -> Paths:
-    """Write blank copies of the walkthroughs, the contents page, and the students' copies of the exercises.
+    """Write blank copies of the walkthroughs and lessons, the contents page, and the students' copies of the exercises.
 
     Returns the paths that were written, and those that existed and are kept. Raises FileExistsError if all existed.
     """

@@ -1,0 +1,108 @@
+"""The lessons in one piece: made of the walkthroughs' cells, blank and filled, with timings and answers that agree."""
+
+import re
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat import NotebookNode
+from test_course import ANSWERS, COURSE, REFERENCE, shown, varies
+
+from labkit.course.walkthroughs import write_walkthroughs
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT / "tools"))
+import contents  # noqa: E402
+import lessons  # noqa: E402  # scripts, and no part of the package
+
+LESSONS = lessons.lessons()
+STORED = {lesson.path.stem: nbformat.read(lesson.path, as_version=4) for lesson in LESSONS}
+TEACHING = lessons.TEACHING.read_text(encoding="utf-8")
+
+
+def code(notebook: NotebookNode) -> dict[str, NotebookNode]:
+    return {cell.id: cell for cell in notebook.cells if cell.cell_type == "code"}
+
+
+def test_the_lessons_and_the_teachers_tables_are_what_the_tool_writes() -> None:
+    stale = [path.name for path in contents.out_of_date(lessons.generated())]
+    assert not stale, "python tools/lessons.py writes them; then run the lessons whose outputs are gone"
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.path.stem)
+def test_a_lesson_takes_the_minutes_that_its_title_says(lesson: lessons.Lesson) -> None:
+    (minutes,) = re.findall(r"\b(\d\d) minutes", lesson.said["title"])
+    assert lesson.minutes == int(minutes) and lesson.waiting >= 1
+
+
+@pytest.mark.parametrize("name", STORED)
+def test_a_lesson_prints_what_the_walkthroughs_print(name: str) -> None:
+    """So its cells need no cell that it leaves out, and the answers and the prose hold for it, too."""
+    compared = 0
+    for id, cell in code(STORED[name]).items():
+        original = COURSE[id[1:3]].cell(id[4:])
+        assert cell.source == original.source
+        if not varies(cell):
+            assert shown(cell) == shown(original), id
+            compared += bool(cell.outputs)
+    assert compared > 12
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.path.stem)
+def test_each_question_in_bold_of_a_lesson_has_its_answer_in_the_teachers_table(lesson: lessons.Lesson) -> None:
+    table = lessons.for_teachers(lesson)
+    assert table in TEACHING
+    for cell in STORED[lesson.path.stem].cells:
+        if cell.id not in ("opening", "closing", "turn", "turn-1", "turn-2") and contents.asked(cell):
+            number, id = cell.id[1:3], cell.id[4:]
+            after = contents.predictions(COURSE[number])[id]
+            assert any(f"`n{number}-{answer}`" in table for answer in after), cell.id
+
+
+@pytest.mark.parametrize("place", ["03/compare", "02/nat", "09/rules"])
+def test_public_and_which_to_use_are_in_both_and_what_they_need_is_before(place: str) -> None:
+    for lesson in LESSONS[:2]:
+        assert place in lesson.places
+
+
+def test_signatures_and_an_outage_are_in_the_longer_one_alone() -> None:
+    short, long = (set(lesson.places) for lesson in LESSONS[:2])
+    assert {"02/sign", "02/replayed", "05/twenty", "05/senders"} <= long - short
+
+
+def test_blank_copies_are_written_with_the_walkthroughs(tmp_path: Path) -> None:
+    written, _ = write_walkthroughs(tmp_path)
+    for name, stored in STORED.items():
+        copy = nbformat.read(tmp_path / f"{name}.ipynb", as_version=4)
+        assert [cell.source for cell in copy.cells if cell.cell_type == "code"] == [
+            cell.source for cell in code(stored).values()
+        ]
+        assert not any(cell.outputs for cell in code(copy).values())
+    assert written[-1].name == "index.ipynb"
+
+
+def test_a_cell_is_taken_with_its_paragraphs_and_edits_or_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = COURSE["03"].cell("little-text").source.split("\n\n")
+    assert lessons.taken("03/little-text[:1]", COURSE).source == whole[0]
+    assert lessons.taken("03/little-text[1:]", COURSE).source == "\n\n".join(whole[1:])
+    assert lessons.taken("03/compare", COURSE).metadata == {"tags": ["hide-output"]}
+    with pytest.raises(ValueError, match="a place must be NN/cell-id or"):
+        lessons.taken("little-text", COURSE)
+    said = lessons.texts() | {"edits": {"03/little-text": [["no such words", ""]]}}
+    monkeypatch.setattr(lessons, "texts", lambda: said)
+    with pytest.raises(ValueError, match="03/little-text: an edit of lessons.toml must find its text once, found 0"):
+        lessons.taken("03/little-text", COURSE)
+
+
+def test_an_output_stays_with_its_cell_and_goes_if_the_cell_changes() -> None:
+    def notebook(source: str, *outputs: NotebookNode) -> NotebookNode:
+        return nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source, id="one", outputs=list(outputs))])
+
+    stream = nbformat.v4.new_output("stream", text="7")
+    assert lessons.with_outputs(notebook("print(7)"), notebook("print(7)", stream)).cells[0].outputs == [stream]
+    assert lessons.with_outputs(notebook("print(8)"), notebook("print(7)", stream)).cells[0].outputs == []
+
+
+def test_there_are_answers_to_choose_from() -> None:
+    assert lessons.answers() == ANSWERS and all(REFERENCE.findall(row[-1]) for row in ANSWERS)

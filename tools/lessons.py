@@ -1,0 +1,223 @@
+"""Write the lessons: notebooks in one piece, made of cells of the walkthroughs, and the teacher's tables for them.
+
+    python tools/lessons.py          # after a walkthrough or lessons.toml was changed; then run the lessons
+    python tools/lessons.py --check  # change nothing, and say what is out of date
+
+A lesson's cell `n03-compare` is the cell `compare` of notebook 03. An output stays if its cell has stayed. `make
+notebooks` runs the lessons, as it runs the walkthroughs.
+"""
+
+import re
+import sys
+import tomllib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import contents
+import nbformat
+from nbformat import NotebookNode
+
+CELL = re.compile(r"(?P<place>(?P<number>\d\d)/[a-z0-9-]+)(?:\[(?P<start>\d*):(?P<end>\d*)\])?")
+TEACHING = contents.NOTEBOOKS / "TEACHING.md"
+ANSWERS = contents.NOTEBOOKS / "ANSWERS.md"
+REFERENCE = re.compile(r"\b(\d\d), cell `([^`]+)`")
+FROM_A_PATH = re.compile(r"path-\d+")
+
+
+def texts() -> dict[str, Any]:
+    return tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
+
+
+@dataclass(frozen=True)
+class Step:
+    """A part of a lesson: its name in lessons.toml, and its minutes of teaching and of exercises."""
+
+    name: str
+    teaching: int
+    exercises: int
+
+    @property
+    def minutes(self) -> int:
+        return self.teaching + self.exercises
+
+    @property
+    def what(self) -> str:
+        return str(texts()["steps"][self.name]["what"])
+
+    @property
+    def places(self) -> list[str]:
+        """The places of its cells, as they stand in lessons.toml."""
+        return list(texts()["steps"][self.name].get("cells", []))
+
+
+@dataclass(frozen=True)
+class Lesson:
+    said: dict[str, Any]
+
+    @property
+    def path(self) -> Path:
+        return contents.NOTEBOOKS / f"{self.said['file']}.ipynb"
+
+    @cached_property
+    def steps(self) -> list[Step]:
+        return [Step(name, *minutes) for name, minutes in self.said["steps"].items()]
+
+    @property
+    def teaching(self) -> int:
+        return sum(step.teaching for step in self.steps)
+
+    @property
+    def exercises(self) -> int:
+        return sum(step.exercises for step in self.steps)
+
+    @property
+    def waiting(self) -> int:
+        """Whole minutes, rounded up."""
+        return -(-int(self.said["waiting"]) // 60)
+
+    @property
+    def minutes(self) -> int:
+        return self.teaching + self.exercises + self.waiting
+
+    @property
+    def places(self) -> list[str]:
+        """The places of its cells in the walkthroughs, without the choice of paragraphs."""
+        return [place.partition("[")[0] for step in self.steps for place in step.places]
+
+
+def lessons() -> list[Lesson]:
+    return [Lesson(said) for said in texts()["lessons"]]
+
+
+def taken(place: str, course: dict[str, contents.Walkthrough]) -> NotebookNode:
+    """A walkthrough's cell as a lesson has it: with its id, without the tags of paths, blank if it is code."""
+    parts = CELL.fullmatch(place)
+    if not parts:
+        raise ValueError(f"a place must be NN/cell-id or NN/cell-id[1:], got {place!r}")
+    number, id = parts["place"].split("/")
+    cell = course[number].cell(id)
+    source = contents.NAVIGATION.sub("", cell.source)
+    if parts["start"] is not None:
+        start, end = (int(bound) if bound else None for bound in (parts["start"], parts["end"]))
+        source = "\n\n".join(source.split("\n\n")[start:end])
+    for old, new in texts()["edits"].get(parts["place"], []):
+        if source.count(old) != 1:
+            raise ValueError(
+                f"{place}: an edit of lessons.toml must find its text once, found {source.count(old)}: {old!r}"
+            )
+        source = source.replace(old, new)
+    tags = [tag for tag in cell.metadata.get("tags", []) if not FROM_A_PATH.fullmatch(tag)]
+    new_cell = nbformat.v4.new_code_cell if cell.cell_type == "code" else nbformat.v4.new_markdown_cell
+    return new_cell(source, id=f"n{number}-{id}", metadata={"tags": tags} if tags else {})
+
+
+OPENING = """
+# {title}
+
+**{minutes} minutes.** {question}
+
+Teaching {teaching} minutes, exercises {exercises} (estimated), waiting {waiting} (measured as processor time).
+
+**You need** {needs}
+
+Run the cells from top to bottom. Some texts ask a question in **bold**. Write your answer down before you run the \
+next cell. A wrong answer is useful: it shows you what you can learn here.
+
+{steps}
+
+The cells are from {made_of}. The cell `n03-compare` is the cell `compare` of notebook 03, which explains more.
+"""
+
+
+def opening(lesson: Lesson, course: dict[str, contents.Walkthrough]) -> str:
+    used = list(dict.fromkeys(place[:2] for place in lesson.places))
+    rows = [f"| {number} | {step.minutes} | {step.what} |" for number, step in enumerate(lesson.steps, 1)]
+    return OPENING.strip().format(
+        **{name: lesson.said[name] for name in ("title", "question", "needs")},
+        **{name: getattr(lesson, name) for name in ("minutes", "teaching", "exercises", "waiting")},
+        steps="\n".join([*contents.table("step", "minutes", "what"), *rows]),
+        made_of=", ".join(f"[{course[number].title}]({course[number].path.name})" for number in used),
+    )
+
+
+def made(lesson: Lesson, course: dict[str, contents.Walkthrough]) -> NotebookNode:
+    """The lesson's notebook, blank."""
+    cells = [nbformat.v4.new_markdown_cell(opening(lesson, course), id="opening")]
+    for number, step in enumerate(lesson.steps, 1):
+        own = texts()["steps"][step.name].get("text", "").strip()
+        parts = [nbformat.v4.new_markdown_cell(own, id=step.name)] if own else []
+        parts += [taken(place, course) for place in step.places]
+        first = next(cell for cell in parts if cell.cell_type == "markdown")
+        first.source = (
+            f"*Step {number} of {len(lesson.steps)}: {step.teaching + step.exercises} minutes*\n\n{first.source}"
+        )
+        cells += parts
+    cells.append(nbformat.v4.new_markdown_cell(texts()["closing"].strip(), id="closing"))
+    kernel = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
+    return nbformat.v4.new_notebook(cells=cells, metadata=kernel)
+
+
+def with_outputs(blank: NotebookNode, stored: NotebookNode) -> NotebookNode:
+    """The notebook with each stored output whose cell has stayed as it is, and with the stored metadata."""
+    ran = {(cell.id, cell.source): cell for cell in stored.cells if cell.cell_type == "code"}
+    for cell in blank.cells:
+        before = ran.get((cell.id, cell.source))
+        if cell.cell_type == "code" and before:
+            cell.outputs, cell.execution_count = before.outputs, before.execution_count
+    blank.metadata = stored.metadata
+    return blank
+
+
+def answers() -> list[list[str]]:
+    """The rows of ANSWERS.md: question, natural guess, what comes out, where it is measured."""
+    section = ANSWERS.read_text(encoding="utf-8").partition("\n## What they will answer, and what comes out\n")[2]
+    lines = [line for line in section.partition("\n## ")[0].splitlines() if line.startswith("|")][2:]
+    return [line.strip("| ").split(" | ") for line in lines]
+
+
+def for_teachers(lesson: Lesson) -> str:
+    """What a teacher needs in front of the class: the steps with their minutes, and the expected answers."""
+    known, at, lines = answers(), 0, []
+    for number, step in enumerate(lesson.steps, 1):
+        until = at + step.minutes
+        lines += ["", f"**{number}. {step.what[0].upper()}{step.what[1:]}** (minutes {at} to {until})"]
+        at = until
+        cells = {tuple(place.partition("[")[0].split("/")) for place in step.places}
+        found = [row for row in known if cells & set(REFERENCE.findall(row[-1]))]
+        if found:
+            lines += ["", *contents.table("question", "a natural guess", "what comes out", "cell")]
+            lines += [f"| {' | '.join(row[:3])} | {cells_of(row)} |" for row in found]
+    summary = f"Teaching {lesson.teaching} minutes, exercises {lesson.exercises}, waiting {lesson.waiting}."
+    return "\n".join(
+        [f"### {lesson.said['title']}", "", f"[{lesson.path.name}]({lesson.path.name}). {summary}", *lines]
+    )
+
+
+def cells_of(row: list[str]) -> str:
+    return " · ".join(f"`n{number}-{id}`" for number, id in REFERENCE.findall(row[-1]))
+
+
+def marked(text: str, name: str, written: str) -> str:
+    """A text with what stands between the marks of this name replaced."""
+    start, end = f"<!-- {name}: written by tools/lessons.py -->", f"<!-- end of {name} -->"
+    if text.count(start) != 1 or text.count(end) != 1:
+        raise ValueError(f"there must be one {start} and one {end}")
+    return f"{text.partition(start)[0]}{start}\n\n{written}\n\n{end}{text.partition(end)[2]}"
+
+
+def generated() -> dict[Path, str]:
+    """Each file that this writes, and what it must hold."""
+    course, files = contents.walkthroughs(), {}
+    for lesson in lessons():
+        blank = made(lesson, course)
+        stored = nbformat.read(lesson.path, as_version=4) if lesson.path.exists() else blank
+        files[lesson.path] = nbformat.writes(with_outputs(blank, stored)) + "\n"
+    tables = "\n\n".join(for_teachers(lesson) for lesson in lessons())
+    files[TEACHING] = marked(TEACHING.read_text(encoding="utf-8"), "lessons", tables)
+    return files
+
+
+if __name__ == "__main__":
+    sys.exit(contents.main(generated()))
