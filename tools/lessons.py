@@ -179,24 +179,25 @@ def answers() -> list[list[str]]:
 
 def for_teachers(lesson: Lesson) -> str:
     """What a teacher needs in front of the class: the steps with their minutes, and the expected answers."""
-    known, at, lines = answers(), 0, []
+    known, at, rows = answers(), 0, []
     for number, step in enumerate(lesson.steps, 1):
-        until = at + step.minutes
-        lines += ["", f"**{number}. {step.what[0].upper()}{step.what[1:]}** (minutes {at} to {until})"]
-        at = until
-        cells = {tuple(place.partition("[")[0].split("/")) for place in step.places}
-        found = [row for row in known if cells & set(REFERENCE.findall(row[-1]))]
-        if found:
-            lines += ["", *contents.table("question", "a natural guess", "what comes out", "cell")]
-            lines += [f"| {' | '.join(row[:3])} | {cells_of(row)} |" for row in found]
-    summary = f"Teaching {lesson.teaching} minutes, exercises {lesson.exercises}, waiting {lesson.waiting}."
-    return "\n".join(
-        [f"### {lesson.said['title']}", "", f"[{lesson.path.name}]({lesson.path.name}). {summary}", *lines]
-    )
+        end, first = at + step.minutes, f"{number}. {step.what}"
+        cells = [place.partition("[")[0] for place in step.places]
+        found = [(row, [place for place in measured_in(row) if place in cells]) for row in known]
+        named = [(row, " ".join(f"`n{place.replace('/', '-')}`" for place in places)) for row, places in found]
+        expected = [[*row[:3], names] for row, names in named if names]
+        for line in expected or [["", "", "", ""]]:
+            rows.append(f"| {at} to {end} | {first} | {' | '.join(line)} |" if first else f"| | | {' | '.join(line)} |")
+            first = ""
+        at = end
+    head = f"### {lesson.said['title']}\n\n[{lesson.path.name}]({lesson.path.name}). Teaching {lesson.teaching},"
+    columns = contents.table("minutes", "step", "question", "a natural guess", "what comes out", "cell")
+    return "\n".join([f"{head} exercises {lesson.exercises}, waiting {lesson.waiting} minutes.", "", *columns, *rows])
 
 
-def cells_of(row: list[str]) -> str:
-    return " · ".join(f"`n{number}-{id}`" for number, id in REFERENCE.findall(row[-1]))
+def measured_in(row: list[str]) -> list[str]:
+    """The places of the cells that a row of ANSWERS.md names."""
+    return ["/".join(place) for place in REFERENCE.findall(row[-1])]
 
 
 def marked(text: str, name: str, written: str) -> str:
