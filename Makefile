@@ -4,7 +4,7 @@ BIN := .venv/bin
 NPM := $(if $(shell command -v npm),tests/node_modules/.stamp)
 PIP := PYTHONWARNINGS=ignore $(BIN)/pip --disable-pip-version-check install --quiet
 
-.PHONY: compare lab site test quick soak browser cluster bench mutations notebooks handouts wheelhouse clean
+.PHONY: compare lab site test quick lessons soak browser cluster bench mutations notebooks handouts wheelhouse clean
 
 compare: .venv/base.stamp      ## the main job: a real week of earthquakes, polled and by webhook (ARGS="…" for options)
 	$(BIN)/labkit compare $(ARGS)
@@ -30,6 +30,9 @@ quick: .venv/test.stamp        ## under a minute: lint, types, and the tests tha
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/pytest -q -n 2 -m "not slow" tests labkit
+
+lessons: .venv/test.stamp      ## the two lessons that `make test` does not run
+	LABKIT_LESSONS=1 $(BIN)/pytest -q -n 2 --dist loadscope -m lessons --nbval notebooks tests/test_lessons.py
 
 soak: .venv/soak.stamp         ## the long tests: bad inputs for 20 minutes, SIGKILLs at random moments, exercises graded by nbgrader
 	LABKIT_SOAK=1 $(BIN)/pytest -q -n0 -m soak tests

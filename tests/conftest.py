@@ -31,6 +31,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "slow: left out of `make quick`")
     config.addinivalue_line("markers", "soak: runs when LABKIT_SOAK is set, as `make soak` does")
     config.addinivalue_line("markers", "browser: runs when LABKIT_BROWSER is set, as `make browser` does")
+    config.addinivalue_line("markers", "lessons: runs when LABKIT_LESSONS is set, as `make lessons` does")
     config.addinivalue_line("markers", "cluster: runs when LABKIT_CLUSTER is set, as `make cluster` does")
     config.addinivalue_line("markers", "flaky(reruns): run again if it fails, by pytest-rerunfailures")
     if config.getoption("nbval", False):
@@ -46,6 +47,9 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         session.exitstatus = exitstatus or 1
 
 
+RUN_APART = {"lesson_90_minutes", "session_1_of_2"}
+"""Lessons that `make test` does not run, and `make lessons` does: a minute of processor time, for cells that the
+walkthroughs have, too. `test_lessons.py` compares what they print with what the walkthroughs print."""
 LONG = {
     "test_advise", "test_arrivals", "test_between", "test_catalogue", "test_cli", "test_cli_advise",
     "test_cli_faults", "test_cli_sweep", "test_contest", "test_description", "test_designed", "test_dispatcher",
@@ -61,7 +65,10 @@ LONG = {
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    for mark in ("soak", "browser", "cluster"):  # each has a `make` of its own
+    for item in items:
+        if item.path.suffix == ".ipynb" and item.path.stem in RUN_APART:
+            item.add_marker(pytest.mark.lessons)
+    for mark in ("soak", "browser", "cluster", "lessons"):  # each has a `make` of its own
         if not os.environ.get(f"LABKIT_{mark.upper()}"):
             config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker(mark)])
             items[:] = [item for item in items if not item.get_closest_marker(mark)]
