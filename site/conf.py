@@ -11,7 +11,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))  # for pages
 
 project = "The Webhook Lab"
-author = copyright = "the Webhook Lab's maintainers"
+author = copyright = "The Webhook Lab contributors"
 extensions = ["myst_nb", "sphinx.ext.autodoc", "pages"]
 root_doc = "site/index"
 include_patterns = [

@@ -31,7 +31,7 @@ PHONE = {"width": 390, "height": 844}
 HOME = SITE / "index.html"
 FOUND = [path.relative_to(SITE) for path in sorted(SITE.rglob("*.html")) if path != HOME]
 PAGES = [str(path) for path in FOUND if path.parts[0] != "_static"]
-WIDTHS = [pytest.param(PROJECTOR, id="projector"), pytest.param(PHONE, id="phone")]
+PHOTOGRAPHED = "site/index.html", "notebooks/03_head_to_head.html", "site/glossary.html", "site/reference/labkit.html"
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -66,11 +66,11 @@ def test_each_walkthrough_exercise_and_page_of_docs_is_on_the_site() -> None:
     assert expected <= set(PAGES), "run `make site` first"
 
 
-@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize(("screen", "size"), [("projector", PROJECTOR), ("phone", PHONE)])
 def test_every_page_opens_whole_and_asks_for_nothing_elsewhere(
-    browser: "Browser", url: str, width: dict[str, int]
+    browser: "Browser", url: str, screen: str, size: dict[str, int]
 ) -> None:
-    page, requests, said = browser.new_page(viewport=width), list[str](), list[tuple[str, str]]()
+    page, requests, said = browser.new_page(viewport=size), list[str](), list[tuple[str, str]]()
     page.on("request", lambda request: requests.append(request.url))
     page.on("requestfailed", lambda request: said.append(("failed", request.url)))
     page.on("pageerror", lambda error: said.append(("error", str(error))))
@@ -81,8 +81,10 @@ def test_every_page_opens_whole_and_asks_for_nothing_elsewhere(
         assert page.locator("main h1:visible").count() == 1, name
         broken = "images => images.filter(image => image.complete && !image.naturalWidth).map(image => image.src)"
         assert page.locator("img").evaluate_all(broken) == [], name
-        assert page.evaluate("document.documentElement.scrollWidth") <= width["width"], name
+        assert page.evaluate("document.documentElement.scrollWidth") <= size["width"], name
         assert [line for line in said if line[0] != "log"] == [], name
+        if name in PHOTOGRAPHED:
+            page.screenshot(path=SCREENSHOTS / "site" / f"{Path(name).stem}-{screen}.png")
     assert len(requests) > len(PAGES) > 45 and strangers(requests) == []
     page.close()
 
@@ -122,15 +124,6 @@ def test_a_link_to_a_cell_leads_to_it(page: "Page", url: str) -> None:
     page.wait_for_url("**/notebooks/03_head_to_head.html#cell-crossover")
     page.wait_for_function("Math.abs(document.getElementById('cell-crossover').getBoundingClientRect().top) < 200")
     assert "plots.crossover" in page.inner_text("#cell-crossover + .cell")
-
-
-@pytest.mark.parametrize(("name", "width"), [("projector", PROJECTOR), ("phone", PHONE)])
-def test_what_was_seen_is_kept(browser: "Browser", url: str, name: str, width: dict[str, int]) -> None:
-    page = browser.new_page(viewport=width)
-    for shown in ("site/index", "notebooks/03_head_to_head", "site/glossary", "site/reference/labkit"):
-        page.goto(f"{url}/{shown}.html")
-        page.screenshot(path=SCREENSHOTS / "site" / f"{Path(shown).name}-{name}.png")
-    page.close()
 
 
 class Links(HTMLParser):
