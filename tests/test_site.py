@@ -61,7 +61,7 @@ def page(browser: "Browser") -> Iterator["Page"]:
 
 
 def test_each_walkthrough_exercise_and_page_of_docs_is_on_the_site() -> None:
-    sources = [*ROOT.glob("notebooks/**/*.ipynb"), *ROOT.glob("docs/*.md"), *ROOT.glob("*.md")]
+    sources = [*ROOT.glob("notebooks/**/*.ipynb"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("*.md")]
     expected = {str(path.relative_to(ROOT).with_suffix(".html")) for path in sources}
     assert expected <= set(PAGES), "run `make site` first"
 
