@@ -1,12 +1,28 @@
 """The model lens against the virtual lens, which shares no line of its arithmetic, and against the sample paths."""
 
 import json
-from dataclasses import replace
 
 import pytest
 import sample_paths
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from model_rows import (
+    AT_ONCE,
+    DOWN,
+    RESTING,
+    UNEVEN,
+    adaptives,
+    check_same,
+    check_same_or_refused,
+    happening,
+    is_refused,
+    lists,
+    long_polls,
+    others,
+    pollings,
+    pushes,
+    scenarios,
+)
 
 from labkit import (
     APPROACHES,
@@ -35,105 +51,16 @@ from labkit import (
     compare,
     earthquakes,
     poisson,
-    profile,
 )
 from labkit.arrivals import EPOCH
 from labkit.cli import main
-from labkit.lenses import ModelLens, VirtualLens
+from labkit.lenses import ModelLens
 from labkit.lenses.model import history
 from labkit.lenses.model.history import Given
 from labkit.lenses.model.schedules import SCHEDULES
 from labkit.policies import SwitchOff
 
 DAY = 86_400.0
-
-
-def happening(instants, duration, types=("tick",), width=3):
-    events = (
-        Event(f"evt_{n:0{width}}", types[n % len(types)], at, {"n": n, "text": "é" * (n % 7)})
-        for n, at in enumerate(instants)
-    )
-    return Arrivals("made", tuple(events), duration, EPOCH, {})
-
-
-def is_refused(scenario, approach):
-    try:
-        ModelLens().check(scenario, approach)
-    except ValueError as error:
-        assert str(error).endswith("use the virtual lens")
-        return True
-    return False
-
-
-def check_same_or_refused(scenario, approach):
-    if not is_refused(scenario, approach):
-        check_same(scenario, approach)
-
-
-def check_same(scenario, approach):
-    """Every figure of the row, and each receipt to the nanosecond."""
-    virtual = VirtualLens().run(scenario, approach)
-    found = SCHEDULES[type(approach)].history(Given(scenario, approach))
-    alone = virtual.receipts[virtual.receipts.consumer == "consumer-1"]
-    assert found.received_at.tolist() == pytest.approx(alone.received_at.tolist(), abs=0, nan_ok=True)
-    assert ModelLens().run(scenario, approach).row() == virtual.row() | {"lens": "model"}
-
-
-instants = st.lists(st.integers(0, 19_999), max_size=14)
-pollings = st.builds(
-    Polling,
-    interval=st.sampled_from([0.5, 1.0, 2.0, 4.98, 5.0, 7.0, 1 / 3]),
-    fixed=st.sampled_from(["delay", "rate"]),
-    initial_delay=st.sampled_from([0.0, 0.5, 1.234, 25.0]),
-    limit=st.sampled_from([1, 2, 100]),
-    types=st.sampled_from([(), ("a",), ("a", "c")]),
-    filtered=st.sampled_from(["source", "client"]),
-    conditional=st.booleans(),
-)
-pushes = st.one_of(
-    st.sampled_from([Webhook(), Webhook(types=("a",)), Thin()]),
-    st.builds(Batched, st.sampled_from([2, 3, 100]), st.sampled_from([0.0, 0.5, 2.0])),
-    st.builds(Hybrid, st.sampled_from([0.5, 1.0, 4.0, 7.0])),
-)
-lists = st.one_of(
-    st.builds(Relay, st.sampled_from([0.5, 1.0, 4.0, 7.0])),
-    st.builds(Feed, st.sampled_from([0.5, 1.0, 4.0, 7.0]), st.sampled_from([1, 2, 10, 100])),
-    st.builds(ConditionalFeed, st.sampled_from([0.5, 1.0, 4.0, 7.0]), st.sampled_from([1, 2, 10, 100])),
-)
-
-adaptives = st.one_of(
-    st.builds(Aimd, start=st.sampled_from([0.5, 4.0, 30.0]), add=st.sampled_from([0.5, 5.0]), shortest=st.just(0.5)),
-    st.builds(HalveDouble, start=st.sampled_from([0.5, 4.0, 30.0]), shortest=st.just(0.5)),
-)
-long_polls = st.one_of(
-    st.builds(
-        LongPolling,
-        wait=st.sampled_from([0.1, 0.5, 4.0, 25.0]),
-        pause=st.sampled_from([0.1, 0.5, 6.0]),
-        limit=st.sampled_from([1, 2, 100]),
-    ),
-    st.builds(LongPolling, wait=st.sampled_from([0.5, 4.0, 12.345678]), limit=st.sampled_from([1, 100])),
-)
-others = st.one_of(
-    st.just(Stream()),
-    st.builds(Doorbell, st.sampled_from([0.0, 0.5, 4.0, 7.0])),
-    st.builds(
-        Leased,
-        st.sampled_from([4.0, 10.1]),
-        st.sampled_from([0.1, 2.0]),
-        reconcile_interval=st.sampled_from([0.0, 3.0]),
-    ),
-)
-
-
-def scenario_of(ms, ties, delay, duration):
-    times = sorted(at - at % 500 if ties else at for at in ms)
-    return Scenario(happening([at / 1000 for at in times if at < duration * 1000], duration, ("a", "b", "c")), delay)
-
-
-scenarios = st.builds(
-    scenario_of, instants, st.booleans(), st.sampled_from([0.0, 0.001, 0.02, 0.25, 0.5, 1.5]), st.integers(1, 20)
-)
 
 
 @settings(max_examples=40, deadline=None)
@@ -251,86 +178,6 @@ def test_polls_are_those_of_the_sample_path():
     assert (found.sent.requests, found.sent.empty) == (counted.sum(), path.empty[counted].sum())
 
 
-# outages and retries -----------------------------------------------------------------------------
-
-UNEVEN = RetryProfile(waits=(5, 30, 60), jitter=0.3, timeout=10)
-DOWN = Outage(duration=15, error="timeout")
-AT_ONCE = RetryProfile(waits=(0,), rest=9)
-RESTING = RetryProfile(waits=(5, 7), rest=10, timeout=20)
-PROFILES = [*map(profile, ("standard_webhooks", "svix", "brevo", "slack", "github", "shopify", "twilio")), UNEVEN]
-
-fractions = st.one_of(st.integers(0, 60).map(lambda n: n / 2), st.floats(0, 30), st.sampled_from([5 - 1e-9, 1 / 3]))
-outages = st.builds(
-    Outage,
-    start=fractions,
-    duration=st.one_of(st.sampled_from([0.5, 1.0, 10.0, 60.0, 300.0]), st.floats(0.1, 60)),
-    target=st.sampled_from(["receiver", "source", "network"]),
-    error=st.sampled_from(["refused", "timeout"]),
-    kinds=st.sampled_from([(), (), (), ("poll",), ("delivery", "fetch")]),
-)
-
-
-@st.composite
-def broken(draw):
-    """A scenario with outages, which may overlap, and a retry profile."""
-    faults, retries = st.lists(outages, min_size=1, max_size=3).map(tuple), st.sampled_from([*PROFILES, RESTING])
-    return replace(draw(scenarios), faults=draw(faults), retries=draw(retries), seed=draw(st.integers(0, 2)))
-
-
-@pytest.mark.slow
-@settings(max_examples=40, deadline=None)
-@given(scenario=broken(), approach=st.one_of(pollings, lists, adaptives, long_polls, st.just(Stream())))
-def test_any_small_scenario_with_outages_polled_is_as_in_the_virtual_lens(scenario, approach):
-    check_same_or_refused(scenario, approach)
-
-
-@pytest.mark.slow
-@settings(max_examples=40, deadline=None)
-@given(scenario=broken(), approach=pushes)
-def test_any_small_scenario_with_outages_pushed_is_as_in_the_virtual_lens(scenario, approach):
-    check_same_or_refused(scenario, approach)
-
-
-def test_an_answer_that_arrives_as_an_outage_begins_is_lost():
-    """By hand: a poll at 9.96 s is cut at 10 s, one at 15 s is refused, and one at 20 s is answered at 20.04 s."""
-    scenario = Scenario(happening([9.0], 22), faults=(Outage(start=10, duration=10),))
-    found = SCHEDULES[Polling].history(Given(scenario, Polling(5, initial_delay=9.96)))
-    assert found.received_at.tolist() == [20.04]
-    assert (found.sent.requests, found.sent.errors, found.sent.connections) == (3, 2, 2)
-
-
-@pytest.mark.parametrize("start", [10.0, 15.02, 20.0, 20.02, 20.04, 59.98, 60.0, 60.03])
-def test_a_stream_is_resumed_after_an_outage_as_in_the_virtual_lens(start):
-    """Cut in silence, in a heartbeat, on the way of two events, and about the horizon, with events before and after."""
-    scenario = Scenario(happening([1.0, 20.0, 20.02, 31.0, 59.99], 60), faults=(Outage(start=start, duration=9.5),))
-    check_same(scenario, Stream())
-
-
-@pytest.mark.parametrize(
-    "approach", [Webhook(), Hybrid(900), Relay(60), Thin(), Batched(3, 400)], ids=lambda each: each.label
-)
-@pytest.mark.parametrize("retries", PROFILES, ids=lambda each: each.name or "uneven")
-def test_an_outage_of_twenty_minutes_is_as_in_the_virtual_lens(approach, retries):
-    """An event every five minutes, and three that the outage cuts: on the way there, on the way back, at its end."""
-    occurred = [0.0, 299.96, 299.97, 299.99, 1200.0, *(300.0 * n + 1 for n in range(12))]
-    down = (Outage(start=300, duration=1200, error="timeout"), Outage(start=2000, duration=50, target="source"))
-    scenario = Scenario(happening(sorted(occurred), 3600), faults=down, retries=retries)
-    ModelLens().check(scenario, approach)
-    check_same(scenario, approach)
-
-
-def test_a_delivery_is_attempted_at_the_instants_of_its_profile():
-    """By hand: down until 1,200 s, so that the attempts at 0, 5 and 305 s are refused, and that at 2,105 s arrives.
-
-    By Brevo's waits, the one of 0 s comes at 600 and 4,200 s, and one of 700 s as the rest that begins at 600 s ends.
-    """
-    scenario = Scenario(happening([0.0, 700.0], 3600), faults=(Outage(duration=1200),))
-    found = SCHEDULES[Webhook].history(Given(scenario, Webhook()))
-    assert found.received_at.tolist() == [2105.02, 2805.02]
-    found = SCHEDULES[Webhook].history(Given(replace(scenario, retries=profile("brevo")), Webhook()))
-    assert found.received_at.tolist() == [4200.02, 1200.02]
-
-
 # what it refuses --------------------------------------------------------------------------------
 
 
@@ -341,20 +188,34 @@ def test_a_delivery_is_attempted_at_the_instants_of_its_profile():
         (Polling(1 / 3, "rate"), {"delay": 0.5}, "an interval of whole nanoseconds"),
         (Polling(90, limit=1, types=("a",), filtered="client"), {}, "one page per poll after the horizon"),
         (Webhook(), {"faults": (Nat(),)}, "has no fault but outages, got nat"),
-        (Webhook(), {"faults": (Outage(duration=5, period=60),)}, "outages of one window .* again and again"),
-        (Webhook(), {"faults": (Outage(),)}, "outages of one window .* to inf s"),
-        (Webhook(), {"faults": (Outage(start=-1, duration=5),)}, "outages of one window .* -1 s to 4 s"),
+        (Webhook(), {"faults": (Outage(start=-1, duration=5),)}, "outages from 0 s on, got start=-1"),
         (Webhook(), {"faults": (Outage(start=1 / 3, duration=5),)}, "starts at a whole nanosecond, got start=0.333"),
+        (
+            Webhook(),
+            {"faults": (Outage(duration=5, period=20 / 3),)},
+            "whole nanoseconds .* start=0.0 and period=6.666",
+        ),
         (Webhook(), {"faults": (Outage(duration=5, p=0.5),)}, "select by kind alone, got p=0.5"),
         (Thin(), {"faults": (Outage(duration=5, kinds=("fetch",)),)}, "outages of both delivery and fetch"),
         (Batched(), {"delay": 1.5, "retries": RetryProfile(timeout=3)}, "a delivery takes 3 s, .* timeout is 3 s"),
         (Batched(2), {"retries": RetryProfile(in_flight=1)}, "2 deliveries are outstanding, .* allows 1"),
-        (Doorbell(), {"faults": (Outage(duration=5),)}, "no faults for doorbell, got outage"),
-        (Leased(), {"faults": (Outage(duration=5),)}, "no faults for leased, got outage"),
+        (Doorbell(), {"faults": (Outage(duration=5, kinds=("fetch",)),)}, "outages of both delivery and fetch"),
+        (Leased(), {"faults": (Outage(duration=5, kinds=("action",)),)}, "outages of both action and setup"),
+        (
+            Leased(10, 2, 1),
+            {"faults": (Outage(start=5, duration=9),), "retries": RESTING},
+            "without rest and off .* at ",
+        ),
+        (Leased(10, 2, 1), {"faults": (Outage(start=0.5, duration=75),)}, "last until the end of the run, .* at "),
+        (Doorbell(), {"faults": (DOWN,), "retries": RetryProfile(off=SwitchOff(failures=1))}, "switched off at 31 s"),
+        (
+            Doorbell(),
+            {"faults": (DOWN,), "retries": UNEVEN, "consumers": 2},
+            "differs from consumer to consumer, got 2",
+        ),
         (Doorbell(), {"delay": 1.0, "retries": RetryProfile(timeout=4)}, "a delivery takes 4 s, .* timeout is 4 s"),
         (Doorbell(1), {}, "at 1.02 s a notice and a poll read at the same time"),
-        (Leased(forgotten=0.5), {}, "no renewals that are forgotten, got a share of 0.5"),
-        (Leased(60, 0.5), {"delay": 0.5}, "a lease of 60 s that is renewed 0.5 s before its end, 0.5 s away"),
+        (Leased(forgotten=0.5), {"consumers": 2}, "forgets other renewals, got a share of 0.5 and 2 consumers"),
         (Polling(1 / 3, "rate"), {"faults": (Outage(duration=5),)}, "an interval of whole nanoseconds"),
         (Webhook(), {"faults": (DOWN,), "retries": RetryProfile(off=SwitchOff(failures=2))}, "switched off at 31 s"),
         (Webhook(), {"faults": (DOWN,), "retries": UNEVEN, "consumers": 2}, "differs from consumer to consumer, got 2"),

@@ -101,12 +101,16 @@ def drain(
     """
     settled = is_settled(ledger, clock, pending)
     clock.run(until=scenario.duration + seconds, done=settled)
-    if settled():
-        return
+    if not settled():
+        raise unsettled(scenario, approach, seconds)
+
+
+def unsettled(scenario: Scenario, approach: Approach, seconds: float) -> RuntimeError:
+    """The error of a run that was not settled so long after the horizon."""
     faults = ", ".join(fault.name for fault in scenario.faults if not math.isfinite(fault.duration))
     remedy = f"give {faults} a duration" if faults else "use a shorter interval, or shorter waits"
     late = f"{approach.label} was not settled {seconds:,.0f} s after the horizon"
-    raise RuntimeError(f"{late}, and pending events cannot be called lost: {remedy}")
+    return RuntimeError(f"{late}, and pending events cannot be called lost: {remedy}")
 
 
 def is_settled(ledger: Ledger, clock: Clock, pending: Callable[[], int]) -> Callable[[], bool]:

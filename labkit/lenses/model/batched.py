@@ -9,7 +9,7 @@ import numpy as np
 from labkit.approaches import Batched
 from labkit.clock import NANO, nanoseconds
 from labkit.lenses.model import pushed, sizes
-from labkit.lenses.model.attempts import Attempts, Rests, Row, check_health, ends_with
+from labkit.lenses.model.attempts import Attempts, Rests, Row, ends_with
 from labkit.lenses.model.history import Given, History, lengths
 from labkit.lenses.model.outages import NEVER
 from labkit.source.dispatcher import message
@@ -108,9 +108,4 @@ def check(given: Given) -> None:
     """Refuse what `play` refuses, answers that come too late, and an endpoint that is switched off."""
     pushed.check_takes(given, 1)
     made, groups = play(given)
-    profile = given.scenario.retries
-    check_health(made, profile)
-    pushed.check_jitter(given, made)
-    events = sum(map(len, groups))
-    if profile.off.success_below and not made.answered.all() and events >= profile.off.least_attempts:
-        raise ValueError(f"the endpoint may be switched off, after {events:,} attempts: use the virtual lens")
+    pushed.check_events(given, made, sum(map(len, groups)))

@@ -30,4 +30,6 @@ def hybrid(given: Given) -> History:
     brought = made.first(arrived) & ~polled[made.of]
     sent = pushed.weigh(given, recorded, made, pushed.ids(given), pushed.full(given), brought)
     sent += weigh(given, sizes_of(poller), pages, listed, barren)
-    return History(given, received, sent, pushed.setup_of(recorded), copies=copies, polled=polled)
+    over, setup = pages.over(made.ended, received), pushed.setup_of(recorded)
+    polled &= len(made.of) > 0  # without a delivery the polls recover nothing
+    return History(given, received, sent, setup, copies=copies, polled=polled, over=over)

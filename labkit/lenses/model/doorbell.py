@@ -1,6 +1,8 @@
 """Notices without data, each of which has the consumer read every event after its cursor."""
 
+import random
 from bisect import bisect_right
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,10 +10,10 @@ from numpy.typing import NDArray
 from labkit.approaches import Doorbell, Polling
 from labkit.clock import NANO, nanoseconds
 from labkit.lenses.model import pushed, sizes
-from labkit.lenses.model.attempts import Attempts
+from labkit.lenses.model.attempts import Attempts, Row, ends_with
 from labkit.lenses.model.history import Given, History, Sent, lengths
-from labkit.lenses.model.outages import check_none
-from labkit.lenses.model.pages import Line, Row, pages
+from labkit.lenses.model.outages import NEVER
+from labkit.lenses.model.pages import Line, Pages, Reader
 from labkit.lenses.model.polling import sizes_of, weigh
 from labkit.lenses.model.timing import FixedDelay
 from labkit.source.dispatcher import message
@@ -20,85 +22,104 @@ from labkit.source.store import Subscription
 from labkit.wire import LARGEST_PAGE
 
 
+@dataclass(frozen=True)
+class Played:
+    """A run: the attempts of notices, and what they and the polls have read."""
+
+    made: Attempts
+    pages: Pages
+    polled: NDArray[np.bool_]
+    """Whether a poll has read a page."""
+    events: int
+    """The deliveries that the attempts stand for, each as often as it was attempted."""
+
+
 def doorbell(given: Given) -> History:
-    """`Doorbell`: `check` refuses a poll at the time of another sync, so each poll is empty."""
-    approach, trip = given.approach, 2 * given.delay
-    assert isinstance(approach, Doorbell)
-    rows, notices = _syncs(given)
-    of_fetches, of_polls = Line(given.horizon), Line(given.horizon)
-    for at, answered, *_ in rows:
-        of_fetches.use(at, answered)
-    polls = _polls(approach)
-    if polls and (counted := polls.before(given.horizon, trip)):
-        of_polls.use_often(polls.next, polls.after(counted - 1, trip), counted, trip)
-
-    empty, done = [0], 0
-    for row in [*rows, None]:
-        until = given.horizon if row is None else min(row[0], given.horizon)
-        earlier = polls.before(until, trip) if polls else 0
-        empty[-1] += earlier - done
-        done = earlier
-        if row and row[2] < row[3]:
-            empty.append(0)
-        elif row and row[0] < given.horizon:
-            empty[-1] += 1
-    found = pages([row for row in rows if row[2] < row[3]], empty, of_fetches)
-    read = weigh(given, sizes_of(Polling(limit=LARGEST_PAGE)), found, np.arange(len(given.events)))
-    read += Sent(connections=of_polls.connections, held=of_polls.total())
-    setup = pushed.setup_of(sizes.exchanges(Doorbell(0.0), pushed.RUN))
-    return History(given, found.received, _weighed(given, notices) + read, setup)
+    """`Doorbell`: notices and polls read by one cursor, so no event comes twice."""
+    played, received = play(given), np.full(len(given.events), NEVER)
+    pages, polled = played.pages, np.zeros(len(given.events), dtype=bool)
+    received[: len(pages.of)], polled[: len(pages.of)] = pages.received, played.polled[pages.of]
+    recorded = sizes.exchanges(Doorbell(0.0), pushed.RUN)
+    read = weigh(given, sizes_of(Polling(limit=LARGEST_PAGE)), pages, np.arange(len(given.events)))
+    sent = _weighed(given, played.made, recorded) + read
+    return History(given, received, sent, pushed.setup_of(recorded), received == NEVER, polled=polled)
 
 
-def _syncs(given: Given) -> tuple[list[Row], NDArray[np.int64]]:
-    """The pages that notices have read, empty ones too, and a row per notice: sent, answered, events up to then.
+def play(given: Given) -> Played:
+    """A notice is sent as an event occurs, or as the last one has ended, if events have occurred meanwhile.
 
-    A notice is sent when an event occurs, or as the last one is answered, if events have occurred meanwhile.
+    A failed one is sent again by the waits of the profile, or earlier with the next event; it stands for all that wait.
     """
-    occurred, delay = given.occurred.tolist(), given.delay
-    rows, notices = list[Row](), list[tuple[int, int, int]]()
-    named = found = free_at = 0
-    while named < len(occurred):
-        sent = max(occurred[named], free_at)
-        first, named = named, bisect_right(occurred, sent)
-        at, more = sent + delay, True
-        while more:
-            shown = bisect_right(occurred, at + delay)
-            stop = min(shown, found + LARGEST_PAGE)
-            more = stop < shown
-            rows.append((at, at + 2 * delay, found, stop, more))
-            found, at = stop, at + 2 * delay
-        free_at = at + delay
-        notices.append((sent, free_at, first))
-    return rows, np.array(notices, dtype=np.int64).reshape(-1, 3)
+    profile, delay, occurred = given.scenario.retries, given.delay, given.occurred.tolist()
+    key = "/".join(sizes.jitter_key(given.approach, given.scenario.seed)) if profile.jitter else ""
+    outages, reader = given.outages("delivery", profile.timeout), Reader(given, occurred, LARGEST_PAGE)
+    polls, fetches = _Polls(given), Line(given.horizon)
+    rows, by_notice = list[Row](), list[int]()
+    waits_from = named = events = step = free_at = 0
+    again = NEVER
+    while (sent := max(min(again, occurred[named] if named < len(occurred) else NEVER), free_at)) < NEVER:
+        if again == NEVER:
+            waits_from = named
+        if named < len(occurred) and occurred[named] <= sent:
+            newest, step, named = given.events[named].id, 0, bisect_right(occurred, sent)
+        step, events = step + 1, events + named - waits_from
+        ended, carried, cut, answered = ends_with(outages, sent, 2 * delay)
+        if carried and sent + delay < cut:
+            polls.read(reader, sent - delay)
+            first = len(reader.rows)
+            read_at, _ = reader.read(sent + delay, cut, fetches)
+            polls.check(reader, sent + delay, read_at)
+            by_notice += range(first, len(reader.rows))
+            ended, answered = min(read_at + delay, cut), read_at + delay < cut
+        rows.append((len(rows), sent, ended, carried, cut, answered))
+        free_at, again = ended, NEVER
+        if not answered:
+            seconds = profile.wait(step, random.Random(f"{key}/{newest}/{step}"))
+            free_at += nanoseconds(profile.rest)
+            again = NEVER if seconds is None else ended + nanoseconds(seconds)
+    polls.read(reader)
+    polled = np.ones(len(reader.rows), dtype=bool)
+    polled[by_notice] = False
+    return Played(Attempts.of_rows(rows), reader.pages(fetches, polls.line), polled, events)
 
 
-def _weighed(given: Given, notices: NDArray[np.int64]) -> Sent:
-    """The notices, as deliveries."""
-    bell = Subscription("sub", "", (), "active", "", payload="doorbell")
-    epoch, written = nanoseconds(given.epoch), list[tuple[str, bytes]]()
-    for at, _, first in notices.tolist():
-        notice = Delivery(bell, 1, given.events[first].id, b"", 1, 1, 0)
-        written.append(message((notice,), (epoch + at) / NANO))
+class _Polls:
+    """The polls beside the notices."""
+
+    def __init__(self, given: Given) -> None:
+        approach = given.approach
+        assert isinstance(approach, Doorbell)
+        interval, self.line, self._trip = nanoseconds(approach.reconcile_interval), Line(given.horizon), 2 * given.delay
+        self.outages, self._timing = given.outages("poll"), FixedDelay(interval, interval) if interval else None
+        self._busy = -1
+
+    def read(self, reader: Reader, until: int | None = None) -> None:
+        """Have those read that are sent before an instant, or all of them."""
+        if self._timing:
+            self._busy = reader.poll(self._timing, self.outages, self.line, until)
+
+    def check(self, reader: Reader, since: int, until: int) -> None:
+        """Refuse a poll at the time at which a notice has the consumer read: they would have one cursor."""
+        if self._timing and (self._busy >= since or since - self._trip <= self._timing.next <= until):
+            if self._timing.next >= reader.horizon and reader.found == len(reader.visible):
+                return
+            raise ValueError(f"at {since / NANO:g} s a notice and a poll read at the same time: use the virtual lens")
+
+
+def _weighed(given: Given, made: Attempts, recorded: tuple[sizes.Recorded, ...]) -> Sent:
+    """The notices, as deliveries. Their ids are equally long."""
+    notice = Delivery(Subscription("sub", "", (), "active", "", payload="doorbell"), 1, "", b"", 1, 1, 0)
+    epoch = nanoseconds(given.epoch)
+    written = [message((notice,), (epoch + at) / NANO) for at in made.sent.tolist()]
     ids, bodies = (lengths(each[n] for each in written) for n in range(2))
-    sent, ended, _ = notices.T
-    made, recorded = Attempts.unbroken(sent, ended), sizes.exchanges(Doorbell(0.0), pushed.RUN)
     return pushed.weigh(given, recorded, made, ids, bodies)
 
 
-def _polls(approach: Doorbell) -> FixedDelay | None:
-    interval = nanoseconds(approach.reconcile_interval)
-    return FixedDelay(interval, interval) if interval else None
-
-
 def check(given: Given) -> None:
-    """Refuse outages, notices that take too long, and a poll while a notice has the consumer read."""
-    approach, trip = given.approach, 2 * given.delay
-    assert isinstance(approach, Doorbell)
-    check_none(given.scenario.faults, approach.name)
-    rows, notices = _syncs(given)
-    round_trips = int((notices[:, 1] - notices[:, 0]).max(initial=0)) // trip if trip else 0
-    pushed.check_takes(given, round_trips)
-    if polls := _polls(approach):
-        for at, answered, *_ in rows:
-            if polls.before(answered + 1, trip) > polls.before(at - trip, trip):
-                raise ValueError(f"at {at / NANO:g} s a notice and a poll read at the same time: use the virtual lens")
+    """Refuse what `play` refuses, notices that take too long, and an endpoint that is switched off."""
+    pushed.check_kinds(given, "delivery", "fetch")
+    played, trip = play(given), 2 * given.delay
+    made = played.made
+    takes = int((made.ended - made.sent)[made.carried].max(initial=0))
+    pushed.check_takes(given, max(1, -(-takes // trip)) if trip else 0)
+    pushed.check_events(given, made, played.events)

@@ -73,6 +73,8 @@ def relay(given: Given) -> History:
     received, news = np.full(len(given.events), NEVER), made.first(arrived)[arrived]
     received[copy_of[news]] = pages.answered[of[news]]
     lost = received == NEVER
+    if lost.any() and outages.endless:  # no poll finds that there is nothing more
+        given.check_not_late(NEVER)
     settled = pages.settled(given.horizon, made.ended, received)  # all of them if an event is lost: polls go on
     copies = int(settled[of].sum()) - int((~lost).sum())
 
@@ -96,4 +98,4 @@ def relay(given: Given) -> History:
 
 def _pages(given: Given, visible: list[int], interval: float, outages: Windows) -> Pages:
     timing = FixedDelay(0, nanoseconds(interval))
-    return find(visible, timing, given.delay, UNLIMITED, given.horizon, outages)
+    return find(given, visible, timing, UNLIMITED, outages)

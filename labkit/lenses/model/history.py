@@ -16,6 +16,7 @@ from labkit.clock import NANO, nanoseconds
 from labkit.event import Event, document, timestamp
 from labkit.faults import SOURCE
 from labkit.ledger import Kind
+from labkit.lenses.lifecycle import drain_limit, unsettled
 from labkit.lenses.model.outages import Windows, first_at
 from labkit.network import TIMEOUT
 from labkit.network.exchange import KEEP_ALIVE
@@ -34,6 +35,8 @@ class Given:
     approach: Approach
     written: list[bytes] | None = None
     """The documents, if they have been written already: they do not depend on the approach."""
+    subscribed: NDArray[np.bool_] | None = None
+    """Which events of the list a subscription is sent, if it has a lease; else all that are wanted."""
 
     @cached_property
     def delay(self) -> int:
@@ -43,6 +46,15 @@ class Given:
     def horizon(self) -> int:
         """The first nanosecond that is not before the horizon."""
         return first_at(self.scenario.duration)
+
+    def check_not_late(self, at: int) -> None:
+        """Raise RuntimeError, as the virtual lens does, if an instant is after the time in which a run is settled."""
+        if at >= self.horizon + self._drain:
+            raise unsettled(self.scenario, self.approach, self._drain / NANO)
+
+    @cached_property
+    def _drain(self) -> int:
+        return nanoseconds(drain_limit(self.scenario, self.approach))
 
     def outages(self, kind: Kind, timeout: float = TIMEOUT, host: str = SOURCE) -> Windows:
         """The outages of exchanges between a consumer and a host, whose sender waits `timeout` seconds."""
@@ -115,6 +127,8 @@ class History:
     """Copies beyond the first of each event."""
     polled: NDArray[np.bool_] | None = None
     """Of the events of a webhook with polls beside it: which a poll brought."""
+    over: int = 0
+    """When the last delivery has ended, and the last event has been received, of approaches that are leased."""
     latency: NDArray[np.float64] = field(init=False)
 
     def __post_init__(self) -> None:

@@ -1,7 +1,8 @@
-"""A webhook whose subscription is renewed in time."""
+"""A webhook whose subscription is renewed, and verified again once its lease has ended."""
 
+import random
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import takewhile
 
 import numpy as np
@@ -12,73 +13,143 @@ from labkit.arrivals import EPOCH
 from labkit.clock import NANO, nanoseconds
 from labkit.event import timestamp
 from labkit.lenses.model import combined, pushed, sizes
+from labkit.lenses.model.attempts import ends_with
 from labkit.lenses.model.history import Given, History, Sent, concurrent
-from labkit.lenses.model.outages import check_none
+from labkit.lenses.model.outages import NEVER
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request for a new lease: a renewal, or a verification."""
+
+    verifies: bool
+    sent: int
+    ended: int
+    carried: bool
+    answered: bool
+    challenged: bool = False
+    """Whether the source has sent its challenge."""
+    starts: int = NEVER
+    """When a new lease starts, if one does; the answer may be lost after that."""
+    gone: bool = False
+    """Whether the lease has ended, so that the answer is 410."""
+    end: str = ""
+    """The end of the lease, which the answer names."""
 
 
 def leased(given: Given) -> History:
-    """`Leased`: the deliveries of a webhook, or those and the polls of a hybrid, and the renewals."""
-    approach = given.approach
+    """`Leased`: the deliveries of a webhook, or those and the polls of a hybrid, and the requests for a new lease."""
+    found, approach = _beneath(given), given.approach
     assert isinstance(approach, Leased)
-    found = combined.hybrid(_beneath(given)) if approach.reconcile_interval else pushed.webhook(_beneath(given))
-    recorded = sizes.exchanges(replace(approach, reconcile_interval=0.0), approach.ttl - approach.renew_before)
-    renewal = next(each for each in recorded if each.kind == "action")
-    (_, first) = next(_renewals(approach, 0, EPOCH))
-    answer = pushed.whole(renewal.answer) - len(first)
-    made = list(_made(given, approach))
-    sent = np.array([at for at, _ in made], dtype=np.int64)
-    connections, held_for = concurrent(sent, sent + 2 * given.delay, np.ones(len(sent), dtype=bool), given.horizon)
-    renewals = Sent(
+    recorded = sizes.exchanges(replace(approach, reconcile_interval=0.0, forgotten=1.0), pushed.RUN)
+    shown = next(each for each in recorded if each.path.endswith("/verify")).answer
+    answer = pushed.whole(shown) - len(timestamp(EPOCH + approach.ttl))
+    late = [each for each in sizes.exchanges(Leased(10.0, 0.0), 10.0) if each.kind == "action"]
+    renewal, verification = (pushed.whole(each.request) for each in late)
+    gone = pushed.whole(late[0].answer) - len(timestamp(EPOCH))
+
+    made = list(_counted(given))
+    carried, answered = ([each for each in made if getattr(each, name)] for name in ("carried", "answered"))
+    sent, ended = (np.array([getattr(each, name) for each in carried], dtype=np.int64) for name in ("sent", "ended"))
+    kept = np.array([each.answered for each in carried], dtype=bool)
+    connections, held_for = concurrent(sent, ended, kept, given.horizon)
+    named = sum(not each.gone for each in answered)
+    requests = Sent(
         requests=len(made),
-        bytes_out=len(made) * pushed.whole(renewal.request),
-        bytes_in=sum(answer + len(expires_at) for _, expires_at in made),
+        errors=len(made) - named,
+        bytes_out=sum(verification if each.verifies else renewal for each in carried),
+        bytes_in=sum((gone if each.gone else answer) + len(each.end) for each in answered),
         connections=connections,
         held=held_for,
-        named_answers=len(made),
+        named_answers=named,
     )
-    return replace(found, given=given, sent=found.sent + renewals, setup=pushed.setup_of(recorded))
+    setup = pushed.setup_of(recorded) + sum(each.challenged for each in made)
+    return replace(found, given=given, sent=found.sent + requests, setup=setup)
 
 
-def _beneath(given: Given) -> Given:
-    """The same, with the approach that is leased."""
+def _beneath(given: Given) -> History:
+    """What the approach that is leased does, with a delivery for each event that occurs during a lease."""
+    subscribed = _subscribed(given)
+    return (combined.hybrid if isinstance(subscribed.approach, Hybrid) else pushed.webhook)(subscribed)
+
+
+def _subscribed(given: Given) -> Given:
     approach = given.approach
     assert isinstance(approach, Leased)
+    starts = [_first_lease(given), *(each.starts for each in _counted(given) if each.starts < NEVER)]
+    at = np.array(starts, dtype=np.int64)
+    last = at[np.searchsorted(at, given.occurred) - 1]  # an event at the instant at which a lease starts is before it
+    active = given.occurred < last + nanoseconds(approach.ttl)
     interval = approach.reconcile_interval
-    return replace(given, approach=Hybrid(interval) if interval else Webhook())
+    return replace(given, approach=Hybrid(interval) if interval else Webhook(), subscribed=active)
 
 
-def _made(given: Given, approach: Leased) -> Iterator[tuple[int, str]]:
-    """The renewals up to the horizon."""
-    return takewhile(lambda each: each[0] < given.horizon, _renewals(approach, given.delay, given.epoch))
+def _first_lease(given: Given) -> int:
+    """It starts when the source has verified the URL again, three delays after the request for it.
 
-
-def _renewals(approach: Leased, delay: int, epoch: float) -> Iterator[tuple[int, str]]:
-    """When each renewal is sent, and the end of the lease that it is answered with.
-
-    The first lease starts when the source has verified the URL again, three delays after the request for it. This
-    request is sent before t = 0, by half a second and twice the six delays that the set-up takes.
+    This request is sent before t = 0, by half a second and twice the six delays that the set-up takes.
     """
-    ttl, starts, answered = nanoseconds(approach.ttl), -NANO // 2 - 12 * delay + 3 * delay, 0
-    expires_at = timestamp((nanoseconds(epoch) + starts + ttl) / NANO)
-    while True:
-        sent = max(answered, nanoseconds(expiry(epoch, expires_at) - approach.renew_before))
-        if sent + delay >= starts + ttl - NANO // 1_000_000:
-            rule = "the model lens needs renewals that reach the source before a lease ends"
-            late = f"a lease of {approach.ttl:g} s that is renewed {approach.renew_before:g} s before its end"
-            raise ValueError(f"{rule}, got {late}, {delay / NANO:g} s away: use the virtual lens")
-        starts, answered = sent + delay, sent + 2 * delay
-        expires_at = timestamp((nanoseconds(epoch) + starts + ttl) / NANO)
-        yield sent, expires_at
+    return -NANO // 2 - 12 * given.delay + 3 * given.delay
+
+
+def _counted(given: Given) -> Iterator[Request]:
+    """The requests up to the horizon."""
+    return takewhile(lambda each: each.sent < given.horizon, _requests(given))
+
+
+def _requests(given: Given) -> Iterator[Request]:
+    """Renew in time, until a renewal is forgotten. One that fails is tried again, and after a 410 comes a verification.
+
+    With a lease of 60 s from -0.5 s on that is renewed 10 s before its end, and the source down from 45 to 65 s:
+    renewals at 49.5, 54.5, … s fail with a `retry_wait` of 5 s, and that at 69.5 s is answered 410.
+    """
+    approach, epoch = given.approach, nanoseconds(given.epoch)
+    assert isinstance(approach, Leased)
+    chance, outages, at = random.Random(f"{approach.seed}/consumer-1"), given.outages("action"), 0
+    ttl, wait, ends = nanoseconds(approach.ttl), nanoseconds(approach.retry_wait), 0
+    ends = _first_lease(given) + ttl
+    known = timestamp((epoch + ends) / NANO)
+    while chance.random() >= approach.forgotten:
+        at, verifies = max(at, nanoseconds(expiry(given.epoch, known) - approach.renew_before)), False
+        while True:
+            trips = 2 if verifies else 1
+            ended, carried, cut, answered = ends_with(outages, at, 2 * trips * given.delay)
+            request = Request(verifies, at, ended, carried, answered)
+            decided = at + (2 * trips - 1) * given.delay
+            if carried:
+                request = replace(request, challenged=verifies and at + given.delay < cut)
+            if carried and decided < cut:
+                gone = not verifies and decided >= ends
+                if not gone:
+                    ends = decided + ttl
+                    request = replace(request, starts=decided)
+                request = replace(request, gone=gone, end=timestamp((epoch + ends) / NANO))
+            yield request
+            at = ended
+            if answered and not request.gone:
+                known = request.end
+                break
+            verifies = answered and request.gone
+            if not verifies:
+                at += wait
 
 
 def check(given: Given) -> None:
-    """Refuse renewals that are forgotten or late, outages, and what a webhook's deliveries must not be."""
-    approach = given.approach
+    """Refuse what differs between consumers, verifications in the drain or of a resting endpoint, and what a webhook's
+    deliveries must not be."""
+    approach, profile = given.approach, given.scenario.retries
     assert isinstance(approach, Leased)
-    check_none(given.scenario.faults, approach.name)
-    if approach.forgotten:
-        share = f"got a share of {approach.forgotten:g}"
-        raise ValueError(f"the model lens has no renewals that are forgotten, {share}: use the virtual lens")
-    pushed.check(_beneath(given))
-    for _ in _made(given, approach):
-        pass
+    if 0 < approach.forgotten < 1 and given.scenario.consumers > 1:
+        share = f"each consumer forgets other renewals, got a share of {approach.forgotten:g}"
+        raise ValueError(f"{share} and {given.scenario.consumers:,} consumers: use the virtual lens")
+    pushed.check_kinds(given, "action", "setup")
+    pushed.check(_subscribed(given))
+    over = max([_beneath(given).over, *(each.ended for each in _counted(given))])
+    for each in takewhile(lambda each: each.sent <= over or each.sent < given.horizon, _requests(given)):
+        if each.verifies and (profile.rest or profile.off):
+            rule = "the model lens needs a profile without rest and off where a lease ends"
+        elif each.verifies and each.sent >= given.horizon and each.sent + given.delay <= over:
+            rule = "the model lens needs leases that last until the end of the run"
+        else:
+            continue
+        raise ValueError(f"{rule}, got a verification at {each.sent / NANO:g} s: use the virtual lens")

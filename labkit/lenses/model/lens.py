@@ -14,7 +14,7 @@ class ModelLens:
     """No HTTP and no clock: NumPy arithmetic, exact to the nanosecond and the byte.
 
     Its cost is per event, attempt and outage, so a week that is polled every 10 s takes no longer than one polled every
-    300 s. It knows outages with one window each, and every retry profile, as long as no endpoint is switched off and no
+    300 s. It knows outages by window, and every retry profile, as long as no endpoint is switched off and no
     delivery waits for another one. Its results have their row alone.
     """
 
@@ -50,7 +50,7 @@ def _check(given: "Given") -> None:
     if type(approach) not in SCHEDULES:
         known = ", ".join(each.name for each in SCHEDULES)
         raise ValueError(f"the model lens has {known}, and no {approach.name}: {remedy}")
-    check_faults(scenario.faults)
+    check_faults(scenario.faults, scenario.duration)
     if scenario.rate_limit.requests or scenario.rate_limit.poll_interval:
         raise ValueError(f"the model lens has no rate limits, got {scenario.rate_limit}: {remedy}")
     if scenario.retention is not None:

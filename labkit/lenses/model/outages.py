@@ -1,6 +1,5 @@
 """Outages by window: when an exchange is refused or times out, and when one that is under way is cut."""
 
-from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite
@@ -24,6 +23,37 @@ class _Probe:
     attempt: int = 1
 
 
+class _Window:
+    """An outage, in whole nanoseconds."""
+
+    def __init__(self, outage: Outage, timeout: int) -> None:
+        self.hold = 0 if outage.error == "refused" else timeout
+        """For how long an exchange waits until it has failed."""
+        self._start, self._length, self._period = nanoseconds(outage.start), NEVER, NEVER
+        if isfinite(outage.period):
+            self._length, self._period = nanoseconds(outage.duration), nanoseconds(outage.period)
+        elif isfinite(outage.end):
+            self._length = first_at(outage.end) - self._start
+
+    @property
+    def endless(self) -> bool:
+        return self._length == NEVER
+
+    def active(self, at: int) -> bool:
+        return self._start <= at and (at - self._start) % self._period < self._length
+
+    def begins(self, after: int) -> int:
+        """The first instant after another one at which the window begins."""
+        return self._next(self._start, after)
+
+    def ends(self, after: int) -> int:
+        return self._next(self._start + self._length, after)
+
+    def _next(self, first: int, after: int) -> int:
+        """The first instant after another one of those that are a period apart, from the first of them on."""
+        return first + max(0, (after - first) // self._period + 1) * self._period
+
+
 class Windows:
     """The outages of one kind of exchange between two parties, whose sender waits `timeout` seconds for an answer.
 
@@ -33,23 +63,24 @@ class Windows:
 
     def __init__(self, faults: Sequence[Fault], kind: Kind, timeout: float, parties: tuple[str, str]) -> None:
         probe, hold = _Probe(kind, parties), nanoseconds(timeout)
-        outages = [each for each in faults if isinstance(each, Outage) and each.selects(probe)]  # type: ignore[arg-type]
-        self._spans = [
-            (first_at(each.start), first_at(each.end), 0 if each.error == "refused" else hold) for each in outages
+        self._windows = [
+            _Window(each, hold)
+            for each in faults
+            if isinstance(each, Outage) and each.selects(probe)  # type: ignore[arg-type]
         ]
-        self._cuts = sorted(start for start, _, _ in self._spans)
-        self._changes = sorted({instant for span in self._spans for instant in span[:2]})
 
     def __bool__(self) -> bool:
         """Whether there is any."""
-        return bool(self._spans)
+        return bool(self._windows)
+
+    @property
+    def endless(self) -> bool:
+        """Whether there is a window without an end."""
+        return any(each.endless for each in self._windows)
 
     def hold(self, at: int) -> int | None:
         """For how long an exchange that is sent at an instant waits until it has failed; None if it is carried."""
-        for first, end, hold in self._spans:
-            if first <= at < end:
-                return hold
-        return None
+        return next((each.hold for each in self._windows if each.active(at)), None)
 
     def end(self, at: int, takes: int) -> int:
         """When an exchange that is sent at an instant is answered, after so many nanoseconds, or has failed."""
@@ -58,16 +89,11 @@ class Windows:
 
     def cut(self, after: int) -> int:
         """The first instant after another one at which what is under way is cut."""
-        return _next(self._cuts, after)
+        return min((each.begins(after) for each in self._windows), default=NEVER)
 
     def change(self, after: int) -> int:
         """The first instant after another one at which a window begins or ends."""
-        return _next(self._changes, after)
-
-
-def _next(instants: list[int], after: int) -> int:
-    place = bisect_right(instants, after)
-    return instants[place] if place < len(instants) else NEVER
+        return min([self.cut(after), *(each.ends(after) for each in self._windows)])
 
 
 def first_at(seconds: float) -> int:
@@ -76,26 +102,31 @@ def first_at(seconds: float) -> int:
     return instant + (instant / NANO < seconds)
 
 
-def check_none(faults: Sequence[Fault], approach: str) -> None:
-    """Refuse all faults."""
-    for fault in faults:
-        raise ValueError(f"the model lens has no faults for {approach}, got {fault.name}: use the virtual lens")
-
-
-def check_faults(faults: Sequence[Fault]) -> None:
-    """Refuse all faults but outages with one window each, which hit every exchange of some kinds."""
+def check_faults(faults: Sequence[Fault], duration: float) -> None:
+    """Refuse all faults but outages that hit every exchange of some kinds, in windows of whole nanoseconds."""
     remedy = "use the virtual lens"
     for fault in faults:
         if "model" not in fault.lenses:
             raise ValueError(f"the model lens has no fault but outages, got {fault.name}: {remedy}")
-        if not (fault.start >= 0 and isfinite(fault.end)):
-            again = ", again and again" if isfinite(fault.period) else ""
-            rule = "the model lens needs outages of one window that starts at 0 or later"
-            raise ValueError(f"{rule}, got {fault.start:g} s to {fault.start + fault.duration:g} s{again}: {remedy}")
+        if fault.start < 0:
+            raise ValueError(f"the model lens needs outages from 0 s on, got start={fault.start:g}: {remedy}")
         if nanoseconds(fault.start) != first_at(fault.start):
             rule = "the model lens needs an outage that starts at a whole nanosecond"
             raise ValueError(f"{rule}, got start={fault.start!r}: {remedy}")
+        if isfinite(fault.period):
+            _check_period(fault, duration)
         for name in ("events", "every", "attempts", "p"):
             if value := fault.record().get(name):
                 rule = "the model lens needs outages that select by kind alone"
                 raise ValueError(f"{rule}, got {name}={value!r}: {remedy}")
+
+
+def _check_period(fault: Fault, duration: float) -> None:
+    """Refuse a period whose multiples, as floats, may be a nanosecond off."""
+    if (fault.start % 1 or fault.period % 1) and not (
+        duration < 1e5 and all(nanoseconds(each) / NANO == each for each in (fault.start, fault.period))
+    ):
+        rule = "the model lens needs an outage that recurs by whole seconds"
+        rule += ", or by whole nanoseconds in a run of under 100,000 s"
+        got = f"got start={fault.start!r} and period={fault.period!r}"
+        raise ValueError(f"{rule}, {got}: use the virtual lens")

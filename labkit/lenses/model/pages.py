@@ -1,14 +1,13 @@
 """Which poll finds which events, by a cursor. The cost is per page with events and per outage, not per poll."""
 
 from bisect import bisect_right
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from labkit.lenses.model.history import Instants, Sent
+from labkit.lenses.model.history import Given, Instants, Sent
 from labkit.lenses.model.outages import NEVER, Windows
 from labkit.lenses.model.timing import IDLE
 
@@ -64,12 +63,13 @@ class Pages:
         """For each event of the list: when its page was answered."""
         return self.answered[self.of]
 
-    def settled(self, horizon: int, deliveries: Instants, received: Instants) -> NDArray[np.bool_]:
-        """Which pages are requested before the run is settled.
+    def over(self, deliveries: Instants, received: Instants) -> int:
+        """When the last delivery has ended, every event has been received, and the last poll counted is answered."""
+        return max(int(deliveries.max(initial=0)), int(received.max(initial=0)), self.ended)
 
-        That is up to the horizon, and then until the last delivery has ended, and every event has been received.
-        """
-        last = max(int(deliveries.max(initial=0)), int(received.max(initial=0)), self.ended)
+    def settled(self, horizon: int, deliveries: Instants, received: Instants) -> NDArray[np.bool_]:
+        """Which pages are requested before the run is settled."""
+        last = self.over(deliveries, received)
         return (self.sent < horizon) | (self.answered <= last)
 
     def summed(
@@ -127,7 +127,7 @@ Row = tuple[int, int, int, int, bool]
 
 @dataclass(frozen=True)
 class Held:
-    """How the polls of `find` differ from those of plain polling: in nanoseconds."""
+    """How the polls of a Reader differ from those of plain polling: in nanoseconds."""
 
     wait: int = 0
     """For how long the source holds an empty answer back. An event at the instant of its end comes too late."""
@@ -137,64 +137,96 @@ class Held:
     """Whether the next page is requested at once, if there are more events."""
 
 
-def find(
-    visible: list[int], timing: Timing, delay: int, limit: int, horizon: int, outages: Windows, held: Held = Held()
-) -> Pages:
-    """Poll until all events have been found and the horizon has been reached."""
-    rows: list[Row] = []
-    empty, cut_polls, line, idle = [0], list[tuple[int, bool]](), Line(horizon), 2 * delay + held.wait
-    found = failed = ended = 0
-    while found < len(visible) or timing.next < horizon:
-        at = timing.next
-        cut, hold = outages.cut(at), outages.hold(at)
-        if hold is not None:
-            takes, until = hold + held.recover, outages.change(at)
-        else:
-            waits_from = visible[found] - delay - held.wait + bool(held.wait) if found < len(visible) else horizon
-            takes, until = idle, min(cut - idle, waits_from)
-        if polls := timing.before(until, takes):
-            last = timing.after(polls - 1, takes)
-            if counted := min(polls, timing.before(horizon, takes)):
-                last_counted = timing.after(counted - 1, takes)
-                ended = outages.end(last_counted, idle)
-                if hold is None:
-                    empty[-1] += counted
-                    line.use_often(at, last_counted, counted, idle)
-                else:
-                    failed += counted
-            recover = 0 if hold is None else held.recover
-            timing.answered(polls, takes, outages.end(last, idle) + recover, False)
-            continue
-        again, before = True, found
-        while again and (answered := _answered(visible, found, at, delay, idle)) < cut:
-            shown = bisect_right(visible, answered - delay)
-            stop = min(shown, found + limit)
+class Reader:
+    """Reads a list by its cursor, page by page, until all events have been found and the horizon has been reached."""
+
+    def __init__(self, given: Given, visible: list[int], limit: int, held: Held = Held()) -> None:
+        self.given, self.visible, self.limit, self.held = given, visible, limit, held
+        self.delay, self.horizon = given.delay, given.horizon
+        self.rows: list[Row] = []
+        self.found = 0
+        self._empty, self._cut, self._idle = [0], list[tuple[int, bool]](), 2 * given.delay + held.wait
+        self._failed = self._ended = 0
+
+    def poll(self, timing: Timing, outages: Windows, line: Line, until: int | None = None) -> int:
+        """Send the polls that are due before an instant. Returns when the last one that found an event has ended."""
+        busy, idle, visible, held = -1, self._idle, self.visible, self.held
+        while self.found < len(visible) or timing.next < self.horizon:
+            at, found = timing.next, self.found
+            if until is not None and at >= until:
+                break
+            self.given.check_not_late(at)
+            cut, hold = outages.cut(at), outages.hold(at)
+            if hold is not None:
+                takes, stop = hold + held.recover, outages.change(at)
+            else:
+                waits_from = self.horizon
+                if found < len(visible):
+                    waits_from = visible[found] - self.delay - held.wait + bool(held.wait)
+                takes, stop = idle, min(cut - idle, waits_from)
+            if polls := timing.before(stop if until is None else min(stop, until), takes):
+                last = timing.after(polls - 1, takes)
+                if counted := min(polls, timing.before(self.horizon, takes)):
+                    last_counted = timing.after(counted - 1, takes)
+                    self._ended = outages.end(last_counted, idle)
+                    if hold is None:
+                        self._empty[-1] += counted
+                        line.use_often(at, last_counted, counted, idle)
+                    else:
+                        self._failed += counted
+                recover = 0 if hold is None else held.recover
+                timing.answered(polls, takes, outages.end(last, idle) + recover, False)
+                continue
+            busy, is_cut = self.read(at, cut, line)
+            timing.answered(1, idle, busy + held.recover if is_cut else busy, self.found > found)
+        return busy
+
+    def read(self, at: int, cut: int, line: Line) -> tuple[int, bool]:
+        """Request pages from an instant on, until there are no more events. Returns the end, and whether it was cut."""
+        visible, more = self.visible, True
+        while more:
+            answered = at + self._idle
+            if self.found < len(visible):  # it is answered at once, or held back until there is an event
+                answered = min(answered, max(at + self.delay, visible[self.found]) + self.delay)
+            if answered >= cut:
+                if at < self.horizon:
+                    self._cut.append((len(self.rows), self._empty[-1] > 0))
+                    self._ended = cut
+                line.use(at, cut, kept=False)
+                return cut, True
+            shown = bisect_right(visible, answered - self.delay)
+            stop = min(shown, self.found + self.limit)
             more = stop < shown
-            again = more and held.follow
-            rows.append((at, answered, found, stop, more))
-            empty.append(0)
+            if self.found < stop:
+                self.rows.append((at, answered, self.found, stop, more))
+                self._empty.append(0)
+            elif at < self.horizon:
+                self._empty[-1] += 1
             line.use(at, answered)
-            ended = answered if at < horizon else ended
-            found, at = stop, answered
-        if again and at < horizon:
-            cut_polls.append((len(rows), empty[-1] > 0))
-            line.use(at, cut, kept=False)
-            ended = cut
-        timing.answered(1, idle, cut + held.recover if again else at, found > before)
-    return pages(rows, empty, line, cut_polls, failed, ended)
+            self._ended = answered if at < self.horizon else self._ended
+            self.found, at, more = stop, answered, more and self.held.follow
+        return at, False
+
+    def pages(self, *lines: Line) -> Pages:
+        """What has been read, on these connections."""
+        sent, answered, start, stop, more = np.array(self.rows, dtype=np.int64).reshape(-1, 5).T
+        return Pages(
+            sent,
+            answered,
+            start,
+            stop,
+            more.astype(bool),
+            empty=np.array(self._empty, dtype=np.int64),
+            connections=sum(each.connections for each in lines),
+            held=sum(each.total() for each in lines),
+            failed=self._failed,
+            cut=np.array(self._cut, dtype=np.int64).reshape(-1, 2),
+            ended=self._ended,
+        )
 
 
-def _answered(visible: list[int], found: int, at: int, delay: int, idle: int) -> int:
-    """When a poll is answered: there is an event as it arrives, or it is held back until there is one."""
-    return max(at + delay, visible[found]) + delay if found < len(visible) else at + idle
-
-
-def pages(
-    rows: list[Row], empty: list[int], line: Line, cut: Sequence[tuple[int, bool]] = (), failed: int = 0, ended: int = 0
-) -> Pages:
-    """The pages, of rows."""
-    sent, answered, start, stop, more = np.array(rows, dtype=np.int64).reshape(-1, 5).T
-    gaps, cuts = np.array(empty, dtype=np.int64), np.array(cut, dtype=np.int64).reshape(-1, 2)
-    return Pages(
-        sent, answered, start, stop, more.astype(bool), gaps, line.connections, line.total(), failed, cuts, ended
-    )
+def find(given: Given, visible: list[int], timing: Timing, limit: int, outages: Windows, held: Held = Held()) -> Pages:
+    """The pages of one poller."""
+    reader, line = Reader(given, visible, limit, held), Line(given.horizon)
+    reader.poll(timing, outages, line)
+    return reader.pages(line)

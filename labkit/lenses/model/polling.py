@@ -68,7 +68,7 @@ def long_polling(given: Given) -> History:
     timing, wait = FixedDelay(0, nanoseconds(approach.pause)), float(approach.written_wait)
     held = Held(nanoseconds(wait), nanoseconds(approach.reconnect_pause), follow=False)
     outages = given.outages("poll", approach.wait + TIMEOUT)
-    found = find(given.occurred.tolist(), timing, given.delay, approach.limit, given.horizon, outages, held)
+    found = find(given, given.occurred.tolist(), timing, approach.limit, outages, held)
     size = page_sizes(approach, 3 * (approach.wait + approach.pause) + 1e-6)
     sent = weigh(given, size, found, np.arange(len(given.events)))
     return History(given, found.received, sent, setup=0)
@@ -95,7 +95,7 @@ def pages_of(given: Given, approach: Polling, timing: Timing) -> tuple[Pages, ND
     listed = np.flatnonzero(shown)
     visible = given.occurred[listed].tolist()
     outages = given.outages("poll")
-    return find(visible, timing, given.delay, approach.limit, given.horizon, outages), listed
+    return find(given, visible, timing, approach.limit, outages), listed
 
 
 def sizes_of(approach: Polling) -> PageSizes:

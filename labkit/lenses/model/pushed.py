@@ -2,6 +2,7 @@
 
 import json
 import random
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from labkit.approaches import Thin
 from labkit.clock import NANO
 from labkit.event import to_json
+from labkit.ledger import Kind
 from labkit.lenses.model import sizes
 from labkit.lenses.model.attempts import Attempts, check_health, check_in_flight, play
 from labkit.lenses.model.history import Given, History, Instants, Sent, concurrent, digits, lengths
@@ -26,7 +28,8 @@ def webhook(given: Given) -> History:
     arrived = made.there(given.delay)
     received, copies = receipts(given, made, arrived, given.delay)
     sent = weigh(given, recorded, made, ids(given), full(given), brought=made.first(arrived))
-    return History(given, received, sent, setup_of(recorded), received == NEVER, copies)
+    over = int(made.ended.max(initial=0))
+    return History(given, received, sent, setup_of(recorded), received == NEVER, copies, over=over)
 
 
 def thin(given: Given) -> History:
@@ -60,14 +63,16 @@ def thin(given: Given) -> History:
 def attempts(given: Given, takes: int) -> Attempts:
     """The attempts of the wanted events, each answered after `takes` nanoseconds if nothing breaks."""
     profile = given.scenario.retries
-    events = [event.id for event, wanted in zip(given.events, given.wanted, strict=True) if wanted]
+    wanted = given.wanted if given.subscribed is None else given.wanted & given.subscribed
+    events = [given.events[place].id for place in np.flatnonzero(wanted)]
     key = "/".join(sizes.jitter_key(given.approach, given.scenario.seed)) if profile.jitter else ""
 
     def wait(number: int, attempt: int) -> float | None:
         return profile.wait(attempt, random.Random(f"{key}/{events[number]}/{attempt}"))
 
     outages = given.outages("delivery", profile.timeout)
-    return play(given.occurred[given.wanted].tolist(), takes, outages, profile, wait)
+    made = play(given.occurred[wanted].tolist(), takes, outages, profile, wait)
+    return replace(made, of=np.flatnonzero(wanted[given.wanted])[made.of])
 
 
 def receipts(given: Given, made: Attempts, arrived: NDArray[np.bool_], after: int) -> tuple[Instants, int]:
@@ -127,12 +132,20 @@ def full(given: Given) -> NDArray[np.int64]:
 
 def check(given: Given) -> None:
     """Refuse answers that come too late, deliveries that wait for others, and an endpoint that is switched off."""
-    trips = 2 if isinstance(given.approach, Thin) else 1
+    trips = 1
+    if isinstance(given.approach, Thin):
+        trips = 2
+        check_kinds(given, "delivery", "fetch")
     check_takes(given, trips)
-    for fault in given.scenario.faults:
-        if trips == 2 and fault.kinds and ("delivery" in fault.kinds) != ("fetch" in fault.kinds):
-            raise ValueError(f"thin needs outages of both delivery and fetch, got {fault.kinds}: use the virtual lens")
     check_attempts(given, attempts(given, 2 * trips * given.delay))
+
+
+def check_kinds(given: Given, one: Kind, other: Kind) -> None:
+    """Refuse an outage of one of two kinds of exchange that depend on each other."""
+    for fault in given.scenario.faults:
+        if fault.kinds and (one in fault.kinds) != (other in fault.kinds):
+            needs = f"{given.approach.name} needs outages of both {one} and {other}"
+            raise ValueError(f"{needs}, got {fault.kinds}: use the virtual lens")
 
 
 def check_takes(given: Given, trips: int) -> None:
@@ -152,6 +165,15 @@ def check_attempts(given: Given, made: Attempts) -> None:
     check_in_flight(made.sent, made.ended, profile)
     check_health(made, profile)
     check_jitter(given, made)
+
+
+def check_events(given: Given, made: Attempts, events: int) -> None:
+    """Refuse attempts for so many events in all that may switch the endpoint off, or that differ between consumers."""
+    off = given.scenario.retries.off
+    check_health(made, given.scenario.retries)
+    check_jitter(given, made)
+    if off.success_below and not made.answered.all() and events >= off.least_attempts:
+        raise ValueError(f"the endpoint may be switched off, after {events:,} attempts: use the virtual lens")
 
 
 def check_jitter(given: Given, made: Attempts) -> None:

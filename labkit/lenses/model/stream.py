@@ -56,6 +56,7 @@ def _requests(given: Given) -> tuple[list[tuple[int, int, int, int]], int, int]:
     retry, at, found, failed, over = nanoseconds(FIRST_RETRY), 0, 0, 0, given.horizon - 1
     trip = 2 * delay
     while found < len(occurred) or at < given.horizon:
+        given.check_not_late(at)
         cut, hold = outages.cut(at), outages.hold(at)
         if hold is not None:
             tries, until = FixedDelay(at, retry), outages.change(at)
