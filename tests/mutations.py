@@ -365,8 +365,8 @@ MUTATIONS = (
     Mutation(
         "a run that is cut off calls what is pending lost",
         "labkit/lenses/lifecycle.py",
-        "    if settled():\n",
-        "    if True:\n",
+        "    if not settled():\n",
+        "    if False:\n",
         "tests/test_faults.py::test_an_outage_without_an_end_is_cut_off_and_nothing_is_called_lost",
     ),
     Mutation(
@@ -754,6 +754,27 @@ MUTATIONS = (
         "silences += max(0, until - since) // beat",
         "silences += 0",
         "tests/test_model_outages.py::test_a_stream_is_resumed_after_an_outage_as_in_the_virtual_lens",
+    ),
+    Mutation(
+        "a notice for a new event waits as long as the one before it",
+        "labkit/lenses/model/doorbell.py",
+        ".id, 0, bisect_right(",
+        ".id, step, bisect_right(",
+        "tests/test_model_outages.py::test_a_notice_that_fails_is_sent_again_with_the_next_event_and_stands_for_both",
+    ),
+    Mutation(
+        "no lease of the model ends",
+        "labkit/lenses/model/leased.py",
+        "gone = not verifies and decided >= ends",
+        "gone = False",
+        "tests/test_model_outages.py::test_a_lease_that_ends_in_an_outage_loses_what_occurs_until_the_url_is_verified",
+    ),
+    Mutation(
+        "an outage of the model does not recur",
+        "labkit/lenses/model/outages.py",
+        "(at - self._start) % self._period",
+        "(at - self._start)",
+        "tests/test_model_outages.py::test_windows_are_those_of_the_fault",
     ),
     Mutation(
         "the model forgets that a refused request has no connection",
