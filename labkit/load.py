@@ -1,11 +1,11 @@
 """The load on a source: requests per interval of time, counted or computed, and what machines it takes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from labkit.checks import number, share, whole
-from labkit.clock import nanoseconds
+from labkit.clock import NANO, nanoseconds
 
 if TYPE_CHECKING:
     import numpy as np
@@ -97,6 +97,41 @@ class FanOut:
             counts = counts + self._later(duration, seconds)
         return _series(counts, seconds)
 
+    def latency(self, occurred: "Sequence[float]") -> dict[str, float]:
+        """Mean, quantiles and maximum of the latencies of events at these instants, over all consumers, in seconds.
+
+        Exact without jitter, to the nanosecond, and nothing is done per consumer. With jitter they are those of the
+        expected distribution, within a hundredth of the interval, and the maximum is that of the longest pause.
+
+        >>> FanOut(10_000_000, interval=30, spread=30).latency([100.0, 200.0])["p99"]
+        29.69999902
+        >>> FanOut(10_000_000, interval=30).latency([100.0, 200.0])  # all of them wait for 20 or for 10 s
+        {'mean': 15.0, 'p50': 15.0, 'p95': 20.0, 'p99': 20.0, 'max': 20.0}
+        """
+        import numpy as np
+
+        from labkit.waits import jittered_waits, spread_waits
+
+        if not len(occurred) or min(occurred) < 0:
+            raise ValueError(f"occurred must be instants >= 0 seconds, at least one, got {list(occurred)[:3]}")
+        if not self.jitter:
+            delay = nanoseconds(self.delay)
+            since = np.array([nanoseconds(at) - delay for at in occurred], dtype=np.int64)
+            waits = spread_waits(since, self.consumers, nanoseconds(self.spread), nanoseconds(self.period))
+            return {name: round((wait + delay) / NANO, 9) for name, wait in waits.items()}
+        seconds = self.interval / 16
+        at = np.array(occurred, dtype=float) - self.delay
+        later = self._density(max(occurred) + seconds, seconds)
+        step = seconds * _grid(max(occurred) + seconds, seconds)[1] / len(later)
+
+        def first(instants: "NDArray[np.float64]") -> "NDArray[np.float64]":
+            if not self.spread:
+                return (instants >= 0).astype(float)
+            return np.clip(instants / self.spread, 0, 1)
+
+        waits = jittered_waits(at, first, later / step, step, self._pause())
+        return {name: round(wait + self.delay, 9) for name, wait in waits.items()}
+
     def _first(self, instant: int) -> int:
         """How many consumers have sent their first poll before an instant, in nanoseconds: k, from 0, at k·spread/N."""
         spread = nanoseconds(self.spread)
@@ -118,7 +153,20 @@ class FanOut:
         """
         import numpy as np
 
+        later = self._density(duration, seconds)
+        counts: NDArray[np.float64] = self.consumers * later.reshape(_grid(duration, seconds)[1], -1).sum(axis=1)
+        return np.where(counts < 1e-9 * self.consumers, 0, counts).round(3)  # what is less is the transform's error
+
+    def _pause(self) -> tuple[float, float]:
+        """The least and the longest time between two polls of a consumer."""
         low, high = ((1 + sign * self.jitter) * self.interval + 2 * self.delay for sign in (-1, 1))
+        return low, high
+
+    def _density(self, duration: float, seconds: float) -> "NDArray[np.float64]":
+        """A consumer's expected polls after its first, in each step of the grid."""
+        import numpy as np
+
+        low, high = self._pause()
         points = int(np.ceil(max(8, 40 * seconds / (high - low))))
         step, size = seconds / points, points * _grid(duration, seconds)[1]
 
@@ -136,9 +184,8 @@ class FanOut:
         pause = np.diff(ramp(edges), 2) / step
         weights = 1e-8 ** (np.arange(size) / (2 * size))
         transforms = (np.fft.rfft(each * weights[: len(each)], 2 * size) for each in (second, pause))
-        later = np.fft.irfft(next(transforms) / (1 - next(transforms)), 2 * size)[:size] / weights
-        counts: NDArray[np.float64] = self.consumers * later.reshape(-1, points).sum(axis=1)
-        return np.where(counts < 1e-9 * self.consumers, 0, counts).round(3)  # what is less is the transform's error
+        later: NDArray[np.float64] = np.fft.irfft(next(transforms) / (1 - next(transforms)), 2 * size)[:size] / weights
+        return later
 
 
 @dataclass(frozen=True)

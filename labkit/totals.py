@@ -6,11 +6,10 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from labkit.approaches import Approach
+from labkit.waits import QUANTILES
 
 if TYPE_CHECKING:
     import pandas as pd
-
-QUANTILES = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
 
 
 @dataclass(frozen=True)

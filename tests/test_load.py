@@ -13,12 +13,17 @@ from labkit.approaches import Polling, Relay, Webhook
 from labkit.load import Costs, FanOut
 from labkit.result import Result
 from labkit.scenario import Scenario
+from labkit.waits import QUANTILES
 
 RARE = poisson(per_hour=20, duration=600)
 
 
 def run(approach, **world) -> Result:
     return compare(Scenario(RARE, **world), [approach])[0]
+
+
+def quantiles(held: np.ndarray) -> dict[str, float]:
+    return {name: float(np.quantile(held, q)) for name, q in QUANTILES.items()}
 
 
 def walked(fan: FanOut, duration: float, seconds: float, rng: np.random.Generator) -> np.ndarray:
@@ -77,6 +82,50 @@ class TestResult:
 
 
 class TestFanOut:
+    def test_latencies_of_five_phases_are_those_of_the_virtual_lens(self):
+        fan = FanOut(5, 60, delay=0.02, spread=60.04)
+        runs = [run(Polling(60.0, initial_delay=number * 12.008)) for number in range(5)]
+        held = np.concatenate([each.receipts.latency for each in runs])
+        figures = fan.latency([event.occurred_at for event in RARE.events])
+        assert figures == pytest.approx({"mean": held.mean(), **quantiles(held), "max": held.max()}, abs=1.5e-9)
+
+    def test_a_herd_has_the_model_lens_latencies(self):
+        """Without a spread all consumers are one."""
+        row = compare(Scenario(RARE, consumers=10_000_000), [Polling(60.0)], lens="model")[0].row()
+        fan = FanOut(10_000_000, 60, delay=0.02)
+        assert fan.latency([event.occurred_at for event in RARE.events]) == pytest.approx(row["latency"], abs=1.5e-9)
+
+    @pytest.mark.parametrize(
+        "fan",
+        [
+            FanOut(20_000, 30, delay=0.5, jitter=0.5),
+            FanOut(20_000, 30, delay=0.02, spread=10, jitter=0.1),
+            FanOut(20_000, 12, jitter=1.0),
+        ],
+        ids=lambda fan: f"jitter {fan.jitter}, spread {fan.spread}",
+    )
+    def test_with_jitter_latencies_are_those_of_random_walks(self, fan):
+        """The share of a walker's latencies up to a quantile is a mean of independent walkers: 4 standard errors."""
+        rng = np.random.default_rng(0)
+        occurred, at = np.sort(rng.uniform(0, 300, 30)), np.arange(fan.consumers) * fan.spread / fan.consumers
+        held = np.full((len(occurred), fan.consumers), np.nan)
+        while np.isnan(held).any():
+            found = np.isnan(held) & (at >= occurred[:, None] - fan.delay)
+            held = np.where(found, at + 2 * fan.delay - occurred[:, None], held)
+            at = at + fan.interval * rng.uniform(1 - fan.jitter, 1 + fan.jitter, fan.consumers) + 2 * fan.delay
+        figures = fan.latency(occurred.tolist())
+        each = held.mean(axis=0)
+        assert abs(each.mean() - figures["mean"]) <= 4 * each.std() / fan.consumers**0.5
+        for name, q in QUANTILES.items():
+            share = (held <= figures[name]).mean(axis=0)
+            assert abs(share.mean() - q) <= 4 * share.std() / fan.consumers**0.5
+        assert held.max() <= figures["max"] <= held.max() + 0.05 * fan.interval
+
+    def test_the_latency_of_nothing_is_refused(self):
+        for none in ([], [-1.0]):
+            with pytest.raises(ValueError, match="occurred must be instants >= 0 seconds, at least one, got"):
+                FanOut(2, 30).latency(none)
+
     @given(consumers=st.integers(1, 9), interval=st.integers(1, 50), spread=st.floats(0, 1), seconds=st.integers(1, 9))
     def test_counts_each_poll_of_each_consumer(self, consumers, interval, spread, seconds):
         fan = FanOut(consumers, interval / 10, delay=0.25, spread=round(spread * (interval / 10 + 0.5), 2))

@@ -14,7 +14,7 @@ from labkit.advice.need import Need
 from labkit.advice.peak import peak
 from labkit.advice.walk import batched, polled
 from labkit.approaches import Approach, Batched, Hybrid, LongPolling, OnDemand, Polling, Relay, Stream, Webhook
-from labkit.totals import QUANTILES
+from labkit.waits import QUANTILES
 from labkit.wire import LARGEST_BATCH, LONGEST_BATCH_WAIT, LONGEST_WAIT
 
 if TYPE_CHECKING:

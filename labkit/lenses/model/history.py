@@ -21,7 +21,8 @@ from labkit.lenses.model.outages import Windows, first_at
 from labkit.network import TIMEOUT
 from labkit.network.exchange import KEEP_ALIVE
 from labkit.scenario import Scenario
-from labkit.totals import QUANTILES, Totals, currency, latency_figures
+from labkit.totals import Totals, currency, latency_figures
+from labkit.waits import QUANTILES
 
 Instants = NDArray[np.int64]
 """Whole nanoseconds after t = 0."""
