@@ -40,6 +40,7 @@ from labkit.advice.confirm import confirm, part
 from labkit.advice.events import Events
 from labkit.advice.peak import peak
 from labkit.advice.rules import LIMITED, RULES, UNREACHABLE
+from labkit.advice.sentences import NAMES, VALUES, sentences
 from labkit.lenses.model.history import Given
 
 PLAIN = ("batched",)
@@ -343,10 +344,34 @@ def options_of(found):
     return [found.recommendation, *(option for option, _ in found.runners_up)]
 
 
-def test_a_long_log_is_advised_on_without_limits():
-    found = advise(Need(deadline=3600, without=PLAIN), poisson(per_hour=22_000, duration=3600 * 1))
-    assert not found.limits
-    assert "How far each number could move is left out for more than 20,000 events." in found.assumed
+@pytest.mark.slow
+def test_the_limits_of_a_long_log_are_those_of_some_of_its_events_in_a_row():
+    need, events = Need(deadline=30, without=PLAIN), poisson(per_hour=60, duration=3600 * 400)
+    found = advise(need, events)
+    assert len(events.events) > 20_000
+    assert "How far each number can move is computed on 2,000 events in a row, at the rate of all." in found.assumed
+    (limit,) = [limit for limit in found.limits if limit.number == "events_per_hour"]
+    assert limit.now == pytest.approx(3600 * events.rate) and limit.changes == pytest.approx(114, rel=0.02)
+    sample = Events(events).sample().recorded
+    assert (len(sample.events), sample.events[0].occurred_at) == (2000, 0.0)
+    assert sample.rate == pytest.approx(events.rate)
+    assert Events(sample).sample().recorded is sample
+
+
+def test_of_a_long_log_whose_part_has_another_answer_no_limit_is_stated():
+    calm = poisson(per_hour=60, duration=3600 * 340)
+    burst = [replace(calm.events[0], id=f"burst_{n}", occurred_at=float(n // 10)) for n in range(200)]
+    log = replace(calm, events=(*burst, *(event for event in calm.events if event.occurred_at > 20)))
+    found = advise(Need(30, outage=3600, may_lose=150, retries=profile("github"), without=PLAIN), log)
+    assert (len(log.events) > 20_000, kind(found), found.limits, found.steady) == (True, "hybrid", [], [])
+    assert any(said.startswith("For these events alone the answer is another") for said in found.assumed)
+
+
+def test_a_batch_that_saves_little_is_remarked():
+    assert [said for said in sentences(advise(Need(deadline=60), 1, thorough=False)) if "saves only" in said] == [
+        "The batch saves only 2.0% against webhook, and events are 59.1 s late on average instead of 0.02 s."
+    ]
+    assert not [said for said in sentences(advise(Need(deadline=60), 60, thorough=False)) if "saves only" in said]
 
 
 def test_consumers_multiply_what_is_sent():
@@ -357,24 +382,44 @@ def test_consumers_multiply_what_is_sent():
 # Limits, and what to relax
 
 
+LIMITED_BY = [
+    (Need(deadline=30, without=PLAIN), 10, {"events_per_hour", "deadline"}),
+    (Need(deadline=30, reads=5, without=PLAIN), 20, {"events_per_hour", "deadline", "reads"}),
+    (Need(60, rate_limit=RateLimit(30), without=PLAIN), 360, {"deadline", "rate_limit"}),
+    (Need(60, may_lose=50, outage=3600, retries=profile("github"), without=PLAIN), 20,
+     {"events_per_hour", "deadline", "outage", "may_lose"}),
+    (Need(deadline=60, price_per_million=0.5, price_per_gb=0.1, without=PLAIN), 55,
+     {"events_per_hour", "deadline", "price_per_million", "price_per_gb"}),
+]  # fmt: skip
+
+
+def test_each_kind_of_limit_is_tested():
+    assert set.union(*(numbers for *_, numbers in LIMITED_BY)) == set(VALUES) == set(NAMES)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("need", "per_hour"),
-    [
-        (Need(deadline=30, without=PLAIN), 10),
-        (Need(deadline=30, reads=5, without=PLAIN), 20),
-        (Need(60, rate_limit=RateLimit(50), may_lose=50, outage=3600, retries=profile("github"), without=PLAIN), 20),
-        (Need(deadline=60, price_per_million=0.5, price_per_gb=0.1, without=PLAIN), 30),
-    ],
-)
-def test_beyond_a_limit_the_answer_changes_and_before_it_does_not(need, per_hour):
+@pytest.mark.parametrize(("need", "per_hour", "numbers"), LIMITED_BY)
+def test_beyond_a_limit_the_answer_changes_and_before_it_does_not(need, per_hour, numbers):
     found = advise(need, per_hour)
-    assert found.limits
+    assert {limit.number for limit in found.limits} == numbers
     for limit in found.limits:
         for value, same in ((limit.same, True), (limit.changes, False)):
             assert (kind(advise(*moved(need, per_hour, limit.number, value), thorough=False)) == kind(found)) is same, (
                 limit
             )
+
+
+@pytest.mark.slow
+def test_a_number_that_changes_nothing_is_named():
+    need = Need(deadline=60, unreachable=True)
+    found = advise(need, 20)
+    assert (found.limits, found.steady) == ([], ["events_per_hour", "deadline"])
+    assert [*sentences(found)][-1] == (
+        "The answer stays when one of these changes by a factor of up to 100: the rate of the events, the deadline."
+    )
+    for factor in (0.01, 0.1, 10, 100):
+        assert kind(advise(need, 20 * factor, thorough=False)) == "polling"
+        assert kind(advise(replace(need, deadline=60 * factor), 20, thorough=False)) == "polling"
 
 
 def moved(need, per_hour, number, value):

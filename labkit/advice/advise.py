@@ -1,15 +1,16 @@
 """The recommendation: the option that meets a need for the least money, or the fewest requests."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from labkit.advice.confirm import confirm
-from labkit.advice.events import MOST_EVENTS, Events
+from labkit.advice.events import SAMPLE, Events
 from labkit.advice.limits import Limit, limits_of
 from labkit.advice.measured import Log
 from labkit.advice.need import Need
-from labkit.advice.options import FEWEST_INTERVALS, Option, good, options
+from labkit.advice.numbers import numbers
+from labkit.advice.options import FEWEST_INTERVALS, Option, best, good, options
 from labkit.advice.relax import Relaxation, relaxations
 from labkit.advice.rules import Rule, deciding
 from labkit.approaches import Batched, Hybrid, OnDemand, Polling
@@ -35,6 +36,8 @@ class Advice:
     rule: Rule | None
     assumed: Sequence[str]
     limits: Sequence[Limit] = ()
+    steady: Sequence[str] = ()
+    """The numbers that can be moved by a factor of up to 100, and no other answer was found."""
     relax: Sequence[Relaxation] = ()
     confirmed: Mapping[str, int] = field(default_factory=dict)
     """The options that the virtual lens has confirmed, and on how many events."""
@@ -63,6 +66,7 @@ class Advice:
             "runners_up": others,
             "rule": self.rule and self.rule._asdict(),
             "limits": [each._asdict() | {"direction": each.direction} for each in self.limits],
+            "steady": list(self.steady),
             "relax": [each._asdict() for each in self.relax],
             "confirmed": dict(self.confirmed),
             "assumed": list(self.assumed),
@@ -91,14 +95,26 @@ def advise(need: Need, events: Arrivals | float, *, thorough: bool = True) -> Ad
     if chosen is None:
         return Advice(need, log.arrivals, None, bad, None, assumed, relax=relaxations(need, asked))
     rule = deciding(chosen, [option for option in found if option is not chosen], need)
-    far: Sequence[Limit] = ()
-    if len(log.arrivals.events) > MOST_EVENTS:
-        assumed.append(f"How far each number could move is left out for more than {MOST_EVENTS:,} events.")
-    elif thorough:
-        far = tuple(limits_of(need, asked, chosen.approach))
-    slices = {option.approach.label: confirm(option.approach, need, log) for option in meeting[:2]} if thorough else {}
+    answer = Advice(need, log.arrivals, chosen, [*runners, *bad], rule, assumed)
+    return _thorough(answer, asked, meeting[:2]) if thorough else answer
+
+
+def _thorough(answer: Advice, asked: Events, finalists: Sequence[Option]) -> Advice:
+    """The same with its limits, and confirmed by the virtual lens."""
+    need, approach, assumed = answer.need, finalists[0].approach, [*answer.assumed]
+    far, steady, sample = list[Limit](), list[str](), asked.sample()
+    if sample is not asked:
+        assumed.append(f"How far each number can move is computed on {SAMPLE:,} events in a row, at the rate of all.")
+    if (option := best(need, sample.log(need))) and type(option.approach) is type(approach):
+        far = [*limits_of(need, sample, approach)]
+        moved = {limit.number for limit in far}
+        steady = [number.name for number in numbers(need, sample) if number.name not in moved]
+    else:
+        assumed.append("For these events alone the answer is another, so how far each number can move is left out.")
+    log = asked.log(need)
+    slices = {option.approach.label: confirm(option.approach, need, log) for option in finalists}
     confirmed = {label: events for label, events in slices.items() if events}
-    return Advice(need, log.arrivals, chosen, [*runners, *bad], rule, assumed, far, confirmed=confirmed)
+    return replace(answer, assumed=assumed, limits=far, steady=steady, confirmed=confirmed)
 
 
 def _figures(option: Option, need: Need) -> dict[str, float | None]:

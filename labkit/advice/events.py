@@ -11,6 +11,8 @@ from labkit.policies import RetryProfile
 
 SEED = 0
 LEAST_EVENTS, MOST_EVENTS = 1_000, 20_000
+SAMPLE = 2_000
+"""Events of a long log on which limits are computed."""
 DEADLINES, OUTAGES = 20, 4
 """Generated events span at least this many deadlines and outages, unless that is too many events."""
 
@@ -37,6 +39,21 @@ class Events:
             like = self._like.log(need) if self._like else None
             self._logs[key] = Log(arrivals, need.delay, need.retries or RetryProfile(), like)
         return self._logs[key]
+
+    def sample(self) -> "Events":
+        """Of many recorded events, some in a row: those whose rate is nearest to that of all, moved to that rate."""
+        if self.recorded is None or len(self.recorded.events) <= MOST_EVENTS:
+            return self
+        every, mean = self.recorded.events, SAMPLE / self.recorded.rate
+        starts = range(0, len(every) - SAMPLE, SAMPLE // 2)
+        spans = {n: every[n + SAMPLE].occurred_at - every[n].occurred_at for n in starts}
+        first = min(starts, key=lambda n: abs(spans[n] - mean))
+        begins = every[first].occurred_at
+        part = tuple(replace(each, occurred_at=each.occurred_at - begins) for each in every[first : first + SAMPLE])
+        sampled = replace(
+            self.recorded, events=part, duration=spans[first], epoch=self.recorded.epoch + begins, rule=None
+        )
+        return Events(_stretched(sampled, mean / spans[first], dict(self.recorded.params)))
 
     def at(self, per_hour: float) -> "Events":
         """The same pattern at another rate."""

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from labkit.advice.advise import Advice
+from labkit.advice.options import Option
+from labkit.approaches import Batched
 from labkit.catalogue import duration
 
 VALUES = {
@@ -17,6 +19,16 @@ VALUES = {
     "price_per_gb": "a price of {} per GB",
 }
 """What a number counts."""
+NAMES = {
+    "events_per_hour": "the rate of the events",
+    "deadline": "the deadline",
+    "reads": "the rate of reads",
+    "outage": "the outage",
+    "may_lose": "how many events may be lost",
+    "rate_limit": "the rate limit",
+    "price_per_million": "the price of requests",
+    "price_per_gb": "the price of bytes",
+}
 SWITCHES = {"hold": "a connection may stay open", "unreachable": "the source can call the consumers"}
 
 
@@ -29,6 +41,7 @@ def sentences(advice: Advice) -> Iterator[str]:
         return
     yield f"Recommended: {chosen.approach.title} ({chosen.approach.label})"
     yield from _expected(chosen.expected, advice)
+    yield from _little(chosen, advice)
     if advice.rule:
         yield f"Rule: {advice.rule}"
     for label, events in advice.confirmed.items():
@@ -39,6 +52,23 @@ def sentences(advice: Advice) -> Iterator[str]:
         if limit.unknown:
             other = f"unknown, since {chosen.approach.name} was {limit.unknown}; of the others, {other}"
         yield f"{'From' if more else 'At'} {value} {'on' if more else 'or less'} (now {_shown(limit.now)}): {other}."
+    if advice.steady:
+        names = ", ".join(NAMES[name] for name in advice.steady)
+        yield f"The answer stays when one of these changes by a factor of up to 100: {names}."
+
+
+def _little(chosen: Option, advice: Advice) -> Iterator[str]:
+    """A remark if events wait for a batch that saves less than 5 %."""
+    others = [option for option, _ in advice.runners_up if not option.short]
+    if isinstance(chosen.approach, Batched) and others:
+        costs = [option.objective(advice.need.priced)[0] for option in (chosen, others[0])]
+        waits = [option.expected["latency"]["mean"] for option in (chosen, others[0])]
+        if costs[0] > 0.95 * costs[1]:
+            share, label = (1 - costs[0] / costs[1]) if costs[1] else 0.0, others[0].approach.label
+            yield (
+                f"The batch saves only {share:.1%} against {label}, and events are {waits[0]:,.3g} s late on average"
+                f" instead of {waits[1]:,.3g} s."
+            )
 
 
 def relaxed(advice: Advice) -> Iterator[str]:
