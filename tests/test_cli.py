@@ -8,14 +8,14 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import ClassVar, Literal
 
 import click
 import pytest
 
-from labkit import APPROACHES, Polling, Scenario, Webhook, compare, earthquakes
+from labkit import APPROACHES, Delay, Nat, Polling, RateLimit, Scenario, Webhook, compare, earthquakes, poisson, profile
 from labkit.approaches import Approach
 from labkit.cli import COMMANDS, cli, main
 from labkit.cli.named import parse_named
@@ -343,6 +343,21 @@ def test_a_run_that_fails_is_one_line(capsys: pytest.CaptureFixture[str]) -> Non
     status, out, err = labkit(capsys, "compare", "--duration", "600", "--approach", "webhook", "--fault", "nat")
     assert (status, out, err.count("\n")) == (1, "", 1)
     assert err.startswith("labkit: webhook failed: the source refused: http://consumer-1/hook did not accept")
+
+
+def test_whatever_a_scenario_can_be_has_an_option(capsys: pytest.CaptureFixture[str]) -> None:
+    made = Scenario(
+        poisson(60, 600, seed=4), delay=0.1, seed=4, consumers=3, retries=profile("github"),
+        rate_limit=RateLimit(900), retention=300.0, faults=(Nat(), Delay(mean=0.2)),
+    )  # fmt: skip
+    assert all(getattr(made, field.name) != getattr(Scenario(made.arrivals), field.name)
+               for field in fields(Scenario) if field.name != "arrivals")  # fmt: skip
+    options = ["--trace", "poisson", "--rate", "60", "--duration", "600", "--delay", "0.1", "--seed", "4",
+               "--consumers", "3", "--retries", "github", "--rate-limit", "900/3600", "--retention", "300",
+               "--fault", "nat", "--fault", "delay:mean=0.2"]  # fmt: skip
+    status, out, _ = labkit(capsys, "compare", *options, "--approach", "polling:interval=60", "--json", "-")
+    expected = json.loads(json.dumps(made.record() | {"lens": "virtual"}))
+    assert (status, json.loads(out)["scenario"]) == (0, expected)
 
 
 def test_a_fault_is_part_of_the_scenario(capsys: pytest.CaptureFixture[str]) -> None:

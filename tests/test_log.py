@@ -154,6 +154,7 @@ def test_a_unit_can_be_said_where_the_size_would_mislead(write):
         ({"time_zone": "../../etc/passwd"}, "time_zone must be UTC or the name of a zone"),
         ({"time_zone": ""}, "time_zone must be UTC or the name of a zone"),
         ({"type_column": "sort"}, "mine.csv: no column 'sort'; the columns are 'time'"),
+        ({"type_column": "time+time"}, "mine.csv: no column 'time+time'; the columns are 'time'"),
     ],
 )
 def test_an_option_that_cannot_be_is_refused_with_its_value(write, options, message):

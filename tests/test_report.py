@@ -128,6 +128,10 @@ def test_the_page_of_a_sweep_has_its_table_and_each_scenario_once(capsys):
     assert status == 0 and "Report: page.html" in out
     check_harmless(page)
     assert "All 4 runs finished." in page.text and "±" in page.text
+    (picture,) = page.pictures()
+    assert (
+        str(picture["alt"]).startswith("By scenario: webhook: ") and " requests at per_hour 12 and " in picture["alt"]
+    )
     assert page.text.count("(per_hour=12, seed=0)") == page.text.count("(per_hour=60, seed=0)") == 1
     assert page.text.count("The source keeps events for ever.") == 1
     assert f"labkit {' '.join(given)} --repeats 2 --report page.html" in page.text

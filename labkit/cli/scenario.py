@@ -39,6 +39,8 @@ def scenario_options(number: type[float] | click.ParamType[Any], more: str = "")
                      help="Events end here. [default: a week, or FILE's own]"),
         click.option("--delay", type=number, metavar=f"SECONDS{more}",
                      help="Network delay, each way. [default: 0.02; real: none]"),
+        click.option("--consumers", type=int, default=1, show_default=True, metavar="N",
+                     help="How many need every event."),
         click.option("--seed", type=int, default=0, show_default=True, help="Seed of everything random."),
         click.option("--lens", default="virtual", metavar="|".join(LENSES), show_default=True,
                      help="Simulated time, loopback sockets and the machine's own clock, or arithmetic."),
@@ -62,13 +64,14 @@ def scenario_options(number: type[float] | click.ParamType[Any], more: str = "")
 
 
 def scenario_of(lens: Lens, what: Sequence[str], seed: int, delay: float | None, faults: tuple[Fault, ...],
-                rate_limit: str, poll_interval: float, retries: str | None, retention: float | None,
+                rate_limit: str, poll_interval: float, retries: str | None, retention: float | None, consumers: int,
                 arrivals: Callable[..., Arrivals] | None = None, **events: Any) -> Scenario:  # fmt: skip
     """The scenario that these options describe; `arrivals` is `arrivals_of`, or one that keeps what it has read."""
     return Scenario(
         (arrivals or arrivals_of)(tuple(what), seed, **events),
         lens.delay if delay is None else delay,
         seed,
+        consumers,
         retries=retries_of(retries),
         rate_limit=rate_limit_of(rate_limit, poll_interval),
         retention=retention,

@@ -19,6 +19,7 @@ from labkit.cli.table import COLUMNS, reading, table_of_sweep
 from labkit.experiment import sweep
 from labkit.faults import FAULTS
 from labkit.lenses import Lens
+from labkit.plots.swept import swept
 from labkit.scenario import Scenario
 from labkit.tidy import confidence_intervals
 from labkit.workers import OwnWorkers
@@ -92,7 +93,7 @@ def sweep_command(lens: str, speed: float, chosen: tuple[str, ...], faults: tupl
     about = {"scenarios": [each.record() for each in scenarios], "lens": lens,
              "repeats": repeats, "level": level, "seed": world["seed"]}  # fmt: skip
     title = f"{len(scenarios)} scenarios, {repeats} repeats, {lens} lens; mean ± the {level:.0%} confidence interval"
-    table = _show(rows, title, json_path, csv_folder, about)
+    table, means = _show(rows, title, json_path, csv_folder, about)
     problems = [f"{row['label']}, scenario {row['scenario']}, repeat {row['repeat']} failed: {row['error']}"
                 for row in failed[:10]]  # fmt: skip
     problems += filter(None, (f"{len(failed)} of {total} runs failed." if failed else "", problem))
@@ -103,7 +104,8 @@ def sweep_command(lens: str, speed: float, chosen: tuple[str, ...], faults: tupl
         said = problems or [f"All {total} runs finished."]
         explained = [Section("How to read the table", reading(table))] if table else []
         assumed = assumptions(scenarios, approaches, lens, speed)
-        sections = [Section("Results", said, table), *explained, assumed]
+        figure = swept(means, approaches) if table else None
+        sections = [Section("Results", said, table, figure), *explained, assumed]
         write_report(report_path, title, sections, terminal(stderr=json_path == "-"), world["seed"])
     if status:
         raise SystemExit(int(status))
@@ -119,8 +121,8 @@ def _scenarios(lens: Lens, faults: tuple[str, ...], rate: Values, delay: Values,
 
 def _show(
     rows: list[dict[str, Any]], title: str, json_path: str | None, csv_folder: str | None, about: dict[str, Any]
-) -> "Table | None":
-    """Write and print the rows; the table of their means, if there is any."""
+) -> "tuple[Table | None, pd.DataFrame]":
+    """Write and print the rows; returns the table of their means, if there is any, and the means."""
     import pandas as pd
 
     frame = pd.DataFrame(rows)
@@ -139,7 +141,7 @@ def _show(
         print_table(table, console)
         console.print("All figures: --json, --csv.", style="dim")
         console.print(f"Seed {about['seed']}. The same again: {command()}", style="dim", soft_wrap=True)
-    return table
+    return table, means
 
 
 def _plain(frame: "pd.DataFrame") -> list[dict[str, Any]]:

@@ -60,7 +60,7 @@ class Part:
         self.instants = Instants(form, zone_of(reading.time_zone))
         self.zone = reading.time_zone
         if reading.type_column is not None:
-            rows.named(reading.type_column)
+            rows.named(reading.type_column, joined=False)
 
     def __iter__(self) -> Iterator[tuple[int, int, Row]]:
         cell, read = self.rows.cell(self.column), self.instants.read

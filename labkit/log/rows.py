@@ -39,9 +39,9 @@ class Rows:
         """Raise ValueError with the file's name before the message."""
         raise ValueError(f"{self.file}: {message}")
 
-    def named(self, name: str) -> str:
-        """The name, if it is that of a column, or of columns joined by +, such as a date and a time of day."""
-        if not {*parts_of(name, self.columns)} <= {*self.columns}:
+    def named(self, name: str, joined: bool = True) -> str:
+        """The name, if it is that of a column or, if `joined`, of columns joined by +, as a date and a time of day."""
+        if not {*(parts_of(name, self.columns) if joined else [name])} <= {*self.columns}:
             self.fail(f"no column {name!r}; the columns are {listed(self.columns)}")
         return name
 

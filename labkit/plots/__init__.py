@@ -7,7 +7,7 @@ from labkit.lazy import public_names
 
 __all__ = [
     "Figure", "advised", "busiest", "crossover", "frontier", "inspection", "interact", "intervals", "latencies", "load",
-    "overview", "phase", "price", "request_bars", "sentences", "staircases", "style", "survival", "swim_lanes",
+    "overview", "phase", "price", "request_bars", "sentences", "staircases", "style", "survival", "swept", "swim_lanes",
     "timeline",
 ]  # fmt: skip
 

@@ -135,7 +135,7 @@ def _panel(
         axes.axvline(at, color="black", linestyle="--", linewidth=1.5, zorder=1)
         text = axes.text(at, 0.98 - 0.07 * place, phrase(" cross at λT = {load} ", load=at), fontsize=SIZE, va="top")
         text.set(transform=axes.get_xaxis_transform(), ha="left" if at < low**0.4 * high**0.6 else "right")
-    _gutter(axes, lines)
+    gutter(axes, lines)
     return lines
 
 
@@ -162,7 +162,7 @@ def crossings(*lines: "Line2D") -> list[float]:
     return sorted(found)
 
 
-def _gutter(axes: "Axes", lines: "Mapping[Approach, Line2D]") -> None:
+def gutter(axes: "Axes", lines: "Mapping[Approach, Line2D]") -> None:
     """Each approach's title to the right of the axes, as high as its last point, but above the title below it."""
     ends = {approach: drawn(line)[-1] for approach, line in lines.items()}
     heights = {one: float(axes.transLimits.transform(axes.transScale.transform(end))[1]) for one, end in ends.items()}

@@ -15,6 +15,7 @@ from labkit.plots.pace import intervals
 from labkit.plots.rate import load
 from labkit.plots.staircase import staircases
 from labkit.plots.styles import style
+from labkit.plots.swept import swept
 from labkit.plots.tradeoff import frontier
 from labkit.plots.unreceived import survival
 from labkit.plots.waiting import inspection, phase
