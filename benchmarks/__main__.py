@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from benchmarks import (
+    advice,
     commit,
     describe,
     endpoints,
@@ -36,6 +37,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "model": models.model,
     "subscribers": subscribers.subscribers,
     "describe": describe.describe,
+    "advise": advice.advise,
     "sweep": sweeps.sweep_on_two_processes,
     "ledger": observer.ledger,
     "beside": observer.beside,

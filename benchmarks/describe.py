@@ -20,10 +20,11 @@ def write(path: Path, rows: int) -> None:
     with path.open("w", encoding="utf-8") as file:
         file.write("id,occurred_at,type\n")
         for first in range(0, rows, CHUNK):
-            at = start + np.cumsum(rng.exponential(300, CHUNK)).astype("timedelta64[ms]")
+            count = min(CHUNK, rows - first)
+            at = start + np.cumsum(rng.exponential(300, count)).astype("timedelta64[ms]")
             start = at[-1]
-            kinds = rng.choice(["order.paid", "order.sent", "order.cancelled"], CHUNK)
-            lines = zip(range(first, first + CHUNK), at.astype(str), kinds, strict=True)
+            kinds = rng.choice(["order.paid", "order.sent", "order.cancelled"], count)
+            lines = zip(range(first, first + count), at.astype(str), kinds, strict=True)
             file.write("".join(f"o-{n},{instant}Z,{kind}\n" for n, instant, kind in lines))
 
 

@@ -176,12 +176,22 @@ def test_a_date_and_a_time_of_day_in_two_columns_are_joined(write, column):
     ]
 
 
-def test_dates_beside_their_times_of_day_have_the_remedy_in_a_note(write):
+def test_dates_beside_their_times_of_day_are_joined_unless_it_is_not_clear(write):
     path = write("date,time,n\n2026-02-01,12:30,1\n2026-02-01,12:31,2\n")
+    assert "The instants are those of column 'date+time'." in read_log(path).notes
+    assert read_log(path).at.tolist() == read_log(path, time_column="date+time").at.tolist()
     note = "Column 'date' holds dates alone, and 'time' times of day: --time-column date+time joins them."
-    assert read_log(path).notes[-1] == note
-    assert note not in read_log(path, time_column="date+time").notes
-    assert note not in read_log(write("date,time\n2026-02-01,12:30\n2026-02-01,late\n")).notes
+    assert read_log(path, time_column="date").notes[-1] == read_log(path, time_format="%Y-%m-%d").notes[-1] == note
+    two = write("date,from,to\n2026-02-01,12:30,12:40\n2026-02-01,12:31,12:50\n")
+    assert read_log(two).notes[-1].endswith("and 'from' times of day: --time-column date+from joins them.")
+    late = write("date,time\n2026-02-01,12:30\n2026-02-01,late\n")
+    assert "The instants are those of column 'date'." in read_log(late).notes and note not in read_log(late).notes
+
+
+def test_day_first_dates_are_joined_with_their_times_of_day(write):
+    path = write("Fecha;Hora;Importe\n01/02/2026;12:30:00,5;69,55\n01/02/2026;12:31:00,0;7,10\n")
+    assert (np.diff(read_log(path, day_first=True).at) == 59_500_000).all()
+    assert from_log(path, day_first=True).events[1].occurred_at == 59.5
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ def sentences(advice: Advice) -> Iterator[str]:
         return
     yield f"Recommended: {chosen.approach.title} ({chosen.approach.label})"
     yield from _expected(chosen.expected, advice)
-    yield from _little(chosen, advice)
+    yield from _batch(chosen, advice)
     if advice.rule:
         yield f"Rule: {advice.rule}"
     for label, events in advice.confirmed.items():
@@ -57,18 +57,17 @@ def sentences(advice: Advice) -> Iterator[str]:
         yield f"The answer stays when one of these changes by a factor of up to 100: {names}."
 
 
-def _little(chosen: Option, advice: Advice) -> Iterator[str]:
-    """A remark if events wait for a batch that saves less than 5 %."""
+def _batch(chosen: Option, advice: Advice) -> Iterator[str]:
+    """What is best without batches, and a remark if events wait for a batch that saves less than 5 %."""
     others = [option for option, _ in advice.runners_up if not option.short]
-    if isinstance(chosen.approach, Batched) and others:
-        costs = [option.objective(advice.need.priced)[0] for option in (chosen, others[0])]
-        waits = [option.expected["latency"]["mean"] for option in (chosen, others[0])]
-        if costs[0] > 0.95 * costs[1]:
-            share, label = (1 - costs[0] / costs[1]) if costs[1] else 0.0, others[0].approach.label
-            yield (
-                f"The batch saves only {share:.1%} against {label}, and events are {waits[0]:,.3g} s late on average"
-                f" instead of {waits[1]:,.3g} s."
-            )
+    if not isinstance(chosen.approach, Batched) or not others:
+        return
+    yield f"If the source offers no batches: {others[0].approach.title} ({others[0].approach.label})."
+    cost, other = (option.objective(advice.need.priced)[0] for option in (chosen, others[0]))
+    late, early = (option.expected["latency"]["mean"] for option in (chosen, others[0]))
+    if cost > 0.95 * other > 0:
+        saved = f"The batch saves only {1 - cost / other:.1%}"
+        yield f"{saved}, and is {late:,.3g} s late on average instead of {early:,.3g} s."
 
 
 def relaxed(advice: Advice) -> Iterator[str]:
@@ -86,9 +85,9 @@ def _expected(expected: Any, advice: Advice) -> Iterator[str]:
     """The figures."""
     latency, need = expected["latency"], advice.need
     yield (
-        f"Expect {expected['requests_per_hour']:,.1f} requests and {expected['bytes_per_hour']:,.0f} bytes per hour,"
+        f"Expect {few(expected['requests_per_hour'])} requests and {expected['bytes_per_hour']:,.0f} bytes per hour,"
         f" {expected['busiest_minute']:,} in the busiest minute,"
-        f" and {expected['connections']:,.3g} open connections on average."
+        f" and {_open(expected['connections'])} open connections on average."
     )
     if expected["within_deadline"] is None:
         yield f"Each read is answered with the current state, after {2 * need.delay:g} s."
@@ -102,6 +101,23 @@ def _expected(expected: Any, advice: Advice) -> Iterator[str]:
         latest = outage["latest"]
         late = "" if latest is None else f", and the latest of the others is {duration(latest)} late"
         yield f"An outage of {duration(need.outage)} loses {outage['lost']:,} events per consumer{late}."
+
+
+def few(value: float) -> str:
+    """A rate with one decimal, or with two significant digits if it is less than 1.
+
+    >>> few(113.79), few(2.0), few(0.04381), few(0)
+    ('113.8', '2.0', '0.044', '0.0')
+    """
+    return f"{value:,.1f}" if value >= 1 or not value else f"{value:.2g}"
+
+
+def _open(connections: float) -> str:
+    """
+    >>> _open(0.00018), _open(1.0)
+    ('fewer than 0.01', '1')
+    """
+    return "fewer than 0.01" if connections < 0.01 else f"{connections:,.3g}"
 
 
 def _shown(value: float) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from labkit.advice import Advice, DisagreementError, Need, advise
-from labkit.advice.sentences import relaxed, sentences
+from labkit.advice.sentences import few, relaxed, sentences
 from labkit.arrivals import Arrivals
 from labkit.cli.log import log_options, refuse, split
 from labkit.cli.output import check_target, print_table, terminal, write_json
@@ -130,6 +130,6 @@ def _cells(expected: Any, priced: bool) -> list[str]:
     if not expected:
         return ["–"] * (3 + priced)
     within = expected["within_deadline"]
-    cells = [f"{expected['requests_per_hour']:,.1f}", "–" if within is None else f"{within:.1%}"]
+    cells = [few(expected["requests_per_hour"]), "–" if within is None else f"{within:.1%}"]
     cells.append("–" if within is None else f"{expected['latency']['mean']:,.2f}")
     return cells + ([f"{expected['cost_per_month']:,.4g}"] if priced else [])

@@ -52,9 +52,7 @@ class Part:
     def __init__(self, rows: Rows, reading: Reading, label: str = "") -> None:
         self.rows, self.label = rows, label
         self.found = reading.time_column is None
-        self.column = (
-            _time_column(rows, reading.form) if reading.time_column is None else rows.named(reading.time_column)
-        )
+        self.column = _time_columns(rows, reading) if reading.time_column is None else rows.named(reading.time_column)
         form = reading.form or form_of(rows.first(self.column)) or ISO
         self.guessed = reading.form is None
         self.instants = Instants(form, zone_of(reading.time_zone))
@@ -85,17 +83,10 @@ class Part:
         if self.instants.unsure:
             rows = counted(self.instants.unsure)
             found.append(f"{rows} fall in an hour that the clocks of {self.zone} repeat or skip: read as before it.")
-        if time := self._time_of_day():
+        for time in _times_of_day(self.rows, self.column)[:1]:
             joined = f"--time-column {self.column}+{time}"
             found.append(f"Column {self.column!r} holds dates alone, and {time!r} times of day: {joined} joins them.")
         return [self.label + note for note in found]
-
-    def _time_of_day(self) -> str | None:
-        """The column beside that of dates that holds their times of day, if there is one."""
-        if self.instants.form in DIGITS or any(":" in cell for cell in self.rows.first(self.column)):
-            return None
-        times = (name for name in self.rows.columns if all(map(TIME_OF_DAY.match, self.rows.first(name))))
-        return next(times, None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,6 +183,21 @@ def _time_column(rows: Rows, form: str | None) -> str:
     if form_of([best]):
         rows.fail(f"row 1 must be a header that names the columns, got {best!r}")
     return best
+
+
+def _time_columns(rows: Rows, reading: Reading) -> str:
+    """The column of instants; if it holds dates alone and one other column their times of day, both, joined by +."""
+    column = _time_column(rows, reading.form)
+    times = _times_of_day(rows, column)
+    return f"{column}+{times[0]}" if len(times) == 1 and reading.time_format is None else column
+
+
+def _times_of_day(rows: Rows, column: str) -> list[str]:
+    """The columns of times of day, if this one holds dates alone."""
+    cells = rows.first(column)
+    if form_of(cells) in DIGITS or any(":" in cell for cell in cells):
+        return []
+    return [name for name in rows.columns if all(map(TIME_OF_DAY.match, rows.first(name)))]
 
 
 def _share(cells: Sequence[str], given: str | None, any_number: bool) -> float:
