@@ -323,14 +323,6 @@ def test_a_redirect_to_nowhere_closes_its_row(network, location):
     assert only_row(network) == (302, "")
 
 
-def test_https_is_refused_before_anything_is_sent(network):
-    with says(b"") as server:
-        with pytest.raises(httpx.UnsupportedProtocol, match=rf"127\.0\.0\.1:{server.port}: only http"):
-            network.client("me", "delivery").get(f"https://127.0.0.1:{server.port}/")
-        assert server.connections == 0
-    assert only_row(network) == (0, "UnsupportedProtocol")
-
-
 # deadlines and bounds ---------------------------------------------------------------------------
 
 

@@ -2,7 +2,9 @@
 
 import contextlib
 import socket
+import ssl
 from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
 from itertools import count
 from threading import Lock, local
 from typing import TYPE_CHECKING, Any
@@ -123,15 +125,13 @@ class SocketCarrier:
         self.network = network
         self.current = local()
         """`current.meter` is the meter of this thread's exchange."""
-        self._pools: dict[bytes, httpcore.ConnectionPool] = {}
+        self._pools: dict[tuple[bytes, bytes], httpcore.ConnectionPool] = {}
         self._looked_at, self._lock = monotonic(), Lock()
 
     def handle_request(self, request: httpx.Request, meter: Meter) -> httpx.Response:
         self.current.meter = meter
         with _as_httpx(request):
-            if request.url.scheme == "https":
-                raise httpcore.UnsupportedProtocol(f"{request.url.netloc.decode()}: only http is supported, not https")
-            answer = self._pool(request.url.netloc).handle_request(
+            answer = self._pool((request.url.raw_scheme, request.url.netloc)).handle_request(
                 httpcore.Request(
                     method=request.method,
                     url=httpcore.URL(
@@ -152,19 +152,25 @@ class SocketCarrier:
         stream = _Answer(self, request, meter, answer)
         return httpx.Response(answer.status, headers=headers, stream=stream, extensions=switched)
 
-    def _pool(self, host: bytes) -> httpcore.ConnectionPool:
-        """The pool of a host. Once per KEEP_ALIVE, those that have only expired connections are closed."""
+    @cached_property
+    def _trust(self) -> ssl.SSLContext:
+        """Whose certificates are accepted: certifi's list, or the file that SSL_CERT_FILE names."""
+        return httpx.create_ssl_context()
+
+    def _pool(self, origin: tuple[bytes, bytes]) -> httpcore.ConnectionPool:
+        """The pool of a scheme and host. Once per KEEP_ALIVE, those that have only expired connections are closed."""
         with self._lock:
             if monotonic() > self._looked_at + KEEP_ALIVE:
                 self._looked_at = monotonic()
                 for name, pool in list(self._pools.items()):
                     if all(connection.has_expired() for connection in pool.connections):
                         self._pools.pop(name).close()
-            if host not in self._pools:
-                self._pools[host] = httpcore.ConnectionPool(
-                    max_connections=None, keepalive_expiry=KEEP_ALIVE, network_backend=_Backend(self)
+            if origin not in self._pools:
+                trust = self._trust if origin[0] == b"https" else None
+                self._pools[origin] = httpcore.ConnectionPool(
+                    trust, max_connections=None, keepalive_expiry=KEEP_ALIVE, network_backend=_Backend(self)
                 )
-            return self._pools[host]
+            return self._pools[origin]
 
     def close(self) -> None:
         with self._lock:
@@ -246,6 +252,15 @@ class _Connection(httpcore.NetworkStream):
                 raise httpcore.WriteError(str(error)) from error
             meter.bytes_out += sent
             rest = rest[sent:]
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        """Go on in TLS, with the certificate verified for the name that the URL has. Bytes are counted above TLS."""
+        left = _left(self._clock, self._carrier.current.meter, timeout, httpcore.ConnectTimeout)
+        self._stream = self._stream.start_tls(ssl_context, server_hostname, left)
+        self._socket = self._stream.get_extra_info("socket")
+        return self
 
     def close(self) -> None:
         self._carrier.network.gone(self)
