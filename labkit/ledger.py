@@ -87,7 +87,7 @@ class Ledger:
             self.in_flight.remove(exchange)
             self.answered_at[exchange] = answered_at
             self.status[exchange] = status
-            self.error[exchange] = error
+            self.error[exchange] = error or self.error[exchange]  # what a reader rejected stays so
 
     def reject(self, exchange: int, error: str) -> None:
         """Record that an answer, complete as it was, could not be read: it is no JSON."""

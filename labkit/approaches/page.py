@@ -12,7 +12,7 @@ def document(answer: httpx.Response) -> Any:
     """The JSON in an answer. Raises httpx.DecodingError, an HTTPError, for what is none."""
     try:
         return answer.json()
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         answer.extensions["labkit.reject"]("DecodingError")
         raise httpx.DecodingError(f"the answer is no JSON: {error}", request=answer.request) from None
 

@@ -4,8 +4,9 @@ import json
 import re
 from codecs import getincrementaldecoder
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import httpx
 
@@ -16,6 +17,8 @@ from labkit.approaches.page import oldest
 from labkit.approaches.parameters import seconds
 from labkit.wire import HEARTBEAT, SHORTEST_LOOK
 
+LARGEST_BLOCK = 1_048_576
+"""Characters of a line, and of a block's data, at most: a source that sends more is not read on."""
 _LINE_END = re.compile("\r\n|\n|\r(?=.)", re.DOTALL)
 
 
@@ -60,7 +63,7 @@ class Stream(Approach):
                             retry = int(block["retry"]) / 1000
                         last = block.get("id", last)
                         if block.get("data"):
-                            consumer.receive(json.loads(block["data"]), answer)
+                            consumer.receive(_event(block["data"], answer), answer)
             except httpx.HTTPError:
                 pass
             consumer.pause(retry)
@@ -87,22 +90,39 @@ class FakeStream(Stream):
         return f"/fake-stream?interval={round(self.interval, 6):g}"
 
 
+def _event(data: str, answer: httpx.Response) -> Any:
+    """The event in a block's data. Raises httpx.DecodingError, an HTTPError, for what is none."""
+    with suppress(ValueError, RecursionError):
+        event = json.loads(data)
+        if isinstance(event, dict) and isinstance(event.get("id"), str):
+            return event
+    answer.extensions["labkit.reject"]("DecodingError")
+    raise httpx.DecodingError(f"a block must hold an event, got {data[:80]!r}", request=answer.request)
+
+
 def lines(chunks: Iterable[bytes]) -> Iterator[str]:
     """Lines as HTML, 9.2.5 defines them: they end in CR, LF or CRLF only; a byte order mark is dropped.
+
+    Raises httpx.DecodingError for a line of more than LARGEST_BLOCK characters.
 
     >>> list(lines([b"data: a\\x0cb\\r", b"\\n: c\\n\\n", b"cut off"]))
     ['data: a\\x0cb', ': c', '']
     """
     decoder, text = getincrementaldecoder("utf-8-sig")("replace"), ""
     for chunk in chunks:
+        searched = max(0, len(text) - 1)  # a CR at the end may be half of a CRLF
         text += decoder.decode(chunk)
-        while end := _LINE_END.search(text):
+        while end := _LINE_END.search(text, searched):
             yield text[: end.start()]
-            text = text[end.end() :]
+            text, searched = text[end.end() :], 0
+        if len(text) > LARGEST_BLOCK:
+            raise httpx.DecodingError(f"a line of a stream must have at most {LARGEST_BLOCK} characters, got more")
 
 
 def blocks(lines: Iterable[str]) -> Iterator[dict[str, str]]:
     """Blocks of fields (HTML, 9.2.6): comments are skipped, data lines joined, an unfinished block dropped.
+
+    Raises httpx.DecodingError for data of more than LARGEST_BLOCK characters.
 
     >>> list(blocks(["id: 7", "data: a", "data: b", "", ": still here", "retry: 1000", "", "data: cut off"]))
     [{'id': '7', 'data': 'a\\nb'}, {'retry': '1000'}]
@@ -118,5 +138,7 @@ def blocks(lines: Iterable[str]) -> Iterator[dict[str, str]]:
         value = value.removeprefix(" ")
         if field == "data" and "data" in block:
             block["data"] += "\n" + value
+            if len(block["data"]) > LARGEST_BLOCK:
+                raise httpx.DecodingError(f"a block's data must have at most {LARGEST_BLOCK} characters, got more")
         elif field:
             block[field] = value

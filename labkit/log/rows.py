@@ -91,7 +91,7 @@ def rows_of(raw: Iterable[bytes], file: str) -> Rows:
         head = list(islice(rows, HEAD))
         columns = tuple(dict.fromkeys(name for _, row in head for name in row))
         return Rows(file, columns, json, head, rows)
-    delimiter = max(",;\t", key=lambda mark: len(next(csv.reader([first], delimiter=mark))))
+    delimiter = max(",;\t", key=lambda mark: _width(first, mark))
     cells = _csv(lines, blank + 1, file, delimiter)
     columns = tuple(name.strip() or f"column_{n}" for n, name in enumerate(next(cells)[1], 1))
     rows = _full(cells, file, len(columns))
@@ -116,6 +116,14 @@ def _decoded(raw: Iterable[bytes], file: str) -> Iterator[str]:
             got = f"{line[error.start]:#04x}; save the file as UTF-8"
             raise ValueError(f"{file}: row {number}: must be UTF-8, got byte {got}") from None
         yield text
+
+
+def _width(line: str, delimiter: str) -> int:
+    """How many cells a line has; 0 if it cannot be read, which `_csv` reports."""
+    try:
+        return len(next(csv.reader([line], delimiter=delimiter)))
+    except csv.Error:
+        return 0
 
 
 def _csv(lines: Iterable[str], start: int, file: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:

@@ -1,0 +1,150 @@
+"""Whatever comes in, each parser returns or raises the one error that it declares, and takes a bounded time.
+
+The same is tested in test_schemes.py for the verifiers, test_wire.py for `Retry-After`, test_receiver.py for receivers.
+"""
+
+import itertools
+import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import httpx
+import pytest
+from flask import Flask, Response, request
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from labkit import wire
+from labkit.approaches import Consumer, Stream
+from labkit.approaches.stream import LARGEST_BLOCK, blocks, lines
+from labkit.clock import VirtualClock, monotonic
+from labkit.ledger import Ledger
+from labkit.log.read import read_log
+from labkit.network.memory import MemoryNetwork
+from labkit.server import RequestLimits
+from labkit.server.reader import Reader, RefusedError
+from labkit.server.request import Request as Reading
+from labkit.source.store import Store
+
+STREAM = [b"data: {}", b"data:", b"id: 7", b"retry: 1000", b"\n", b"\r", b"\r\n", b"\xef\xbb\xbf", b"\xc3", b":", b"\0"]
+HTTP = [
+    b"GET / HTTP/1.1\r\n", b"POST /a?b HTTP/1.0\r\n", b"Host: x\r\n", b"Content-Length: 5\r\n", b"Content-Length: 5, 5",
+    b"Transfer-Encoding: chunked\r\n", b"Expect: 100-continue\r\n", b"\r\n", b"\n", b"5\r\nhello\r\n", b"0\r\n",
+    b"hello", b"ffffffff\r\n", b" \t", b"X:", b"\0", b"\xff",
+]  # fmt: skip
+LOG = [
+    "id,type,occurred_at\n", "occurred_at\n", '{"time": ', "}\n", "2026-01-31T12:00:00Z", "1700000000", ",",
+    "31/01/2026 12:00", ";", "\t", '"', "\n", "\r", "\0", "\ufeff", "é", "[", "1e400", "NaN", "-1", "9" * 400, "24:00",
+    "2026-02-30",
+]  # fmt: skip
+
+
+def pieces(known: list[bytes]) -> st.SearchStrategy[list[bytes]]:
+    """Bytes of any kind, between pieces that the parser knows."""
+    return st.lists(st.sampled_from(known) | st.binary(max_size=20), max_size=20)
+
+
+def test_a_reader_of_streams_stops_at_a_line_or_a_block_that_does_not_end() -> None:
+    """In time that grows with its length, not with its square, although it comes byte by byte."""
+    since = monotonic()
+    with pytest.raises(httpx.DecodingError, match="a line of a stream must have at most 1048576 characters, got more"):
+        list(lines(itertools.repeat(b"x")))
+    with pytest.raises(httpx.DecodingError, match="a block's data must have at most 1048576 characters, got more"):
+        list(blocks(itertools.repeat("data: " + "x" * 1000)))
+    assert monotonic() - since < 20
+    assert list(lines([b"x" * LARGEST_BLOCK, b"\n"])) == ["x" * LARGEST_BLOCK]
+
+
+@pytest.mark.parametrize("junk", ["<html>", "[]", "{}", '{"id": 7}', "[" * 10_000])
+def test_a_block_that_holds_no_event_is_an_error_and_the_stream_is_opened_again(junk: str) -> None:
+    """From the last place before it: nothing is lost, and the consumer goes on."""
+    app, resumed = Flask("source"), list[str | None]()
+    good = 'id: 1\ndata: {"id": "evt_1"}\n\n'
+
+    @app.get("/stream")
+    def stream() -> Response:
+        resumed.append(request.headers.get("Last-Event-ID"))
+        return Response(f"{good}data: {junk}\n\n" if len(resumed) == 1 else "id: 2\ndata: {}\n\n")
+
+    clock, ledger = VirtualClock(), Ledger()
+    network = MemoryNetwork(clock, ledger)
+    consumer = Consumer("me", network.host("source", app), clock, network, ledger)
+    ledger.add_consumer("me")
+    ledger.happened("evt_1", 0.0)
+    with clock:
+        clock.spawn(Stream().run, consumer)
+        clock.run(until=4.0)
+    assert resumed[:2] == [None, "1"]
+    assert ledger.error[0] == "DecodingError"
+
+
+@given(pieces(STREAM))
+def test_any_bytes_are_a_stream_however_they_are_cut(chunks: list[bytes]) -> None:
+    whole = list(blocks(lines([b"".join(chunks)])))
+    assert list(blocks(lines(chunks))) == whole
+    assert all(isinstance(value, str) for block in whole for value in block.values())
+
+
+@given(pieces(HTTP))
+@example([b"GET / HTTP/1.1\r\n", b"X:" + b" " * 16_000 + b"\0\r\n"])
+def test_any_bytes_are_a_request_or_are_refused_with_a_4xx(sent: list[bytes]) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        reader = Reader(ours)
+        reader.deadline = monotonic() + 30
+        theirs.sendall(b"".join(sent))
+        theirs.shutdown(socket.SHUT_WR)
+        reading = Reading(reader, RequestLimits(body=1000))
+        try:
+            reading.read_head()
+            reading.read_body(lambda data: None)
+        except RefusedError as refused:
+            assert 400 <= refused.status < 500
+            return
+    assert reading.method and len(reading.body) <= 1000
+
+
+@given(st.lists(st.sampled_from(LOG) | st.text(max_size=10), max_size=25), st.binary(max_size=5))
+def test_any_file_is_a_log_or_a_value_error_that_names_it(text: list[str], more: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "any.csv")
+        file.write_bytes("".join(text).encode("utf-8", "surrogatepass") + more)
+        try:
+            log = read_log(file)
+        except ValueError as error:
+            assert "any.csv" in str(error)
+        else:
+            assert (log.at[1:] >= log.at[:-1]).all()
+
+
+@given(st.text(st.characters(), max_size=40) | st.text("ABab01-_=", min_size=16, max_size=16))
+def test_any_text_is_refused_as_a_cursor(text: str) -> None:
+    store = Store(b"k" * 16)
+    with suppress(ValueError):
+        assert store.place(text) == 0 and text == ""
+
+
+@pytest.mark.parametrize("piece", ["9", "Thu, ", "(", '"', "\\", " ", "01 Jan 1970 ", "00:", "+"])
+def test_a_long_retry_after_is_read_in_bounded_time(piece: str) -> None:
+    since = monotonic()
+    assert 0 <= wire.retry_after(piece * 20_000, 0.0, 3600.0) <= 3600
+    assert monotonic() - since < 5
+
+
+def test_an_endless_line_of_a_request_is_refused() -> None:
+    def endless() -> Iterator[bytes]:
+        yield b"GET /"
+        yield from itertools.repeat(b"x" * 10_000, 10)
+
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        reader = Reader(ours)
+        reader.deadline = monotonic() + 30
+        theirs.setblocking(False)
+        for data in endless():
+            theirs.send(data)
+        with pytest.raises(RefusedError) as refused:
+            Reading(reader, RequestLimits()).read_head()
+    assert refused.value.status == 414
