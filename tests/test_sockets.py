@@ -3,6 +3,7 @@
 import contextlib
 import gzip
 import itertools
+import select
 import socket
 import struct
 import threading
@@ -453,6 +454,33 @@ def test_a_request_looks_at_the_connections_to_its_own_host_alone(network, monke
         client.get(url)
     assert len(network.ports) == len(urls)
     assert len(looked) <= 4 * 2 * len(urls)
+
+
+def test_a_request_looks_at_one_idle_connection_however_many_there_are(network, monkeypatch):
+    """Otherwise 1,000 deliveries at once to one host leave 1,000 connections, and each later request looks at all."""
+    client, url = network.client("me", "poll"), network.host("host", flask.Flask("empty"))
+    with contextlib.ExitStack() as answers:
+        for answer in [answers.enter_context(client.stream("GET", url)) for _ in range(8)]:
+            answer.read()
+    looked, info = [], sockets._Connection.get_extra_info
+    monkeypatch.setattr(sockets._Connection, "get_extra_info", lambda *given: looked.append(given) or info(*given))
+    for _ in range(4):
+        client.get(url)
+    assert (len(network.ports), len(looked)) == (8, 4)
+
+
+def test_a_connection_that_the_server_has_closed_meanwhile_is_not_used_again(network):
+    def answer_and_close(connection):
+        read_request(connection)
+        connection.sendall(OK + b"Content-Length: 0\r\n\r\n")
+
+    client = network.client("me", "poll")
+    with Listener(answer_and_close) as server:
+        for _ in range(3):
+            assert client.get(server.url).status_code == 200
+            (kept,) = network._streams
+            assert select.select([kept._socket], [], [], 5)[0]  # its end has arrived
+        assert server.connections == 3
 
 
 def test_idle_connections_to_other_hosts_are_closed_in_time_and_those_in_use_are_not(network, monkeypatch):
