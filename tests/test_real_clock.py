@@ -160,3 +160,46 @@ def test_a_wait_that_times_out_passes_a_notification_on():
                     sent[0] += 1
                     condition.notify_all()
             assert wait_for(lambda seen=seen: seen == [30] * 50)
+
+
+# --- many tasks at once
+
+
+def test_tasks_that_are_soon_done_share_threads_and_each_is_run_once():
+    ran = []
+    with RealClock() as clock:
+        clock.spawn_each(lambda number: ran.append((number, threading.current_thread())), range(1000))
+        clock.run()
+    assert sorted(number for number, _ in ran) == list(range(1000))
+    assert len({thread for _, thread in ran}) <= 100
+
+
+def test_a_task_that_takes_long_holds_up_no_other():
+    """Five wait until all five have begun."""
+    all_at_once, begun = threading.Barrier(5), []
+    with RealClock() as clock:
+        clock.spawn_each(lambda number: begun.append((number, all_at_once.wait(30))), range(5))
+        clock.run()
+    assert sorted(number for number, _ in begun) == [0, 1, 2, 3, 4]
+
+
+def test_a_task_that_fails_is_reported_and_the_others_are_run():
+    ran = []
+    with RealClock() as clock:
+        clock.spawn_each(lambda number: ran.append(1 // number), range(3))
+        with pytest.raises(ZeroDivisionError):
+            clock.run()
+    assert len(ran) == 2
+
+
+def test_once_the_clock_is_closed_no_more_tasks_begin():
+    began = []
+
+    def close_the_clock(number):
+        began.append(number)
+        clock.close(0)
+        clock.sleep(1)
+
+    with RealClock() as clock, pytest.raises(Stopped):
+        clock.spawn_each(close_the_clock, range(3))
+    assert began == [0]

@@ -492,3 +492,11 @@ def test_a_thousand_short_tasks_one_after_another_need_one_greenlet(clock):
         tasks.add(clock.spawn(clock.sleep, 1))
         clock.run()
     assert len(tasks) == 1
+
+
+def test_tasks_that_are_spawned_together_begin_at_once_and_in_order(clock):
+    log = []
+    clock.spawn_each(lambda seconds: sleeper(clock, log, seconds, seconds), [2, 1, 2])
+    clock.spawn(log.append, "next")
+    clock.run()
+    assert log == ["next", (1, 1), (2, 2), (2, 2)]

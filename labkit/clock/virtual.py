@@ -1,14 +1,15 @@
 """Simulated time and cooperative tasks: a heap of wake-ups, and a clock that jumps to the next one."""
 
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from itertools import count
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from greenlet import GreenletExit, getcurrent, greenlet
 
 NANO = 1_000_000_000
+T = TypeVar("T")
 
 
 class _Task(greenlet):
@@ -75,6 +76,11 @@ class VirtualClock:
         self._tasks[task] = None
         self._schedule(task, due)
         return task
+
+    def spawn_each(self, function: Callable[[T], object], arguments: Iterable[T]) -> None:
+        """Run `function(each)` as a task for each argument."""
+        for each in arguments:
+            self.spawn(function, each)
 
     def condition(self) -> "VirtualCondition":
         return VirtualCondition(self)
