@@ -50,8 +50,12 @@ class Database:
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """A transaction that takes the write lock at once: `with db.transaction() as sql: sql.execute(…)`.
 
-        Never sleep inside: another task would find it open.
+        One inside another is a part of it. Never sleep inside: another task would find it open.
         """
+        with self._lock:
+            if self._db.in_transaction:  # this thread's own, since it has the lock
+                yield self._db
+                return
         self._begin()
         try:
             yield self._db

@@ -16,12 +16,13 @@ from datetime import datetime
 from email.utils import formatdate
 from itertools import accumulate, pairwise
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from flask import Flask, Response, request
+from raw_http import wait_for
 from world import EPOCH, Answer, World, world
 
 from labkit.approaches import Consumer, Polling, Webhook
@@ -31,6 +32,7 @@ from labkit.network.sockets import SocketNetwork
 from labkit.policies import RetryProfile
 from labkit.receiver import Inbox, Receiver
 from labkit.receiver.app import receiver_app
+from labkit.server import serve
 from labkit.source import EventSource
 from labkit.source.store import open_database
 
@@ -662,6 +664,51 @@ def test_the_dispatcher_outlives_a_database_that_is_locked(tmp_path: Path) -> No
         it.clock.run()
         assert [id for _, id in shop.got] == ["evt_0", "evt_1"]
         assert it.counts() == (0, 2, 0)
+
+
+def test_attempts_that_end_while_the_file_is_locked_are_all_recorded_afterwards(tmp_path: Path) -> None:
+    """The first one's record is tried again each second; the others', which end meanwhile, come with it or after it."""
+    path = tmp_path / "source.db"
+    with world((5,), db=open_database(str(path), busy=0.0)) as it:
+        shops = [
+            it.endpoint(f"shop-{n}", lambda event, nth, n=n: it.clock.sleep(2 + n) or Response()) for n in range(3)
+        ]
+        id = it.emit()
+        it.clock.sleep(1)  # under way
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            it.clock.sleep(10)
+            other.execute("ROLLBACK")
+        it.clock.run()
+        assert [it.attempts(shop) for shop in shops] == [[(id, 1, 200)]] * 3
+        assert it.counts() == (0, 3, 0)
+
+
+def test_attempts_that_end_during_a_commit_are_recorded_by_the_next_one_together() -> None:
+    """Twenty end while the outbox is in use: the first waits for it, and the other nineteen share a commit."""
+    go, commits = Event(), []
+    app = Flask("shop")
+    app.post("/<number>")(lambda number: f"{go.wait(30)}")
+
+    def statement(sql: str) -> None:
+        if sql.startswith("INSERT INTO attempts"):
+            commits[-1] += 1
+        elif sql.startswith("BEGIN"):
+            commits.append(0)
+
+    source = EventSource(clock := RealClock(), SocketNetwork(clock, Ledger()))
+    with closing(source), serve(app) as server:
+        for number in range(20):
+            source.verified(source.subscribe(f"{server.url}/{number}", [])[0])
+        source.emit("a", {})
+        assert wait_for(lambda: server.requests == 20, 30)
+        with source.db.transaction():
+            go.set()
+            assert wait_for(lambda: len(source.dispatcher._ended) == 20, 30)
+            source.db._db.set_trace_callback(statement)
+        assert wait_for(lambda: source.outbox.counts()["delivered"] == 20, 30)
+        source.db._db.set_trace_callback(None)
+    assert [count for count in commits if count] == [1, 19]
 
 
 def test_an_attempt_that_outlives_its_lease_is_sent_again_and_never_undone() -> None:

@@ -120,6 +120,22 @@ def test_what_is_no_database_is_refused_with_its_path(tmp_path: Path) -> None:
 # --- transactions
 
 
+@pytest.mark.parametrize("fails", ["inside", "after", ""])
+def test_a_transaction_inside_another_is_a_part_of_it(db: Database, fails: str) -> None:
+    try:
+        with db.transaction() as sql:
+            sql.execute("INSERT INTO notes VALUES ('outer', '')")
+            with db.transaction() as inner:
+                inner.execute("INSERT INTO notes VALUES ('inner', '')")
+                assert fails != "inside"
+            assert sql.in_transaction
+            assert fails != "after"
+    except AssertionError:
+        assert fails
+    assert db.read("SELECT name FROM notes ORDER BY name") == ([] if fails else [("inner",), ("outer",)])
+    note(db)
+
+
 def test_a_transaction_is_all_or_nothing_and_leaves_the_way_free(db: Database) -> None:
     with pytest.raises(sqlite3.IntegrityError), db.transaction() as sql:
         sql.executemany("INSERT INTO notes VALUES ('a', ?)", [("b",), ("c",)])

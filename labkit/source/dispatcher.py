@@ -19,6 +19,8 @@ from labkit.wire import AVAILABLE, BATCH, retry_after
 
 DB_RETRY_SECONDS = 1.0
 """Seconds to wait before the outbox is used again, when its file was locked or the disk full."""
+Ended = tuple[tuple[Delivery, ...], int, Attempt, str, int | None]
+"""An attempt that has ended: its deliveries, when it was sent, how it ended; their status now, when due again."""
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -41,6 +43,7 @@ class Dispatcher:
         self.profile, self.seed, self.noticed = profile, seed, noticed
         self._changed = clock.condition()
         self._news = self._stopped = False
+        self._ended: list[Ended] = []
 
     def wake(self) -> None:
         """Look at the outbox again: a delivery may be due, or an endpoint have room for another attempt."""
@@ -61,8 +64,8 @@ class Dispatcher:
             now = self.clock.unix_nanoseconds()
             if self.health.watches and self._retry_while_locked(self.health.switch_on, now):
                 self.noticed()
-            for group in self._retry_while_locked(self.outbox.claim, now, lease, self.profile.in_flight):
-                self.clock.spawn(self._attempt, group)
+            claimed = self._retry_while_locked(self.outbox.claim, now, lease, self.profile.in_flight)
+            self.clock.spawn_each(self._attempt, claimed)
             now = self.clock.unix_nanoseconds()
             due = self._retry_while_locked(self.outbox.next_due, now)
             if self.health.watches and (change := self._retry_while_locked(self.health.next_change, now)):
@@ -83,22 +86,38 @@ class Dispatcher:
             return
         crash_point("before the mark")
         newest = min(group, key=lambda each: each.step)  # no event has fewer attempts than its schedule
-        outcome, due_at = self._next_attempt(newest, attempt)
-        for each in group:
-            self._retry_while_locked(self.outbox.finish, each, sent_at, attempt.status, attempt.error, outcome, due_at)
-        if attempt.verdict == "gone":
-            self._retry_while_locked(self.outbox.end, subscription.id)
-        if self.health.watches:
-            self._note_health(subscription.id, attempt)
-        self.wake()
+        self._record((group, sent_at, attempt, *self._next_attempt(newest, attempt)))
 
-    def _note_health(self, subscription: str, attempt: Attempt) -> None:
-        if attempt.verdict == "delivered":
-            self._retry_while_locked(self.health.succeeded, subscription)
-            return
-        now = self.clock.unix_nanoseconds()
-        if self._retry_while_locked(self.health.failed, subscription, bool(attempt.status), now):
-            self.noticed()
+    def _record(self, ended: Ended) -> None:
+        """Record how an attempt ended. Those that end while one is being recorded are recorded next, in one commit."""
+        with self._changed:
+            self._ended.append(ended)
+            if len(self._ended) > 1:  # whoever is recording takes it along
+                return
+        together = [ended]
+        while together:
+            if self._retry_while_locked(self._commit, together):
+                self.noticed()
+            with self._changed:
+                del self._ended[: len(together)]
+                together = self._ended[:]
+            self.wake()
+
+    def _commit(self, together: list[Ended]) -> bool:
+        """Write how attempts ended, in one transaction; True if an endpoint was switched off for it."""
+        now, noticed = self.clock.unix_nanoseconds(), False
+        with self.outbox.db.transaction():
+            for group, sent_at, attempt, outcome, due_at in together:
+                subscription = group[0].subscription.id
+                for each in group:
+                    self.outbox.finish(each, sent_at, attempt.status, attempt.error, outcome, due_at)
+                if attempt.verdict == "gone":
+                    self.outbox.end(subscription)
+                if self.health.watches and attempt.verdict == "delivered":
+                    self.health.succeeded(subscription)
+                elif self.health.watches:
+                    noticed |= self.health.failed(subscription, bool(attempt.status), now)
+        return noticed
 
     def _retry_while_locked(self, use: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Use the outbox; try again as long as its file is locked or the disk full."""

@@ -50,7 +50,7 @@ class Outbox:
     """
 
     def __init__(self, db: Database) -> None:
-        self._db = db
+        self.db = db
         with db.transaction() as sql:  # the last process that had the file is gone, and so are its leases
             sql.execute(f"UPDATE deliveries SET leased_until = 0 WHERE {_PENDING}")
 
@@ -63,7 +63,7 @@ class Outbox:
         while it is in flight.
         """
         due: list[tuple[Delivery, ...]] = []
-        with self._db.transaction() as sql:
+        with self.db.transaction() as sql:
             expired = f"{_PENDING} AND leased_until BETWEEN 1 AND ?"
             sql.execute(f"UPDATE deliveries SET leased_until = 0 WHERE {expired}", (now,))
             subscriptions = sql.execute(
@@ -101,7 +101,7 @@ class Outbox:
 
     def next_due(self, now: int) -> int | None:
         """The next instant after `now` at which a delivery becomes due or a lease ends; None if there is none."""
-        rows = self._db.read(
+        rows = self.db.read(
             f"SELECT min(due_at) FROM deliveries WHERE {_PENDING} AND due_at > ? UNION ALL"
             f" SELECT min(leased_until) FROM deliveries WHERE {_PENDING} AND leased_until > ?",
             (now, now),
@@ -116,7 +116,7 @@ class Outbox:
         A delivery that another attempt has delivered, or a 410 ended, in the meantime does not become pending again.
         """
         where = {"id": delivery.subscription.id, "seq": delivery.seq}
-        with self._db.transaction() as sql:  # unsubscribed in the meantime: no row, and nothing to record
+        with self.db.transaction() as sql:  # unsubscribed in the meantime: no row, and nothing to record
             sql.execute(
                 "UPDATE deliveries SET attempts = attempts + 1, due_at = coalesce(:due_at, due_at), leased_until = 0,"
                 " status = iif(status = 'pending' OR :outcome = 'delivered', :outcome, status)"
@@ -131,7 +131,7 @@ class Outbox:
 
     def end(self, subscription: str) -> None:
         """End a subscription: nothing more is sent to its endpoint, and what was pending is dead."""
-        with self._db.transaction() as sql:
+        with self.db.transaction() as sql:
             sql.execute("UPDATE subscriptions SET status = 'gone' WHERE id = ?", (subscription,))
             sql.execute(f"UPDATE deliveries SET status = 'dead' WHERE subscription = ? AND {_PENDING}", (subscription,))
 
@@ -140,7 +140,7 @@ class Outbox:
 
         Each starts the retry schedule again. One that is being attempted is left alone.
         """
-        with self._db.transaction() as sql:
+        with self.db.transaction() as sql:
             active = "SELECT 1 FROM subscriptions WHERE id = ? AND status = 'active'"
             if not sql.execute(active, (subscription.id,)).fetchone():  # it has ended in the meantime
                 return 0
@@ -156,12 +156,12 @@ class Outbox:
 
     def counts(self) -> dict[str, int]:
         """How many deliveries are pending, delivered and dead."""
-        found = dict(self._db.read("SELECT status, count(*) FROM deliveries GROUP BY status"))
+        found = dict(self.db.read("SELECT status, count(*) FROM deliveries GROUP BY status"))
         return {status: found.get(status, 0) for status in ("pending", "delivered", "dead")}
 
     def attempts(self, subscription: str) -> list[tuple[str, int, int, int, str]]:
         """Each attempt as (event id, number, sent at, status, error), in the order sent."""
-        return self._db.read(
+        return self.db.read(
             "SELECT e.id, number, at, status, error FROM attempts JOIN events AS e USING (seq)"
             " WHERE subscription = ? ORDER BY at, seq, number",
             (subscription,),
