@@ -133,18 +133,12 @@ class SocketCarrier:
     def handle_request(self, request: httpx.Request, meter: Meter) -> httpx.Response:
         self.current.meter = meter
         with _as_httpx(request):
-            url = httpcore.URL(
-                scheme=request.url.raw_scheme,
-                host=request.url.raw_host,
-                port=request.url.port,
-                target=request.url.raw_path,
-            )
+            to = request.url
+            url = httpcore.URL(scheme=to.raw_scheme, host=to.raw_host, port=to.port, target=to.raw_path)
             headers, connection = request.headers.raw, self._connection(_origin(request), url.origin)
-            answer = connection.handle_request(
-                httpcore.Request(
-                    request.method, url, headers=headers, content=request.stream, extensions=request.extensions
-                )
-            )
+            sent = httpcore.Request(request.method, url, headers=headers, content=request.stream)
+            sent.extensions = request.extensions
+            answer = connection.handle_request(sent)
         # a compressed answer, which was not requested, stays compressed: a few bytes may expand to any number
         headers = [(name, value) for name, value in answer.headers if name.lower() != b"content-encoding"]
         # after a 101 the connection is no longer HTTP (RFC 9110, 15.2.2)
@@ -167,16 +161,17 @@ class SocketCarrier:
                 if each.has_expired():
                     each.close()
                 self.keep(name, each)
-        while connection := self._take(name):
+        while True:
+            with self._lock:
+                idle = self._idle[name]
+                connection = idle.pop() if idle else self._new(origin)
             if not connection.has_expired():  # outside the lock: it asks the system whether the peer has closed it
                 return connection
             connection.close()
+
+    def _new(self, origin: httpcore.Origin) -> httpcore.HTTPConnection:
         trust = self._trust if origin.scheme == b"https" else None
         return httpcore.HTTPConnection(origin, trust, keepalive_expiry=KEEP_ALIVE, network_backend=self._backend)
-
-    def _take(self, name: tuple[bytes, bytes]) -> httpcore.HTTPConnection | None:
-        with self._lock:
-            return self._idle[name].pop() if self._idle[name] else None
 
     def keep(self, name: tuple[bytes, bytes], connection: httpcore.HTTPConnection) -> None:
         """Keep the connection of a completed exchange for the next one, if it is still open."""

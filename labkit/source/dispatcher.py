@@ -113,10 +113,9 @@ class Dispatcher:
                     self.outbox.finish(each, sent_at, attempt.status, attempt.error, outcome, due_at)
                 if attempt.verdict == "gone":
                     self.outbox.end(subscription)
-                if self.health.watches and attempt.verdict == "delivered":
-                    self.health.succeeded(subscription)
-                elif self.health.watches:
-                    noticed |= self.health.failed(subscription, bool(attempt.status), now)
+                if self.health.watches:
+                    answered = attempt.verdict == "delivered", bool(attempt.status)
+                    noticed |= self.health.attempted(subscription, *answered, now)
         return noticed
 
     def _retry_while_locked(self, use: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:

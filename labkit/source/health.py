@@ -24,14 +24,13 @@ class Health:
         self.watches = bool(profile.rest or profile.off)
         """Whether the profile has any such rule. If not, there is nothing to record."""
 
-    def succeeded(self, subscription: str) -> None:
-        with self._db.transaction() as sql:
-            sql.execute(f"UPDATE subscriptions SET {HEALTHY} WHERE id = ? AND failures > 0", (subscription,))
-
-    def failed(self, subscription: str, answered: bool, now: int) -> bool:
-        """Record a failed attempt, which is on file already; True if the endpoint was switched off for it."""
+    def attempted(self, subscription: str, delivered: bool, answered: bool, now: int) -> bool:
+        """Record an attempt, which is on file already; True if the endpoint was switched off for it."""
         off = self._profile.off
         with self._db.transaction() as sql:
+            if delivered:
+                sql.execute(f"UPDATE subscriptions SET {HEALTHY} WHERE id = ? AND failures > 0", (subscription,))
+                return False
             rests = 0 if answered else now + nanoseconds(self._profile.rest)
             counted = sql.execute(
                 "UPDATE subscriptions SET failures = failures + 1, rests_until = max(rests_until, ?),"

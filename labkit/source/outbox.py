@@ -10,8 +10,8 @@ from labkit.sqlite import Database
 
 _PENDING = "status = 'pending'"
 _WAITING = f"{_PENDING} AND leased_until = 0"
+_LEASED = f"{_PENDING} AND leased_until > 0"
 _FRESH = "attempts = earlier"
-_IN_FLIGHT = f"SELECT count(*) FROM deliveries WHERE subscription = ? AND {_PENDING} AND leased_until > 0"
 BATCH_BYTES = 200_000
 """Bytes of the events of a batch that has more than one: a receiver takes a body of 262,144."""
 
@@ -67,22 +67,21 @@ class Outbox:
             expired = f"{_PENDING} AND leased_until BETWEEN 1 AND ?"
             sql.execute(f"UPDATE deliveries SET leased_until = 0 WHERE {expired}", (now,))
             subscriptions = sql.execute(
-                f"SELECT {COLUMNS} FROM subscriptions AS s WHERE rests_until <= ?"
+                f"SELECT {COLUMNS}, (SELECT count(*) FROM deliveries WHERE subscription = s.id AND {_LEASED})"
+                " FROM subscriptions AS s WHERE rests_until <= ?"
                 f" AND (EXISTS (SELECT 1 FROM deliveries WHERE subscription = s.id AND {_WAITING} AND due_at <= ?)"
                 " OR CASE WHEN batch_count > 1 THEN batch_count <="
                 f" (SELECT count(*) FROM deliveries WHERE subscription = s.id AND {_WAITING} AND {_FRESH}) END)"
                 " ORDER BY rowid",
                 (now, now),
             ).fetchall()
-            for subscription in map(from_row, subscriptions):
-                rings = subscription.payload == "doorbell"
-                ready = "due_at <= :now"
-                if rings:
-                    ready = "TRUE"
+            for *columns, in_flight_now in subscriptions:
+                subscription = from_row(columns)
+                room, ready = max(0, in_flight - in_flight_now), "due_at <= :now"
+                if rings := subscription.payload == "doorbell":
+                    room, ready = 0 if in_flight_now else NEVER, "TRUE"
                 elif subscription.batch_count > 1:
                     ready = f"({ready} OR {_FRESH})"
-                in_flight_now = sql.execute(_IN_FLIGHT, (subscription.id,)).fetchone()[0]
-                room = (0 if in_flight_now else NEVER) if rings else max(0, in_flight - in_flight_now)
                 rows = sql.execute(
                     "SELECT seq, e.id, e.json, attempts + 1, attempts + 1 - earlier, due_at"
                     " FROM deliveries JOIN events AS e USING (seq)"

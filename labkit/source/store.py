@@ -270,7 +270,7 @@ def _first_answer(sql: sqlite3.Connection, key: str, body: bytes) -> bytes | Non
     return row[1] if row else None
 
 
-def from_row(row: tuple[Any, ...]) -> Subscription:
+def from_row(row: Sequence[Any]) -> Subscription:
     id, url, types, *rest, earlier = row
     secrets = () if earlier == "[]" else tuple((secret, expires_at) for secret, expires_at in json.loads(earlier))
     return Subscription(id, url, _types(types), *(*rest, secrets))
