@@ -1,6 +1,7 @@
 # Each target creates .venv and installs what it needs. On Windows: the pip lines of README.md.
 PYTHON ?= python3
 BIN := .venv/bin
+export PYTHONDONTWRITEBYTECODE :=  # many containers set it; then each of the tests' processes compiles everything anew
 NPM := $(if $(shell command -v npm),tests/node_modules/.stamp)
 PIP := PYTHONWARNINGS=ignore $(BIN)/pip --disable-pip-version-check install --quiet
 

@@ -813,7 +813,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a certificate is not verified",
-        "labkit/network/sockets.py",
+        "labkit/network/connections.py",
         "httpx.create_ssl_context()",
         "httpx.create_ssl_context(verify=False)",
         "tests/test_https.py::test_a_certificate_that_cannot_be_verified_is_a_failed_attempt_and_nothing_is_sent",

@@ -16,7 +16,7 @@ import pytest
 
 from labkit.clock import RealClock
 from labkit.ledger import Ledger
-from labkit.network import sockets
+from labkit.network import connections, sockets
 from labkit.network.egress import Egress
 from labkit.network.sockets import LOOPBACK, SocketNetwork
 from labkit.policies import RetryProfile
@@ -484,7 +484,7 @@ def test_a_connection_that_the_server_has_closed_meanwhile_is_not_used_again(net
 
 
 def test_idle_connections_to_other_hosts_are_closed_in_time_and_those_in_use_are_not(network, monkeypatch):
-    monkeypatch.setattr(sockets, "KEEP_ALIVE", 0.05)
+    monkeypatch.setattr(connections, "KEEP_ALIVE", 0.05)
     first, second, third = (network.host(f"host-{number}", flask.Flask("empty")) for number in range(3))
     client = network.client("me", "poll")
     client.get(first)

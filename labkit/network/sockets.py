@@ -3,22 +3,21 @@
 import contextlib
 import socket
 import ssl
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
-from itertools import chain, count
+from itertools import count
 from threading import Lock, local
 from typing import TYPE_CHECKING, Any
 
 import httpcore
 import httpx
 
-from labkit.clock import Clock, monotonic
+from labkit.clock import Clock
 from labkit.ledger import Ledger
 from labkit.network.conditions import Conditions
+from labkit.network.connections import Connections
 from labkit.network.egress import Egress, ForbiddenError
-from labkit.network.exchange import KEEP_ALIVE, Network, remaining
+from labkit.network.exchange import Network, remaining
 from labkit.network.meter import Meter
 from labkit.server import Server, serve
 
@@ -117,25 +116,20 @@ class SocketNetwork(Network):
 
 
 class SocketCarrier:
-    """Carries one client's requests, and counts the bytes that cross for each exchange.
-
-    It keeps the idle connections itself, by scheme and host, and takes the last one. A pool of httpcore looks at all
-    its connections for every request: 1,000 deliveries at once to one host took twice as long as to 100 hosts.
-    """
+    """Carries one client's requests, and counts the bytes that cross for each exchange."""
 
     def __init__(self, network: SocketNetwork) -> None:
         self.network = network
         self.current = local()
         """`current.meter` is the meter of this thread's exchange."""
-        self._idle = defaultdict[tuple[bytes, bytes], list[httpcore.HTTPConnection]](list)
-        self._looked_at, self._lock, self._backend = monotonic(), Lock(), _Backend(self)
+        self.connections = Connections(_Backend(self))
 
     def handle_request(self, request: httpx.Request, meter: Meter) -> httpx.Response:
         self.current.meter = meter
         with _as_httpx(request):
             to = request.url
             url = httpcore.URL(scheme=to.raw_scheme, host=to.raw_host, port=to.port, target=to.raw_path)
-            headers, connection = request.headers.raw, self._connection(_origin(request), url.origin)
+            headers, connection = request.headers.raw, self.connections.take(url.origin)
             sent = httpcore.Request(request.method, url, headers=headers, content=request.stream)
             sent.extensions = request.extensions
             answer = connection.handle_request(sent)
@@ -143,52 +137,11 @@ class SocketCarrier:
         headers = [(name, value) for name, value in answer.headers if name.lower() != b"content-encoding"]
         # after a 101 the connection is no longer HTTP (RFC 9110, 15.2.2)
         switched = {"network_stream": answer.extensions["network_stream"]} if answer.status == 101 else {}
-        stream = _Answer(self, request, meter, answer, connection)
+        stream = _Answer(self, request, meter, answer, url.origin, connection)
         return httpx.Response(answer.status, headers=headers, stream=stream, extensions=switched)
 
-    @cached_property
-    def _trust(self) -> ssl.SSLContext:
-        """Whose certificates are accepted: certifi's list, or the file that SSL_CERT_FILE names."""
-        return httpx.create_ssl_context()
-
-    def _connection(self, name: tuple[bytes, bytes], origin: httpcore.Origin) -> httpcore.HTTPConnection:
-        """The connection to an origin that became idle last, or a new one. Expired ones are closed every KEEP_ALIVE."""
-        if monotonic() > self._looked_at + KEEP_ALIVE:
-            self._looked_at = monotonic()
-            with self._lock:
-                looked_at, self._idle = self._idle, defaultdict(list)
-            for name, each in ((name, each) for name, idle in looked_at.items() for each in idle):
-                if each.has_expired():
-                    each.close()
-                self.keep(name, each)
-        while True:
-            with self._lock:
-                idle = self._idle[name]
-                connection = idle.pop() if idle else self._new(origin)
-            if not connection.has_expired():  # outside the lock: it asks the system whether the peer has closed it
-                return connection
-            connection.close()
-
-    def _new(self, origin: httpcore.Origin) -> httpcore.HTTPConnection:
-        trust = self._trust if origin.scheme == b"https" else None
-        return httpcore.HTTPConnection(origin, trust, keepalive_expiry=KEEP_ALIVE, network_backend=self._backend)
-
-    def keep(self, name: tuple[bytes, bytes], connection: httpcore.HTTPConnection) -> None:
-        """Keep the connection of a completed exchange for the next one, if it is still open."""
-        with self._lock:
-            if connection.is_idle() and not self.network.closed:
-                self._idle[name].append(connection)
-            else:
-                connection.close()
-
     def close(self) -> None:
-        with self._lock:
-            for connection in chain(*self._idle.values()):
-                connection.close()
-
-
-def _origin(request: httpx.Request) -> tuple[bytes, bytes]:
-    return request.url.raw_scheme, request.url.netloc
+        self.connections.close()
 
 
 @dataclass(eq=False)
@@ -197,6 +150,7 @@ class _Answer(httpx.SyncByteStream):
     request: httpx.Request
     meter: Meter
     answer: httpcore.Response
+    origin: httpcore.Origin
     connection: httpcore.HTTPConnection
 
     def __iter__(self) -> Iterator[bytes]:
@@ -210,7 +164,7 @@ class _Answer(httpx.SyncByteStream):
     def close(self) -> None:
         with contextlib.suppress(OSError):
             self.answer.close()
-        self.carrier.keep(_origin(self.request), self.connection)
+        self.carrier.connections.keep(self.origin, self.connection)
 
 
 class _Backend(httpcore.NetworkBackend):
