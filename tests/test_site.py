@@ -126,6 +126,11 @@ def test_a_link_to_a_cell_leads_to_it(page: "Page", url: str) -> None:
     assert "plots.crossover" in page.inner_text("#cell-crossover + .cell")
 
 
+def test_the_sheet_for_the_class_is_one_page_on_paper(page: "Page", url: str) -> None:
+    page.goto(f"{url}/docs/class/sheet.html")
+    assert len(re.findall(rb"/Type\s*/Page\b", page.pdf(format="A4"))) == 1
+
+
 class Links(HTMLParser):
     """The anchors of a page, where its links lead, and what it loads."""
 
