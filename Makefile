@@ -32,7 +32,7 @@ quick: .venv/test.stamp        ## under a minute: lint, types, and the tests tha
 	$(BIN)/mypy
 	$(BIN)/pytest -q -n 2 -m "not slow" tests labkit
 
-lessons: .venv/test.stamp      ## the two lessons that `make test` does not run
+lessons: .venv/test.stamp      ## the three lessons that `make test` does not run
 	LABKIT_LESSONS=1 $(BIN)/pytest -q -n 2 --dist loadscope -m lessons --nbval notebooks tests/test_lessons.py
 
 soak: .venv/soak.stamp         ## the long tests: bad inputs for 20 minutes, SIGKILLs at random moments, exercises graded by nbgrader

@@ -9,6 +9,20 @@ import pytest
 from nbformat import NotebookNode
 from test_course import ANSWERS, COURSE, REFERENCE, shown, varies
 
+from labkit import (
+    Hybrid,
+    Leased,
+    Outage,
+    Polling,
+    RetryProfile,
+    Scenario,
+    Status,
+    Webhook,
+    compare,
+    earthquakes,
+    poisson,
+    profile,
+)
 from labkit.course.walkthroughs import write_walkthroughs
 
 ROOT = Path(__file__).parent.parent
@@ -106,3 +120,47 @@ def test_an_output_stays_with_its_cell_and_goes_if_the_cell_changes() -> None:
 
 def test_there_are_answers_to_choose_from() -> None:
     assert lessons.answers() == ANSWERS and all(REFERENCE.findall(row[-1]) for row in ANSWERS)
+
+
+def said(step: str) -> str:
+    """The answers of a step that a class tries."""
+    return str(lessons.texts()["steps"][step]["text"].partition("<summary>Answers</summary>")[2])
+
+
+@pytest.mark.parametrize(("step", "interval"), [("turn", 30), ("turn-1", 10)])
+def test_the_answer_for_another_interval_is_what_the_lab_computes(step: str, interval: int) -> None:
+    row = compare(earthquakes(), [Polling(interval=interval)], lens="model")[0].row()
+    assert f"{row['requests']:,} requests" in said(step)
+    assert f"{row['latency']['mean']:.0f} s late on average" in said(step)
+
+
+@pytest.mark.parametrize("step", ["turn", "turn-2"])
+def test_the_answer_for_a_gateway_that_is_broken_for_20_minutes_is_what_the_lab_measures(step: str) -> None:
+    gateway = Status(status=503, kinds=("delivery",), start=8 * 3600, duration=1200)
+    scenario = Scenario(earthquakes(duration=86_400), retries=RetryProfile(waits=(5, 300, 1800)), faults=(gateway,))
+    for result in compare(scenario, [Webhook(), Hybrid()]):
+        assert result.row()["lost"] == 0
+        assert f"the latest event is {result.row()['latency']['max']:,.0f} s late" in said(step)
+
+
+def test_the_answer_for_an_outage_of_40_minutes_is_what_the_lab_measures() -> None:
+    down, events = Outage(start=0, duration=2400), poisson(360, duration=1200, seed=1)
+    rows = {
+        name: compare(Scenario(events, faults=(down,), retries=profile(name)), [Webhook()])[0].row()
+        for name in ("github", "slack", "shopify", "adyen")
+    }
+    assert [row["lost"] for row in rows.values()] == [121, 121, 0, 0] and "lose all 121" in said("turn-2")
+    late = [f"{rows[name]['latency']['mean']:,.0f} s" for name in ("shopify", "adyen")]
+    assert " and ".join(late) in said("turn-2")
+    polled = compare(Scenario(events, faults=(down,)), [Polling(interval=60)])[0].row()["latency"]["mean"]
+    assert f"With polling it is {polled:,.0f} s" in said("turn-2")
+
+
+def test_the_answer_for_a_sweep_every_15_minutes_is_what_the_lab_measures() -> None:
+    lease = Leased(ttl=7200, renew_before=600, forgotten=0.2, reconcile_interval=900)
+    (swept,) = compare(poisson(30, duration=86_400, seed=1), [lease])
+    polls = swept.exchanges[swept.exchanges.kind == "poll"]
+    found = swept.receipts[swept.receipts.latency > 60].groupby("exchange").size().reindex(polls.index, fill_value=0)
+    first = 1 + list(found > 0).index(True)
+    assert f"At most {found.max()} events, and {found.sum()} in all. The {first}th sweep" in said("turn-2")
+    assert round(polls.sent_at.iloc[first - 1] / 3600) == 6

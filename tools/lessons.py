@@ -150,9 +150,9 @@ def made(lesson: Lesson, course: dict[str, contents.Walkthrough]) -> NotebookNod
         parts = [nbformat.v4.new_markdown_cell(own, id=step.name)] if own else []
         parts += [taken(place, course) for place in step.places]
         first = next(cell for cell in parts if cell.cell_type == "markdown")
-        first.source = (
-            f"*Step {number} of {len(lesson.steps)}: {step.teaching + step.exercises} minutes*\n\n{first.source}"
-        )
+        before, heading, after = first.source.rpartition("## ")  # an answer to the step before stands before it
+        mark = f"*Step {number} of {len(lesson.steps)}: {step.minutes} min*\n\n"
+        first.source = f"{before}{mark}{heading}{after}"
         cells += parts
     cells.append(nbformat.v4.new_markdown_cell(texts()["closing"].strip(), id="closing"))
     kernel = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
