@@ -54,13 +54,13 @@ walkthroughs have, too. `test_lessons.py` compares what they print with what the
 LONG = {
     "test_advise", "test_arrivals", "test_between", "test_catalogue", "test_cli", "test_cli_advise",
     "test_cli_faults", "test_cli_sweep", "test_contest", "test_description", "test_designed", "test_dispatcher",
-    "test_each_fault", "test_exercises", "test_experiment", "test_handouts", "test_knobs", "test_lessons", "test_model_lens",
-    "test_notebook_cell",
-    "test_notebooks", "test_outbox", "test_plots", "test_plots_advised", "test_plots_frontier", "test_plots_lanes",
-    "test_plots_rate", "test_plots_survival", "test_plots_swept", "test_plots_waits", "test_process", "test_readme",
-    "test_real_lens", "test_report", "test_result", "test_retention", "test_retries", "test_source", "test_store",
-    "test_theory_adaptive", "test_theory_hybrid", "test_theory_leased", "test_theory_lens", "test_theory_long_polling",
-    "test_theory_renewal", "test_verdicts", "test_virtual_lens", "test_websocket",
+    "test_each_fault", "test_exercises", "test_experiment", "test_handouts", "test_knobs", "test_lessons",
+    "test_model_lens", "test_notebook_cell", "test_notebooks", "test_outbox", "test_plots", "test_plots_advised",
+    "test_plots_frontier", "test_plots_lanes", "test_plots_rate", "test_plots_survival", "test_plots_swept",
+    "test_plots_waits", "test_process", "test_readme", "test_real_lens", "test_report", "test_result",
+    "test_retention", "test_retries", "test_source", "test_store", "test_theory_adaptive", "test_theory_hybrid",
+    "test_theory_leased", "test_theory_lens", "test_theory_long_polling", "test_theory_renewal", "test_verdicts",
+    "test_virtual_lens", "test_websocket",
 }  # fmt: skip
 """Modules that `make quick` leaves out, so that it ends within a minute: they run many approaches, or draw."""
 
