@@ -19,7 +19,7 @@ PAGE = """<!doctype html>
   table {{ border-collapse: collapse; width: 100% }}
   td, th {{ border: 1px solid #999; padding: 1mm 2mm; text-align: left; vertical-align: top }}
   tr, p, ul {{ break-inside: avoid }}
-  ul {{ margin: 0; padding-left: 5mm; columns: 2 }}
+  ul {{ margin: 0; padding-left: 3mm; list-style: none; columns: 2; column-gap: 6mm }}
   td.short {{ white-space: nowrap }}
   p, table {{ margin: 1.5mm 0 }}
   a {{ color: inherit; text-decoration: none }}
