@@ -59,12 +59,15 @@ def test_a_killed_worker_costs_a_repeat_and_not_a_result(cluster, tmp_path):
 
     lens, out = DeadlyLens(tmp_path), tmp_path / "sweep.jsonl"
     with Client(cluster) as client:
+        before = client.run(os.getpid).values()
         frame = sweep(SCENARIOS, CHOSEN, repeats=5, lens=lens, executor=client.get_executor(), out=out)
+        client.wait_for_workers(2, timeout=120)
+        now = client.run(os.getpid).values()
     began = [line.split() for line in (tmp_path / "began").read_text().splitlines()]
     killed = [pid for seed, name, pid in began if (seed, name) == ("2", "webhook")]
     assert len(began) > len(frame) == 20
     assert len(killed) > 2, "the run that was lost ran again"
-    assert len({pid for *_, pid in began}) > 2, "a new worker took the killed one's place"
+    assert len(set(now) - set(before)) == 1, "a new worker took the killed one's place"
     assert len(out.read_text().splitlines()) == 1 + len(frame)
     assert_frame_equal(frame, sweep(SCENARIOS, CHOSEN, repeats=5), check_exact=True)
 

@@ -165,6 +165,13 @@ def test_a_poll_reads_what_a_failed_notice_stood_for():
     assert instants_of(Doorbell(14), scenario).received_at.tolist() == [14.04]
 
 
+def test_a_notice_and_a_poll_that_read_at_the_same_time_after_the_horizon_are_refused():
+    """The notice reads from 6.5 to 9.5 s, and the poll from 4 to 7 s brings the event."""
+    scenario = Scenario(happening([0.0], 1), delay=1.5, faults=(Outage(duration=0.5),))
+    with pytest.raises(ValueError, match="at 6.5 s a notice and a poll read at the same time: use the virtual lens"):
+        ModelLens().check(scenario, Doorbell(4))
+
+
 def test_a_lease_that_ends_in_an_outage_loses_what_occurs_until_the_url_is_verified():
     """By hand: the lease ends at 10 - 0.5 - 9 × 0.02 = 9.32 s, and the renewals at 7.32, 8.32, … 15.32 s fail.
 
