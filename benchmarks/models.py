@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import simpy_twin
 
-from benchmarks.line import Line, seconds, turns
+from benchmarks.line import Line, cpu_seconds, seconds, turns
 from labkit import ModelLens, Polling, Scenario, VirtualLens, compare, earthquakes, poisson
 from labkit.cli.scenario import DEFAULT
 
@@ -18,11 +18,11 @@ def model(short: bool) -> Iterator[Line]:
 
     ten_days = hour if short else Scenario(poisson(per_hour=10, duration=10 * DAY))
     pairs = turns(
-        lambda: seconds(lambda: ModelLens().run(ten_days, THIRTY).row()),
-        lambda: seconds(lambda: VirtualLens().run(ten_days, THIRTY).row()),
+        lambda: cpu_seconds(lambda: ModelLens().run(ten_days, THIRTY).row()),
+        lambda: cpu_seconds(lambda: VirtualLens().run(ten_days, THIRTY).row()),
         rounds,
     )
-    yield Line("ten days polled every 30 s, model lens", "the virtual lens", "s", "less", pairs)
+    yield Line("ten days polled every 30 s, model lens", "the virtual lens", "CPU-seconds", "less", pairs)
 
     week = Scenario(earthquakes(duration=3600 if short else 7 * DAY))
     tables = turns(
@@ -51,5 +51,5 @@ def against_simpy(what: str, scenario: Scenario, interval: float, rounds: int) -
 
     polls = model()
     assert polls == simpy()
-    rates = turns(lambda: polls / seconds(model), lambda: polls / seconds(simpy), rounds)
-    return Line(what, "a SimPy program", "polls per s", "more", rates)
+    rates = turns(lambda: polls / cpu_seconds(model), lambda: polls / cpu_seconds(simpy), rounds)
+    return Line(what, "a SimPy program", "polls per CPU-second", "more", rates)

@@ -50,7 +50,7 @@ class Given:
 
     def check_not_late(self, at: int) -> None:
         """Raise RuntimeError, as the virtual lens does, if an instant is after the time in which a run is settled."""
-        if at >= self.horizon + self._drain:
+        if at >= self.horizon and at >= self.horizon + self._drain:
             raise unsettled(self.scenario, self.approach, self._drain / NANO)
 
     @cached_property

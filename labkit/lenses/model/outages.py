@@ -80,16 +80,21 @@ class Windows:
 
     def hold(self, at: int) -> int | None:
         """For how long an exchange that is sent at an instant waits until it has failed; None if it is carried."""
-        return next((each.hold for each in self._windows if each.active(at)), None)
+        for each in self._windows:
+            if each.active(at):
+                return each.hold
+        return None
 
     def end(self, at: int, takes: int) -> int:
         """When an exchange that is sent at an instant is answered, after so many nanoseconds, or has failed."""
+        if not self._windows:
+            return at + takes
         hold = self.hold(at)
         return min(at + (takes if hold is None else hold), self.cut(at))
 
     def cut(self, after: int) -> int:
         """The first instant after another one at which what is under way is cut."""
-        return min((each.begins(after) for each in self._windows), default=NEVER)
+        return min([each.begins(after) for each in self._windows]) if self._windows else NEVER
 
     def change(self, after: int) -> int:
         """The first instant after another one at which a window begins or ends."""
