@@ -43,13 +43,16 @@ def timestamp(unix: float) -> str:
     return instant.isoformat(timespec=unit).replace("+00:00", "Z")
 
 
+_COMPACT = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
 def to_json(document: object) -> bytes:
     """Write compact JSON in UTF-8. Raises ValueError for NaN and infinity, which JSON does not have.
 
     >>> to_json({"id": "evt_1", "data": [1, 2]})
     b'{"id":"evt_1","data":[1,2]}'
     """
-    return json.dumps(document, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    return _COMPACT.encode(document).encode()
 
 
 def document(id: str, type: str, timestamp: str, data: object) -> bytes:

@@ -66,7 +66,7 @@ def latency_figures(held: "pd.Series[float]") -> dict[str, float | None]:
     """Mean, quantiles and maximum of the latencies of what was received, to the nanosecond."""
     figures: dict[str, Any] = {
         "mean": held.mean(),
-        **{name: held.quantile(q) for name, q in QUANTILES.items()},
+        **dict(zip(QUANTILES, held.quantile([*QUANTILES.values()]), strict=True)),
         "max": held.max(),
     }
     return {name: round(float(value), 9) if len(held) else None for name, value in figures.items()}
