@@ -80,6 +80,24 @@ def test_a_block_that_holds_no_event_is_an_error_and_the_stream_is_opened_again(
     assert ledger.error[0] == "DecodingError"
 
 
+@pytest.mark.parametrize("retry", ["9" * 5000, "9" * 400, "1e3", "-1", "\u0661"])
+def test_a_streams_retry_is_kept_to_a_number_that_can_be_waited_for(retry: str) -> None:
+    app, opened = Flask("source"), list[float]()
+    clock, ledger = VirtualClock(), Ledger()
+
+    @app.get("/stream")
+    def stream() -> Response:
+        opened.append(clock.now())
+        return Response(f"retry: {retry}\n\n")
+
+    network = MemoryNetwork(clock, ledger)
+    consumer = Consumer("me", network.host("source", app), clock, network, ledger)
+    with clock:
+        clock.spawn(Stream().run, consumer)
+        clock.run(until=4.0)
+    assert len(opened) == 2  # 3 s after the first
+
+
 @given(pieces(STREAM))
 def test_any_bytes_are_a_stream_however_they_are_cut(chunks: list[bytes]) -> None:
     whole = list(blocks(lines([b"".join(chunks)])))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
+import httpx
 import pytest
 import standardwebhooks
 import svix.webhooks
@@ -347,3 +348,14 @@ def test_a_source_is_the_same_for_the_same_seed() -> None:
 
     assert story(1) == story(1)
     assert all(one != other for one, other in zip(story(1), story(2), strict=True))
+
+
+def test_an_error_that_quotes_an_illegal_answer_is_cut() -> None:
+    """An endpoint could otherwise have 300 kB stored with each attempt."""
+
+    def illegal(sent: httpx.Request) -> httpx.Response:
+        raise httpx.RemoteProtocolError("illegal header line: " + "x" * 100_000)
+
+    with httpx.Client(transport=httpx.MockTransport(illegal)) as client:
+        attempt = deliver(client, "http://shop/hook", [SECRET], "evt_1", b"{}", 0.0, RetryProfile())
+    assert (len(attempt.error), attempt.error[:42]) == (300, "RemoteProtocolError: illegal header line: ")

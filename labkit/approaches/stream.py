@@ -59,7 +59,7 @@ class Stream(Approach):
                     answer.raise_for_status()
                     consumer.mark_open_ended(answer)
                     for block in blocks(lines(answer.iter_raw())):
-                        if re.fullmatch("[0-9]+", block.get("retry", "")):
+                        if re.fullmatch("[0-9]{1,9}", block.get("retry", "")):
                             retry = int(block["retry"]) / 1000
                         last = block.get("id", last)
                         if block.get("data"):

@@ -2,7 +2,6 @@
 
 import os
 import stat
-from pathlib import Path
 
 import click
 
@@ -18,12 +17,12 @@ def given_lines(option: str, file: str | None, variable: str) -> list[str]:
     if not file:
         text = os.environ.get(variable, "")
     else:
-        mode = Path(file).stat().st_mode
+        with open(file, encoding="utf-8") as opened:  # what is checked is what is read
+            mode, text = os.fstat(opened.fileno()).st_mode, opened.read()
         if os.name == "posix" and stat.S_ISREG(mode) and mode & 0o077:
             raise click.UsageError(
                 f"{option} {file}: other users can read or write it (mode {mode & 0o777:04o}): chmod 600 {file}"
             )
-        text = Path(file).read_text(encoding="utf-8")
     lines = [line for line in text.replace("\r\n", "\n").split("\n") if line]
     if file and not lines:
         raise click.UsageError(f"{option} {file}: the file is empty; write the secret into it")

@@ -7,6 +7,8 @@ import httpx
 from labkit import signature
 from labkit.policies import RetryProfile, Verdict
 
+LONGEST_ERROR = 300
+"""Characters of an error that are kept: one about an illegal answer quotes it, which the endpoint wrote."""
 LARGEST_ANSWER = 65_536
 """Bytes of an answer that are read before its connection is closed: its status says all."""
 
@@ -36,6 +38,6 @@ def deliver(
                     break
     except (httpx.HTTPError, httpx.InvalidURL, ValueError, RuntimeError) as error:
         # a Location with a bad host name raises a plain ValueError, and a closed client a RuntimeError
-        return Attempt("failed", 0, f"{type(error).__name__}: {error}")
+        return Attempt("failed", 0, f"{type(error).__name__}: {error}"[:LONGEST_ERROR])
     asked = answer.headers.get("Retry-After", "") if answer.status_code in (429, 503) else ""
     return Attempt(profile.verdict(answer.status_code), answer.status_code, body=read, retry_after=asked)
