@@ -77,7 +77,8 @@ def test_a_length_of_a_gigabyte_is_413_at_once(client: FlaskClient) -> None:
         readinto = readline = read
 
     environ: dict[str, Any] = {"CONTENT_LENGTH": "1000000000", "wsgi.input": Silent()}
-    assert client.post("/hook", headers=JSON, environ_overrides=environ).status_code == 413
+    answer = client.post("/hook", headers=JSON, environ_overrides=environ)
+    assert (answer.status_code, answer.text) == (413, "Request Entity Too Large\n")
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "PATCH", "TRACE", "FOO"])
@@ -85,13 +86,17 @@ def test_another_method_is_405(client: FlaskClient, inbox: Inbox, method: str) -
     answer = client.open("/hook", method=method, data=BODY, headers=signed(BODY))
     assert answer.status_code == 405
     assert set(answer.headers["Allow"].split(", ")) == {"OPTIONS", "POST"}
+    assert (answer.mimetype, answer.text) == (
+        "text/plain",
+        "" if method == "HEAD" else "Method Not Allowed: POST /hook is here\n",
+    )
     assert inbox.effects() == 0
 
 
 @pytest.mark.parametrize("path", ["/", "/hook/", "/hooks", "/\0", "/../../etc/passwd"])
 def test_another_path_is_404(client: FlaskClient, inbox: Inbox, path: str) -> None:
     answer = client.post("/", data=BODY, headers=signed(BODY), environ_overrides={"PATH_INFO": path})
-    assert answer.status_code == 404
+    assert (answer.status_code, answer.mimetype, answer.text) == (404, "text/plain", "Not Found: POST /hook is here\n")
     assert inbox.effects() == 0
 
 

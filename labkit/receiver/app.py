@@ -3,6 +3,7 @@
 from typing import Protocol
 
 from flask import Flask, Response, request
+from werkzeug.exceptions import HTTPException
 
 from labkit.receiver.core import Receiver
 from labkit.wire import LARGEST_BODY
@@ -24,6 +25,8 @@ def receiver_app(receiver: Receiver, clock: TimeOfDay) -> Flask:
     app = Flask("labkit.receiver")
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY + 1  # Werkzeug cuts a chunked body off here: one byte more shows it
 
+    app.register_error_handler(HTTPException, _in_one_line)
+
     @app.post("/hook")
     def hook() -> Response:
         headers = dict(request.headers)  # read once: Werkzeug writes each name anew whenever they are looked through
@@ -31,3 +34,10 @@ def receiver_app(receiver: Receiver, clock: TimeOfDay) -> Flask:
         return Response(reply.body, reply.status, reply.headers)
 
     return app
+
+
+def _in_one_line(error: HTTPException) -> Response:
+    """Another path or method, or too long a body, like the receiver's other errors; with Werkzeug's headers (Allow)."""
+    headers = [(name, value) for name, value in error.get_headers() if name != "Content-Type"]
+    hint = ": POST /hook is here" if error.code in (404, 405) else ""
+    return Response(f"{error.name}{hint}\n", error.code, headers, mimetype="text/plain")
