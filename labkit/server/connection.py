@@ -104,10 +104,9 @@ class Connection:
 
     def _answer(self, request: Request) -> bool:
         """Call the app and send each chunk as it is yielded; False if the connection must end with this answer."""
-        environ = self._environ(request)
         response = Response(self._send, request.method, request.version, request.closes)
         try:
-            chunks = self._app(environ, response.start)
+            chunks = self._app(self._environ(request), response.start)  # not kept here: a stream may be open for hours
             try:
                 for chunk in chunks:
                     if chunk:
