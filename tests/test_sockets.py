@@ -496,6 +496,19 @@ def test_idle_connections_to_other_hosts_are_closed_in_time_and_those_in_use_are
         assert answer.read()
 
 
+def test_looking_for_expired_connections_does_not_change_who_is_called(network, monkeypatch):
+    """The last host that was looked at is another than the one to be called."""
+    urls = [network.host(f"host-{number}", flask.Flask("empty")) for number in range(3)]
+    client = network.client("me", "poll")
+    for url in urls:
+        client.get(url)
+    monkeypatch.setattr(connections, "KEEP_ALIVE", -1)  # look at all connections each time; they were made to be kept
+    for url in urls:
+        client.get(url)
+    assert network.ledger.host == ["host-0", "host-1", "host-2"] * 2
+    assert list(network.ledger.connection) == [0, 1, 2] * 2
+
+
 def test_closing_cuts_who_waits_for_an_answer(network):
     """From another thread, at once, as an error; nothing new is sent afterwards."""
     errors = []

@@ -3,7 +3,8 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
+from wsgiref.types import WSGIApplication
 
 import httpx
 from greenlet import GreenletExit
@@ -13,9 +14,6 @@ from labkit.ledger import Kind, Ledger
 from labkit.network.conditions import Conditions, PartyClock, event_of
 from labkit.network.meter import Meter
 from labkit.network.sent import SentExchange
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIApplication
 
 TIMEOUT = 30.0
 """Seconds that a client waits for an answer; Standard Webhooks advises 15 to 30 s."""
@@ -84,7 +82,7 @@ class Network(ABC):
                 clock.spawn(self._cut, number)
 
     @abstractmethod
-    def host(self, name: str, app: "WSGIApplication", owner: str = "") -> str:
+    def host(self, name: str, app: WSGIApplication, owner: str = "") -> str:
         """Put an app on the network under a name; returns its URL. `owner` is the party that it belongs to."""
 
     @abstractmethod

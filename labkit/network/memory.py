@@ -4,8 +4,9 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from io import BytesIO
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import unquote_to_bytes
+from wsgiref.types import WSGIApplication
 
 import httpx
 
@@ -15,9 +16,6 @@ from labkit.network.conditions import Conditions
 from labkit.network.exchange import KEEP_ALIVE, Network, remaining
 from labkit.network.http1 import answer_head, header_environ
 from labkit.network.meter import Meter
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIApplication
 
 
 class MemoryNetwork(Network):
@@ -36,7 +34,7 @@ class MemoryNetwork(Network):
         self.hosts: dict[str, WSGIApplication] = {}
         self.connections = count()
 
-    def host(self, name: str, app: "WSGIApplication", owner: str = "") -> str:
+    def host(self, name: str, app: WSGIApplication, owner: str = "") -> str:
         self.hosts[name] = app
         self.owners[name] = owner or name
         return f"http://{name}"
@@ -164,7 +162,7 @@ class Pipe:
         self._more.notify_all()
 
 
-def _serve(app: "WSGIApplication", environ: dict[str, Any], pipe: Pipe, meter: Meter) -> None:
+def _serve(app: WSGIApplication, environ: dict[str, Any], pipe: Pipe, meter: Meter) -> None:
     """The host's side of one exchange: WSGI (PEP 3333), framed as an HTTP/1.1 server does."""
     head: list[Any] = []
 

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import count
 from threading import Lock, local
-from typing import TYPE_CHECKING, Any
+from typing import Any
+from wsgiref.types import WSGIApplication
 
 import httpcore
 import httpx
@@ -20,10 +21,6 @@ from labkit.network.egress import Egress, ForbiddenError
 from labkit.network.exchange import Network, remaining
 from labkit.network.meter import Meter
 from labkit.server import Server, serve
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIApplication
-
 
 LOOPBACK = Egress()
 
@@ -56,7 +53,7 @@ class SocketNetwork(Network):
         self._lock = Lock()
         self._streams: set[_Connection] = set()
 
-    def host(self, name: str, app: "WSGIApplication", owner: str = "") -> str:
+    def host(self, name: str, app: WSGIApplication, owner: str = "") -> str:
         """Serve an app on a port of its own; returns its URL."""
         server = serve(app)
         self._servers.append(server)
