@@ -105,7 +105,7 @@ def test_an_endpoint_with_a_trusted_certificate_is_called_by_its_name(
 @pytest.mark.parametrize(
     ("host", "trusted", "reason"),
     [
-        ("shop.example", False, "self-signed certificate"),
+        ("shop.example", False, "signed certificate"),
         ("other.example", True, "Hostname mismatch"),
         ("127.0.0.1", True, "IP address mismatch"),
     ],

@@ -168,15 +168,21 @@ class Parameter:
         return {"name": self.name, "in": self.place, "schema": dict(self.schema), **repeated}
 
 
-def query(*parameters: Parameter) -> dict[str, Any]:
-    """The query's parameters as they are read, each known and given once; otherwise 400."""
-    given, read = request.args, {each.name: each.default for each in parameters}
-    for name, values in given.lists():
-        if name not in read:
-            abort(400, f"there is no parameter {name[:80]!r}; there are: {', '.join(read)}")
-        if len(values) > 1:
-            abort(400, f"{name} is given {len(values)} times; once is enough")
-    return read | {each.name: each.read(given[each.name]) for each in parameters if each.name in given}
+def query(*parameters: Parameter) -> Callable[[], dict[str, Any]]:
+    """A function that returns the query's parameters as they are read, each known and given once; otherwise 400."""
+    defaults, known = {each.name: each.default for each in parameters}, {each.name: each.read for each in parameters}
+
+    def read() -> dict[str, Any]:
+        asked = defaults.copy()
+        for name, values in request.args.lists():
+            if name not in known:
+                abort(400, f"there is no parameter {name[:80]!r}; there are: {', '.join(known)}")
+            if len(values) > 1:
+                abort(400, f"{name} is given {len(values)} times; once is enough")
+            asked[name] = known[name](values[0])
+        return asked
+
+    return read
 
 
 @lru_cache(256)

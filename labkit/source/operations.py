@@ -14,9 +14,9 @@ from labkit.source.answers import json_answer
 from labkit.source.bodies import Parameter, body, query
 from labkit.source.documents import Problem
 
-REFUSED = (400, 401, 403, 408, 414, 417, 429, 431, 503)
+REFUSED = (400, 401, 403, 408, 413, 414, 417, 429, 431, 503)
 """Statuses of every operation: of the server before the app, of a rate limit, of a database that is locked or full."""
-OF_A_BODY = (413, 415, 422)
+OF_A_BODY = (415, 422)
 
 Answers = Mapping[int, type[msgspec.Struct] | str | None]
 """What an operation answers, by status: a shape as JSON, a media type, or no body."""
@@ -67,7 +67,10 @@ def _checked(
 ) -> Callable[..., Response]:
     if shape:
         return lambda **path: view(**path, asked=body(shape))
-    return (lambda **path: view(**path, asked=query(*parameters))) if parameters else view
+    if parameters:
+        read = query(*parameters)
+        return lambda **path: view(**path, asked=read())
+    return view
 
 
 def document(operations: Iterable[Operation]) -> dict[str, Any]:

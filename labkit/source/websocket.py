@@ -20,6 +20,8 @@ LARGEST_MESSAGE = 1
 def add_websocket(app: Flask, operations: Operations, store: Store, news: Condition) -> None:
     """Add `GET /ws`: messages `{"cursor": "…", "event": {…}}`; `?after=CURSOR` resumes."""
 
+    asked = query(AFTER)
+
     @operations.add("GET /ws", {426: Problem})
     def no_websocket() -> Response:
         detail = "GET /ws: ask with Connection: Upgrade and Upgrade: websocket (RFC 6455, 4.1)"
@@ -27,7 +29,7 @@ def add_websocket(app: Flask, operations: Operations, store: Store, news: Condit
 
     @app.get("/ws", websocket=True)
     def websocket() -> Response:
-        after = place(store, query(AFTER)["after"])
+        after = place(store, asked()["after"])
         store.check(after)
         if "werkzeug.socket" not in request.environ:
             abort(501, "a WebSocket takes a connection over, and this network has none: use the real lens")
