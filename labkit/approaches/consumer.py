@@ -50,8 +50,9 @@ class Consumer:
         """Note the pause that an answer requests by `Retry-After` or `X-Poll-Interval`; the longest counts."""
         now = self.clock.now()
         for name in ("Retry-After", "X-Poll-Interval"):
-            if value := answer.headers.get(name):
-                self.not_before = max(self.not_before, now + retry_after(value, self.clock.epoch + now, LONGEST))
+            if name in answer.headers:
+                asked = retry_after(answer.headers[name], self.clock.epoch + now, LONGEST)
+                self.not_before = max(self.not_before, now + asked)
 
     def backoff(self) -> float:
         """Seconds left of the pause that the source requested; 0 or less if there is none."""

@@ -198,5 +198,7 @@ def _unless_cut(meter: Meter, error: BaseException) -> BaseException:
 
 def remaining(clock: Clock, until: float | None, timeout: float | None) -> float | None:
     """Seconds left of a read's timeout or of an exchange's deadline, whichever is less; None if neither is set."""
-    left = [seconds for seconds in (timeout, None if until is None else until - clock.now()) if seconds is not None]
-    return max(0.0, min(left)) if left else None
+    if until is None:
+        return timeout
+    left = until - clock.now()
+    return max(0.0, left if timeout is None else min(left, timeout))
