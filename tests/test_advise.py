@@ -358,6 +358,16 @@ def test_the_limits_of_a_long_log_are_those_of_some_of_its_events_in_a_row():
     assert Events(sample).sample().recorded is sample
 
 
+def test_the_events_in_a_row_are_those_whose_rate_is_nearest_to_that_of_all():
+    one, at, events = poisson(per_hour=60, duration=7200), 0.0, []
+    for gap in (6, 60, 600):  # seconds: 16.2 per hour on average
+        for _ in range(8000):
+            events.append(replace(one.events[0], id=f"evt_{len(events)}", occurred_at=at))
+            at += gap
+    log = replace(one, events=tuple(events), duration=at)
+    assert Events(log).sample().recorded.epoch == log.epoch + events[15_000].occurred_at
+
+
 def test_of_a_long_log_whose_part_has_another_answer_no_limit_is_stated():
     calm = poisson(per_hour=60, duration=3600 * 340)
     burst = [replace(calm.events[0], id=f"burst_{n}", occurred_at=float(n // 10)) for n in range(200)]
@@ -404,6 +414,8 @@ def test_beyond_a_limit_the_answer_changes_and_before_it_does_not(need, per_hour
     found = advise(need, per_hour)
     assert {limit.number for limit in found.limits} == numbers
     for limit in found.limits:
+        whole = limit.number in ("may_lose", "rate_limit")
+        assert abs(limit.changes - limit.same) <= max(whole, 0.016 * limit.same), "one step of the search"
         for value, same in ((limit.same, True), (limit.changes, False)):
             assert (kind(advise(*moved(need, per_hour, limit.number, value), thorough=False)) == kind(found)) is same, (
                 limit
