@@ -288,8 +288,8 @@ MUTATIONS = (
     Mutation(
         "a client reads no date in Retry-After",
         "labkit/approaches/consumer.py",
-        "retry_after(value, self.clock.epoch + now, LONGEST)",
-        "(min(float(value), LONGEST) if value.isdecimal() else 0.0)",
+        "retry_after(answer.headers[name], self.clock.epoch + now, LONGEST)",
+        "(min(float(answer.headers[name]), LONGEST) if answer.headers[name].isdecimal() else 0.0)",
         "tests/test_limits.py::test_a_client_comes_again_at_the_date_that_retry_after_names_and_not_before",
     ),
     Mutation(
