@@ -102,6 +102,7 @@ class Town:
         else:
             secret = file.with_name("secret")
             secret.write_text(SECRET)
+            secret.chmod(0o600)
             option = {"receiver": ("--secret-file", secret), "source": ("--retries", RETRIES)}[role]
             process = Process(role, "--port", port, "--db", file, *option, crash_at=crash_at)
         self.running[role] = process
