@@ -774,7 +774,7 @@ MUTATIONS = (
         "labkit/lenses/model/outages.py",
         "(at - self._start) % self._period",
         "(at - self._start)",
-        "tests/test_model_outages.py::test_windows_are_those_of_the_fault",
+        "tests/test_model_outages.py::test_polls_that_never_succeed_are_an_error_as_in_the_virtual_lens",
     ),
     Mutation(
         "the model forgets that a refused request has no connection",
