@@ -41,7 +41,7 @@ def sentences(advice: Advice) -> Iterator[str]:
         return
     yield f"Recommended: {chosen.approach.title} ({chosen.approach.label})"
     yield from _expected(chosen.expected, advice)
-    yield from _batch(chosen, advice)
+    yield from _alternative(chosen, advice)
     if advice.rule:
         yield f"Rule: {advice.rule}"
     for label, events in advice.confirmed.items():
@@ -57,17 +57,19 @@ def sentences(advice: Advice) -> Iterator[str]:
         yield f"The answer stays when one of these changes by a factor of up to 100: {names}."
 
 
-def _batch(chosen: Option, advice: Advice) -> Iterator[str]:
-    """What is best without batches, and a remark if events wait for a batch that saves less than 5 %."""
+def _alternative(chosen: Option, advice: Advice) -> Iterator[str]:
+    """What is best without batches, and the first runner-up if it costs less than 5 % more: that is nearly a tie."""
     others = [option for option, _ in advice.runners_up if not option.short]
-    if not isinstance(chosen.approach, Batched) or not others:
+    if not others:
         return
-    yield f"If the source offers no batches: {others[0].approach.title} ({others[0].approach.label})."
+    if isinstance(chosen.approach, Batched):
+        yield f"If the source offers no batches: {others[0].approach.title} ({others[0].approach.label})."
     cost, other = (option.objective(advice.need.priced)[0] for option in (chosen, others[0]))
-    late, early = (option.expected["latency"]["mean"] for option in (chosen, others[0]))
+    late, later = (option.expected["latency"]["mean"] for option in (chosen, others[0]))
     if cost > 0.95 * other > 0:
-        saved = f"The batch saves only {1 - cost / other:.1%}"
-        yield f"{saved}, and is {late:,.3g} s late on average instead of {early:,.3g} s."
+        saved = f"it saves only {1 - cost / other:.1%} against {others[0].approach.label}"
+        yield f"Nearly a tie: {saved}, and is {late:,.3g} s late on average instead of {later:,.3g} s."
+        yield "So the answer may also change at nearer values than those below."
 
 
 def relaxed(advice: Advice) -> Iterator[str]:
