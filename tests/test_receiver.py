@@ -1,5 +1,6 @@
 """The receiver's core, without a network: size, type, signature, JSON, arrival, effect, acknowledgement."""
 
+import hashlib
 import json
 import sqlite3
 from collections import Counter
@@ -427,6 +428,18 @@ def test_an_event_of_a_batch_that_is_refused_is_kept_aside_and_the_others_take_e
     assert [(id, json.loads(raw)) for id, raw in hook.rows("quarantine")] == [("b", bad)]
     assert hook.batch(bad, event("d", type="endpoint.verify")).status == 422  # nothing in it is an event
     assert [id for id, _ in hook.rows("quarantine")] == ["b", "d"]
+
+
+@pytest.mark.parametrize("id", ["", "=cmd()", "+1", "a\nb,c", "\x1b[31m", "evt.1", "é", "a" * 65, "a" * 5000])
+def test_an_id_in_a_batch_that_no_event_can_have_is_kept_aside_under_a_digest(hook: Hook, id: str) -> None:
+    """What is printed and recorded of an event is then safe for a terminal and a spreadsheet."""
+    bad = json.dumps(event(id), separators=(",", ":"), ensure_ascii=False).encode()
+    reply = hook.batch(event(id))
+    said = b"an event's id must be 1 to 64 of A-Z, a-z, 0-9, _ and -, got "
+    assert reply.status == 422 and reply.body.startswith(said)
+    assert hook.rows("quarantine") == [(hashlib.sha256(bad).hexdigest(), bad)]
+    assert (hook.batch(event(id), event("a")).status, hook.ids()) == (200, ["a"])
+    assert [each["id"] for each in hook.arrived] == ["a"]
 
 
 def test_a_batch_that_fails_in_the_middle_comes_again_and_each_event_has_one_effect(tmp_path: Path) -> None:

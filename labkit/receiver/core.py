@@ -9,7 +9,7 @@ from hashlib import sha256
 from typing import Any
 
 from labkit import wire
-from labkit.event import from_json, to_json
+from labkit.event import ID, from_json, to_json
 from labkit.receiver.inbox import Inbox
 from labkit.signature import STANDARD, Headers, Part, Scheme, SignatureError
 
@@ -92,7 +92,7 @@ class Receiver:
         try:
             id, message = self.scheme.event(id, headers, from_json(body), now)
         except ValueError as error:
-            return self._refuse(id or sha256(body).hexdigest(), body, error)
+            return self._refuse(id, body, error)
         match message:
             case {"type": wire.VERIFY, "timestamp": str(), "data": {"challenge": str(challenge)}}:
                 return Reply(200, to_json({"challenge": challenge}), {"Content-Type": "application/json"})
@@ -116,7 +116,7 @@ class Receiver:
             self.inbox.record(event["id"], raw if event is message else to_json(event), partial(self.on_event, event))
 
     def _refuse(self, id: str, raw: bytes, error: ValueError) -> Reply:
-        self.inbox.quarantine(id, raw)
+        self.inbox.quarantine(id if ID.fullmatch(id) else sha256(raw).hexdigest(), raw)
         return _text(422, str(error))
 
 
@@ -131,6 +131,8 @@ def _event(id: str, message: Any) -> Event:
         raise ValueError(f"a message of type {message['type']} cannot have the data {message['data']!r:.80}")
     if message.get("id") != id:
         raise ValueError(f"the event's id must be the webhook-id, {id!r}, got {message.get('id')!r:.80}")
+    if not ID.fullmatch(id):  # those in a batch, which a header does not repeat
+        raise ValueError(f"an event's id must be 1 to 64 of A-Z, a-z, 0-9, _ and -, got {id!r:.80}")
     return message
 
 
