@@ -258,6 +258,13 @@ MUTATIONS = (
         "tests/test_egress.py::test_once_public_addresses_are_opened_loopback_must_be_written_as_such",
     ),
     Mutation(
+        "other machines reach this one's loopback",
+        "labkit/cli/serve.py",
+        "loopback=not others",
+        "loopback=True",
+        "tests/test_egress.py::test_a_source_that_other_machines_may_call_reaches_no_loopback_address_unless_it_is_allowed",
+    ),
+    Mutation(
         "a secret that was given is printed",
         "labkit/cli/serve.py",
         "    if not given:\n        first_line",

@@ -108,6 +108,20 @@ def test_once_public_addresses_are_opened_loopback_must_be_written_as_such(names
     assert Egress(public=True, hosts=("evil.example",)).resolve("evil.example", 80) == "127.0.0.1"
 
 
+def test_loopback_can_be_closed_and_opened_by_name_or_address(names: Names) -> None:
+    """Whatever it is called, and whether the public internet is open or not."""
+    names |= {"localhost": "127.0.0.1", "here.example": "127.0.0.1"}
+    for egress in (Egress(loopback=False), Egress(public=True, loopback=False)):
+        for host in (*LOOPBACK, "here.example"):
+            with pytest.raises(ForbiddenError, match="which is loopback, closed while other machines"):
+                egress.resolve(host, 80)
+    assert Egress(public=True, loopback=False).resolve("8.8.8.8", 80) == "8.8.8.8"
+    opened = Egress(hosts=("127.0.0.1", "here.example"), loopback=False)
+    assert {opened.resolve(host, 80) for host in ("127.1", "localhost", "here.example")} == {"127.0.0.1"}
+    with pytest.raises(ForbiddenError):
+        opened.resolve("127.0.0.2", 80)
+
+
 @pytest.mark.parametrize("host", ["", "http://shop", "shop:80", "*", "10.0.0.0/8", "::1", "Shop", "é"])
 def test_a_host_that_is_opened_is_a_name_or_an_address(host: str) -> None:
     with pytest.raises(ValueError, match="^hosts must be lower-case names or IPv4 addresses such as 10.0.0.5, got "):
@@ -214,10 +228,11 @@ def registered(monkeypatch: pytest.MonkeyPatch, *options: str) -> dict[str, int]
     """What `labkit serve source OPTIONS` answers to endpoints."""
     statuses = {}
 
-    def subscribe(first_line: dict[str, str], *closing: Callable[[], None]) -> None:
+    def subscribe(first_line: dict[str, Any], *closing: Callable[[], None]) -> None:
         for host in ("127.0.0.1", "10.0.0.5", "10.0.0.6", "8.8.8.8", "shop.example"):
-            answer = httpx.post(f"{first_line['url']}/subscriptions", json={"url": f"http://{host}/"}, trust_env=False)
-            statuses[host] = answer.status_code
+            token = {"Authorization": f"Bearer {first_line['token']}"} if "token" in first_line else {}
+            url, asked = f"{first_line['url']}/subscriptions", {"url": f"http://{host}/"}
+            statuses[host] = httpx.post(url, json=asked, headers=token, trust_env=False).status_code
         for close in closing:
             close()
 
@@ -233,6 +248,19 @@ def test_a_source_is_opened_by_its_options(names: Names, monkeypatch: pytest.Mon
     assert registered(monkeypatch, "--allow-public") == everybody | {"8.8.8.8": 201}
     opened = registered(monkeypatch, "--allow", "10.0.0.5", "--allow", "Shop.example")
     assert opened == everybody | {"10.0.0.5": 201, "shop.example": 201}
+
+
+def test_a_source_that_other_machines_may_call_reaches_no_loopback_address_unless_it_is_allowed(
+    names: Names, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names["shop.example"] = "127.0.0.1"
+    nobody = {"127.0.0.1": 422, "10.0.0.5": 422, "10.0.0.6": 422, "8.8.8.8": 422, "shop.example": 422}
+    others = ("--host", "0.0.0.0")
+    assert registered(monkeypatch, *others) == nobody
+    assert registered(monkeypatch, *others, "--allow-public") == nobody | {"8.8.8.8": 201}
+    assert registered(monkeypatch, *others, "--allow", "shop.example") == nobody | {"shop.example": 201}
+    opened = registered(monkeypatch, *others, "--allow", "127.0.0.1")
+    assert opened == nobody | {"127.0.0.1": 201, "shop.example": 201}
 
 
 def test_what_cannot_be_opened_is_refused_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -77,16 +77,17 @@ def serve_source(
 ) -> None:
     """An event source: POST /events, GET /events, POST /subscriptions.
 
-    It delivers to loopback addresses, and to others only if they are allowed.
+    It delivers to loopback addresses, and to others only if they are allowed. With --host, loopback is closed too.
     """
     limits, clock = rate_limit_of(rate_limit, poll_interval), RealClock()
-    egress = Egress(allow_public, tuple(host.lower() for host in allow))
+    others = host not in ("127.0.0.1", "localhost")  # other machines may call it, and must not reach what is here
+    egress = Egress(allow_public, tuple(name.lower() for name in allow), loopback=not others)
     network = SocketNetwork(clock, Ledger(), egress=egress)
     source = EventSource(
         clock, network, db=open_database(db), retries=retries_of(retries), rate_limit=limits, retention=retention
     )
     first_line = {"db": db, "pid": os.getpid()}
-    if not (token := given_token(token_file)) and host not in ("127.0.0.1", "localhost"):
+    if not (token := given_token(token_file)) and others:
         first_line["token"] = token = secrets.token_urlsafe(24)
     names = RequestLimits(hosts=tuple(map(_host, allow_host)))
     server = serve(source.app, port, host=host, token=token, limits=names)

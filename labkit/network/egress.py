@@ -22,6 +22,7 @@ class Egress:
 
     `public` opens the addresses of the public internet: not private, shared, link-local or reserved ones, and loopback
     only where the host is written as such. `hosts` opens names, whatever address they resolve to, and addresses.
+    `loopback=False` closes loopback, for a source that other machines may use.
 
     >>> Egress().resolve("0x7f.1", 80)
     '127.0.0.1'
@@ -32,6 +33,7 @@ class Egress:
 
     public: bool = False
     hosts: tuple[str, ...] = ()
+    loopback: bool = True
 
     def __post_init__(self) -> None:
         for host in self.hosts:
@@ -60,6 +62,8 @@ class Egress:
         number = IPv4Address(address)
         if {host.lower().rstrip("."), address} & set(self.hosts):
             return ""
+        if number.is_loopback and not self.loopback:
+            return "loopback, closed while other machines may call the source: open it by --allow"
         if not self.public:
             return "" if number.is_loopback else "not loopback: only loopback may be called"
         if number.is_loopback:  # a public name that stands for it is an attack on this machine
