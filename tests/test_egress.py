@@ -176,6 +176,25 @@ def test_the_source_itself_is_no_endpoint_however_it_is_written(names: Names, so
     assert (answer.status_code, "it is the source itself" in answer.json["detail"]) == (422, True)
 
 
+@pytest.mark.parametrize("called", ["127.0.0.1:{port}", "192.0.2.2:8000", "lab.example"])
+def test_the_port_that_a_server_listens_on_is_no_endpoint_under_whatever_name_it_is_called(
+    names: Names, called: str
+) -> None:
+    """Also through a tunnel or a forwarded port, where `Host` has another name and port."""
+    names |= {"lab.example": "127.0.0.1", "localhost": "127.0.0.1"}
+    limits = RequestLimits(hosts=("lab.example", "192.0.2.2"))
+    egress = Egress(hosts=("0.0.0.0", "lab.example"))
+    with closing(source_with(egress)) as source, serve(source.app, limits=limits) as server:
+        headers = {"Host": called.format(port=server.port)}
+        for host in ("127.0.0.1", "127.0.0.2", "localhost", "0.0.0.0", "lab.example"):
+            sent = {"url": f"http://{host}:{server.port}/x"}
+            answer = httpx.post(f"{server.url}/subscriptions", json=sent, headers=headers, trust_env=False)
+            assert (answer.status_code, "it is the source itself" in answer.json()["detail"]) == (422, True)
+        other = {"url": f"http://127.0.0.1:{server.port % 65535 + 1}/x"}
+        answer = httpx.post(f"{server.url}/subscriptions", json=other, headers=headers, trust_env=False)
+        assert answer.status_code == 201
+
+
 def test_a_source_may_be_called_under_an_address_that_it_may_not_call(source: EventSource) -> None:
     """As behind another server, which listens on 10.0.0.3: that address is no endpoint, and others still are."""
     client, own = source.app.test_client(), "http://10.0.0.3:8080"

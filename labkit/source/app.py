@@ -64,7 +64,8 @@ def create_app(source: Publisher) -> Flask:
     @operations.add("POST /subscriptions", {200: documents.Subscription, 201: documents.WithSecret}, body=Subscribe)
     def subscribe(asked: Subscribe) -> Response:
         with refuse(422):
-            check_endpoint(asked.url, request.host_url, source.network.address)
+            listens = request.environ["SERVER_NAME"], int(request.environ["SERVER_PORT"])
+            check_endpoint(asked.url, request.host_url, listens, source.network.address)
             batch = (asked.batch.count, asked.batch.seconds) if asked.batch else (1, 0.0)
             ttl = asked.ttl or 0.0
             subscription, new = source.subscribe(asked.url, asked.types, asked.secret, asked.payload, batch, ttl)

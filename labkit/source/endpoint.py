@@ -1,20 +1,26 @@
 """Whether a URL can be an endpoint: by its text, and by the address of its host, which is checked again when called."""
 
 import re
+import socket
 from collections.abc import Callable
 from contextlib import suppress
+from ipaddress import IPv4Address
 from urllib.parse import urlsplit
 
 import httpx
 
+_EVERY = ("127.0.0.1", "0.0.0.0")
+"""What a server on every address of its machine calls itself: the lab's own, and others."""
 
-def check_endpoint(url: str, own: str, address: Callable[[str, int], str]) -> None:
+
+def check_endpoint(url: str, own: str, listens: tuple[str, int], address: Callable[[str, int], str]) -> None:
     """Raise ValueError unless a URL can be an endpoint: http(s), with a host, and read alike by every parser.
 
-    `own` is the source's own URL, which cannot, however it is written. `address(host, port)` is the network's: it
-    raises OSError for a host that may not be called.
+    `own` is the source's own URL as the client wrote it, and `listens` where its server does, as WSGI has it; neither
+    can be an endpoint, however it is written. `address(host, port)` is the network's: it raises OSError for a host that
+    may not be called.
     """
-    if reason := _why_not(url) or _why_not_called(_origin(url), _origin(own), address):
+    if reason := _why_not(url) or _why_not_called(_origin(url), _origin(own), listens, address):
         raise ValueError(f"url {url[:200]!r} cannot be an endpoint: {reason}")
 
 
@@ -39,15 +45,36 @@ def _why_not(url: str) -> str:
     return next((reason for reason, applies in reasons.items() if applies), "")
 
 
-def _why_not_called(origin: tuple[str, int], own: tuple[str, int], address: Callable[[str, int], str]) -> str:
+def _why_not_called(
+    origin: tuple[str, int], own: tuple[str, int], listens: tuple[str, int], address: Callable[[str, int], str]
+) -> str:
+    itself = "it is the source itself"
     try:
         found = address(*origin)
     except OSError as error:
         return str(error)
+    if origin[1] == listens[1] and (found == listens[0] or (listens[0] in _EVERY and _is_local(found))):
+        return itself
     with suppress(OSError):  # the source may be called under an address that it may not call itself
         if origin == own or (origin[1] == own[1] and found == address(*own)):
-            return "it is the source itself"
+            return itself
     return ""
+
+
+def _is_local(address: str) -> bool:
+    """Whether a text is an IPv4 address of this machine: one that a socket can be bound to.
+
+    >>> [_is_local(each) for each in ("127.0.0.1", "127.9.9.9", "8.8.8.8", "localhost")]
+    [True, True, False, False]
+    """
+    try:
+        loopback = IPv4Address(address).is_loopback
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            if not loopback:  # all of 127/8 is this machine, also where a system binds 127.0.0.1 only
+                probe.bind((address, 0))
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def _origin(url: str) -> tuple[str, int]:
