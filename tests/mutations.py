@@ -246,7 +246,7 @@ MUTATIONS = (
     Mutation(
         "a connection goes to an address that nobody checked",
         "labkit/network/sockets.py",
-        "network.egress.resolve(host, port)",
+        "network.egress.resolve(host, port, LOOKUP_SECONDS if left is None else min(left, LOOKUP_SECONDS))",
         "str(socket.getaddrinfo(host, port, socket.AF_INET, socket.SOCK_STREAM)[0][4][0])",
         "tests/test_egress.py::test_a_name_that_changes_its_address_is_refused_at_the_next_connection",
     ),

@@ -1,9 +1,11 @@
 """Which addresses a source calls: at registration and at every connection, by a resolver of the tests' own."""
 
+import re
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from ipaddress import IPv4Address
+from threading import Event
 from typing import Any
 
 import httpx
@@ -128,6 +130,26 @@ def test_a_host_that_is_opened_is_a_name_or_an_address(host: str) -> None:
         Egress(hosts=(host,))
 
 
+@pytest.fixture
+def silent(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A name server that does not answer before the test has ended."""
+    ended = Event()
+
+    def getaddrinfo(*_: object, **__: object) -> list[Any]:
+        ended.wait()
+        raise socket.gaierror("the test has ended")
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    yield
+    ended.set()
+
+
+def test_a_name_server_that_does_not_answer_is_given_up(silent: None) -> None:
+    said = "shop.example has no IPv4 address: the name server did not answer within 0.1 s"
+    with pytest.raises(OSError, match=f"^{said}$"):
+        Egress().resolve("shop.example", 80, within=0.1)
+
+
 # a source
 
 
@@ -238,6 +260,21 @@ def test_a_delivery_is_checked_as_well_and_the_attempt_is_on_record(names: Names
         source.clock.run(until=source.clock.now() + 10, done=settled)  # type: ignore[attr-defined]
     (attempt,) = client.get(f"/subscriptions/{made['id']}/attempts").json["attempts"]
     assert attempt["status"] == 0 and "shop.example is 10.0.0.1, which is not loopback" in attempt["error"]
+
+
+def test_an_attempt_ends_at_its_deadline_and_a_registration_is_answered_though_no_name_server_is(
+    silent: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = RealClock()
+    network = SocketNetwork(clock, Ledger())
+    monkeypatch.setattr(Egress.resolve, "__defaults__", (0.1,))
+    with closing(EventSource(clock, network, retries=RetryProfile(waits=(), timeout=0.4))) as source:
+        client = source.app.test_client()
+        made = client.post("/subscriptions", json={"url": "http://shop.example/"})
+        assert made.status_code == 201
+        answer = client.post(f"/subscriptions/{made.json['id']}/verify")
+    assert answer.status_code == 422
+    assert re.search(r"ConnectError: shop.example has .* did not answer within 0\.\d+ s$", answer.json["detail"])
 
 
 # the command line

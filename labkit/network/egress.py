@@ -4,6 +4,10 @@ import re
 import socket
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
+from threading import Thread
+
+LOOKUP_SECONDS = 5.0
+"""How long the system's resolver may take for a name; its own limit can be minutes."""
 
 _NOT_PUBLIC = [
     IPv4Network("192.0.0.0/24"),  # protocol assignments, on which Python's versions disagree
@@ -40,19 +44,19 @@ class Egress:
             if not re.fullmatch("[a-z0-9._-]+", host):
                 raise ValueError(f"hosts must be lower-case names or IPv4 addresses such as 10.0.0.5, got {host!r}")
 
-    def resolve(self, host: str, port: int) -> str:
+    def resolve(self, host: str, port: int, within: float = LOOKUP_SECONDS) -> str:
         """The IPv4 address of a host, if each that it has may be called.
 
-        Raises ForbiddenError if one may not, and OSError if it has none. IPv6 is refused, and so are the addresses of
-        IPv4 that it can hold: `::ffff:7f00:1`, `64:ff9b::7f00:1`, `2002:7f00:1::`.
+        Raises ForbiddenError if one may not, and OSError if it has none, or none is found `within` so many seconds.
+        IPv6 is refused, and so are the addresses of IPv4 that it can hold: `::ffff:7f00:1`, `64:ff9b::7f00:1`,
+        `2002:7f00:1::`.
         """
         if ":" in host:
             raise ForbiddenError(f"{host} is an IPv6 address: only IPv4 is supported")
         try:
-            found = socket.getaddrinfo(host, port, family=socket.AF_INET, type=socket.SOCK_STREAM)
+            addresses = _look_up(host, port) if _is_address(host) else _look_up_within(within, host, port)
         except (OSError, UnicodeError) as error:
             raise OSError(f"{host} has no IPv4 address: {error}") from None
-        addresses = [str(each[4][0]) for each in found]
         for address in addresses:
             if reason := self._why_not(host, address):
                 raise ForbiddenError(f"{host} is {address}, which is {reason}")
@@ -79,6 +83,30 @@ def is_public(address: IPv4Address) -> bool:
     """
     special = address.is_multicast or address.is_reserved or any(address in network for network in _NOT_PUBLIC)
     return address.is_global and not special
+
+
+def _look_up(host: str, port: int) -> list[str]:
+    found = socket.getaddrinfo(host, port, family=socket.AF_INET, type=socket.SOCK_STREAM)
+    return [str(each[4][0]) for each in found]
+
+
+def _look_up_within(seconds: float, host: str, port: int) -> list[str]:
+    """The same with a deadline, which the system's resolver does not take: in a thread, which may outlive it."""
+    answer: list[list[str] | OSError | UnicodeError] = []
+
+    def look_up() -> None:
+        try:
+            answer.append(_look_up(host, port))
+        except (OSError, UnicodeError) as error:
+            answer.append(error)
+
+    thread = Thread(target=look_up, daemon=True, name="labkit look-up")
+    thread.start()
+    thread.join(seconds)
+    result = answer[0] if answer else TimeoutError(f"the name server did not answer within {seconds:g} s")
+    if isinstance(result, Exception):
+        raise result
+    return result
 
 
 def _is_address(host: str) -> bool:

@@ -17,7 +17,7 @@ from labkit.clock import Clock
 from labkit.ledger import Ledger
 from labkit.network.conditions import Conditions
 from labkit.network.connections import Connections
-from labkit.network.egress import Egress, ForbiddenError
+from labkit.network.egress import LOOKUP_SECONDS, Egress, ForbiddenError
 from labkit.network.exchange import Network, remaining
 from labkit.network.meter import Meter
 from labkit.server import Server, serve
@@ -174,8 +174,9 @@ class _Backend(httpcore.NetworkBackend):
         self, host: str, port: int, timeout: float | None = None, *more: Any, **options: Any
     ) -> httpcore.NetworkStream:
         network, meter = self._carrier.network, self._carrier.current.meter
+        left = _left(network.clock, meter, timeout, httpcore.ConnectTimeout)
         try:
-            address = network.egress.resolve(host, port)
+            address = network.egress.resolve(host, port, LOOKUP_SECONDS if left is None else min(left, LOOKUP_SECONDS))
         except OSError as error:
             raise httpcore.ConnectError(str(error)) from None
         left = _left(network.clock, meter, timeout, httpcore.ConnectTimeout)
