@@ -137,6 +137,14 @@ def test_a_file_that_other_users_can_read_or_write_is_refused_with_the_remedy(to
     assert refused.value.message == said
 
 
+def test_a_file_that_is_no_text_is_named_and_not_repeated(token_file: Path) -> None:
+    token_file.write_bytes(b"sesame\xff\n")
+    with pytest.raises(click.UsageError) as refused:
+        given_token(str(token_file))
+    said = f"--token-file {token_file}: the file must be text in UTF-8, and is not from byte 6 on"
+    assert refused.value.message == said
+
+
 def test_a_pipe_has_no_owner_to_check(tmp_path: Path) -> None:
     """As in `--secret-file <(pass show webhook)`."""
     read, write = os.pipe()

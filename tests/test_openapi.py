@@ -1,5 +1,6 @@
 """`GET /openapi.json` is true: two validators accept it, and Schemathesis finds no request that it is wrong about."""
 
+import base64
 import os
 import re
 import subprocess
@@ -59,6 +60,17 @@ def test_its_server_is_where_it_was_asked_for(source: EventSource) -> None:
 
 def test_its_patterns_are_those_of_ecma(document: dict[str, Any]) -> None:
     assert r"\\Z" not in repr(document)
+
+
+def test_it_has_what_a_secret_and_the_websocket_take(document: dict[str, Any]) -> None:
+    websocket = document["paths"]["/ws"]["get"]
+    assert {"101", "410", "426"} <= websocket["responses"].keys()
+    assert [each["name"] for each in websocket["parameters"]] == ["after"]
+    for shape in ("Subscribe", "Rotate"):
+        pattern = document["components"]["schemas"][shape]["properties"]["secret"]["pattern"]
+        secrets = ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_" + base64.b64encode(bytes(64)).decode(), ""]
+        assert all(re.search(pattern, secret) for secret in secrets)
+        assert not any(re.search(pattern, secret) for secret in ("abc", "whsec_abc", "whsec_" + "A" * 90))
 
 
 def endpoint() -> Flask:

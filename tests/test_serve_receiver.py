@@ -195,6 +195,16 @@ def test_a_row_has_the_events_instant_and_that_of_its_arrival(tmp_path: Path) ->
     ]
 
 
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no modes")
+def test_a_new_log_can_be_read_by_its_owner_only_and_one_that_stands_keeps_its_mode(tmp_path: Path) -> None:
+    log = tmp_path / "log.csv"
+    Recorder(str(log), None, RealClock()).record(event())
+    assert log.stat().st_mode & 0o777 == 0o600
+    log.chmod(0o644)
+    Recorder(str(log), None, RealClock()).record(event("evt_2"))
+    assert (log.stat().st_mode & 0o777, len(log.read_text().splitlines())) == (0o644, 3)
+
+
 @pytest.mark.parametrize("at", [None, True, "soon", "2023-11-14T22:13:20", -1, 1e300, [], {}])
 def test_an_event_without_an_instant_is_received_and_named_on_standard_error(
     at: object, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -640,10 +640,11 @@ def test_a_secret_that_could_not_sign_is_422_and_is_not_shown_again(world: World
         assert secret not in answer.text
 
 
-def test_a_secret_of_another_type_is_422_and_is_not_shown_again(world: World) -> None:
-    answer = world.http.post("/subscriptions", json={**SUBSCRIPTION, "secret": [SECRET]})
+@pytest.mark.parametrize("secret", [[SECRET], 12345678901234567890123, {"a": [12345678901234567890123]}])
+def test_a_secret_of_another_type_is_422_and_is_not_shown_again(world: World, secret: object) -> None:
+    answer = world.http.post("/subscriptions", json={**SUBSCRIPTION, "secret": secret})
     problem(answer, 422, "$.secret")
-    assert SECRET not in answer.text
+    assert SECRET not in answer.text and "1234567890" not in answer.text
 
 
 @pytest.mark.parametrize("types", [["a", "b"], ["b", "a"], ["a", "b", "a"]])

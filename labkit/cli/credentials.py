@@ -17,12 +17,18 @@ def given_lines(option: str, file: str | None, variable: str) -> list[str]:
     if not file:
         text = os.environ.get(variable, "")
     else:
-        with open(file, encoding="utf-8") as opened:  # what is checked is what is read
-            mode, text = os.fstat(opened.fileno()).st_mode, opened.read()
+        with open(file, "rb") as opened:  # what is checked is what is read
+            mode, raw = os.fstat(opened.fileno()).st_mode, opened.read()
         if os.name == "posix" and stat.S_ISREG(mode) and mode & 0o077:
             raise click.UsageError(
                 f"{option} {file}: other users can read or write it (mode {mode & 0o777:04o}): chmod 600 {file}"
             )
+        try:
+            text = raw.decode()
+        except UnicodeDecodeError as error:  # which shows a byte of it
+            raise click.UsageError(
+                f"{option} {file}: the file must be text in UTF-8, and is not from byte {error.start} on"
+            ) from None
     lines = [line for line in text.replace("\r\n", "\n").split("\n") if line]
     if file and not lines:
         raise click.UsageError(f"{option} {file}: the file is empty; write the secret into it")

@@ -1,6 +1,7 @@
 """`labkit serve receiver --record FILE`: received events as a log, one row per event."""
 
 import csv
+import os
 import re
 from pathlib import Path
 from threading import Lock
@@ -28,7 +29,7 @@ class Recorder:
         if pointer is not None:
             find({}, pointer)  # a pointer that is none is refused before the first event
         expected = ",".join(COLUMNS)
-        with self._path.open("a+", encoding="utf-8") as file:
+        with open(path, "a+", encoding="utf-8", opener=_private) as file:
             file.seek(0)
             header = file.readline().rstrip("\n")
         if not header:
@@ -50,10 +51,15 @@ class Recorder:
 
     def _append(self, row: list[str]) -> None:
         try:
-            with self._lock, self._path.open("a", encoding="utf-8", newline="") as file:
+            with self._lock, open(self._path, "a", encoding="utf-8", newline="", opener=_private) as file:
                 csv.writer(file, lineterminator="\n").writerow(row)
         except OSError as error:
             raise UnavailableError(f"the log cannot be written: {error.strerror}", retry_after=1) from None
+
+
+def _private(path: str, flags: int) -> int:
+    """Open a file; a new one can be read by its owner only."""
+    return os.open(path, flags, 0o600)
 
 
 # https://www.rfc-editor.org/rfc/rfc6901

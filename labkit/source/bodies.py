@@ -38,9 +38,14 @@ Emitted = Annotated[Type, msgspec.Meta(extra_json_schema={"not": {"enum": [*RESE
 Instant = Annotated[
     str,
     msgspec.Meta(
-        pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,6})?Z\Z",
+        pattern=r"^(?!0000)[0-9]{4}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,6})?Z\Z",
         extra_json_schema={"format": "date-time"},
     ),
+]
+
+Secret = Annotated[
+    str,  # no pattern of msgspec's, whose complaint would show it
+    msgspec.Meta(extra_json_schema={"pattern": r"^(whsec_[A-Za-z0-9+/]{32,86}={0,2})?$"}),
 ]
 
 
@@ -75,7 +80,7 @@ class _Confidential(msgspec.Struct, forbid_unknown_fields=True):
 class Rotate(_Confidential):
     """The body of POST /subscriptions/ID/rotate."""
 
-    secret: str = ""
+    secret: Secret = ""
     grace: Annotated[float, msgspec.Meta(ge=0, le=LONGEST_GRACE)] = DEFAULT_GRACE
 
 
@@ -91,7 +96,7 @@ class Subscribe(_Confidential):
 
     url: Annotated[str, msgspec.Meta(max_length=2048)]
     types: Types = []
-    secret: str = ""
+    secret: Secret = ""
     payload: Literal["full", "thin", "doorbell"] = "full"
     batch: Batch | None = None
     ttl: Annotated[float, msgspec.Meta(gt=0, le=LONGEST_LEASE)] | None = None
@@ -141,7 +146,8 @@ def _check_integers(document: object, where: str = "$") -> None:
         for index, child in enumerate(document):
             _check_integers(child, f"{where}[{index}]")
     elif isinstance(document, int) and not -(2**63) <= document < 2**63:
-        abort(422, f"Expected an integer of 64 bits - at `{where}`, got {document!s:.40}")
+        got = "" if where.startswith("$.secret") else f", got {document!s:.40}"
+        abort(422, f"Expected an integer of 64 bits - at `{where}`{got}")
 
 
 def types(listed: str) -> list[str]:

@@ -22,8 +22,8 @@ def add_websocket(app: Flask, operations: Operations, store: Store, news: Condit
 
     asked = query(AFTER)
 
-    @operations.add("GET /ws", {426: Problem})
-    def no_websocket() -> Response:
+    @operations.add("GET /ws", {101: None, 426: Problem}, [410], query=(AFTER,))
+    def no_websocket(asked: dict[str, str]) -> Response:
         detail = "GET /ws: ask with Connection: Upgrade and Upgrade: websocket (RFC 6455, 4.1)"
         return problem(426, detail, [("Upgrade", "websocket")])
 
