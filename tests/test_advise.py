@@ -399,6 +399,12 @@ def test_a_runner_up_that_costs_hardly_more_is_named_as_nearly_a_tie(need, rate,
     assert (saved in said, late in said) == (True, True)
 
 
+def test_a_deadline_of_exactly_the_networks_delay_is_met_however_long_the_log():
+    found = advise(Need(deadline=0.02, without=("batched",)), 0.2, thorough=False)
+    assert (kind(found), found.recommendation.expected["within_deadline"]) == ("webhook", 1.0)
+    assert found.events.duration > 1e7  # where two instants that are 20 ms apart may differ by 0.02 s and 2 ns
+
+
 def test_consumers_multiply_what_is_sent():
     one, many = (advise(Need(deadline=20, consumers=n, without=PLAIN), 20, thorough=False) for n in (1, 1000))
     assert many.recommendation.expected["requests_per_hour"] == 1000 * one.recommendation.expected["requests_per_hour"]
