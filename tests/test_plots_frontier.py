@@ -13,9 +13,10 @@ from labkit.approaches import Approach, ConditionalFeed, Feed, Hybrid
 from labkit.arrivals import poisson
 from labkit.experiment import Comparison
 from labkit.faults import Outage
-from labkit.lenses import VirtualLens
+from labkit.lenses import ModelLens, VirtualLens
 from labkit.plots.crossing import _error
 from labkit.plots.tradeoff import GREY
+from labkit.policies import RetryProfile
 from labkit.result import Result
 from labkit.trace import earthquakes
 
@@ -68,6 +69,24 @@ class TestFrontier:
         assert x.min() < 4 < 60 < x.max()
         assert "the polling points have the slope -0.97 (log-log)" in figure.sentence
         assert "slope" not in plots.frontier(run[0]).sentence
+
+    @pytest.mark.parametrize("consumers", [1, 3, 10_000_000])
+    def test_the_dashed_line_goes_through_the_hollow_points_of_any_number_of_consumers(self, consumers: int) -> None:
+        scenario = Scenario(earthquakes(duration=21_600), consumers=consumers)
+        figure = plots.frontier([ModelLens().run(scenario, each) for each in (Polling(60), Polling(600))])
+        (line,) = [line for line in figure.drawing.axes[0].lines if line.get_linestyle() == "--"]
+        lines = [line.get_data(), zip(*dots(figure, hollow=True), strict=True)]
+        (x, y), (costs, lates) = (map(np.asarray, each) for each in lines)
+        assert (x * (y - 0.02)).tolist() == pytest.approx([1800 * consumers] * 60)
+        whole = 1e-3  # in theory too, the requests of six hours are a whole number per consumer
+        assert (costs * (lates - 0.02)).tolist() == pytest.approx([1800 * consumers] * 2, rel=whole)
+        assert x.min() < costs.min() < costs.max() < x.max()
+
+    def test_where_the_axes_hold_no_interval_no_line_is_dashed(self) -> None:
+        """18 deliveries per second, 14 s each way: one poller sends one poll per round trip at most."""
+        scenario = Scenario(poisson(per_hour=64_800, duration=10), delay=14.0, retries=RetryProfile(timeout=60))
+        figure = plots.frontier(VirtualLens().run(scenario, Webhook()))
+        assert not [line for line in figure.drawing.axes[0].lines if line.get_linestyle() == "--"]
 
     def test_a_step_shows_some_points_and_keeps_the_axes(self, run: Comparison) -> None:
         every, step = plots.frontier(run), plots.frontier(run, show=["webhook"])

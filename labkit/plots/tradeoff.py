@@ -207,15 +207,18 @@ def _slope(points: list[tuple[float, float]]) -> float | None:
 
 
 def _polling_line(axes: "Axes", results: Sequence[Result]) -> "Line2D | None":
-    """Polling at the fixed intervals that the axes hold, by its closed form; None if no event occurred."""
+    """Polling at the fixed intervals that the axes hold, by its closed form; None without an event or an interval."""
     import numpy as np
 
     scenario, rate = results[0].scenario, rate_of(results[0])
     if not rate:
         return None
-    intervals = [3600 / cost - 2 * scenario.delay for cost in np.geomspace(*axes.get_xlim(), 60).tolist()]
+    costs = np.geomspace(*axes.get_xlim(), 60).tolist()  # of all consumers
+    intervals = [3600 * scenario.consumers / cost - 2 * scenario.delay for cost in costs]
     laws = [Polling(interval=T).theory(rate, scenario.delay) for T in intervals if T > 1e-3]
     points = [(3600 * scenario.consumers * rate * law.requests_per_event, law.mean_latency) for law in laws]
+    if not points:
+        return None
     (line,) = axes.plot(*zip(*points, strict=True), color=Polling.style.colour, linestyle="--", linewidth=1.8, zorder=2)
     return line
 
