@@ -1,6 +1,8 @@
 """The model lens against the virtual lens, which shares no line of its arithmetic, and against the sample paths."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 import sample_paths
@@ -233,6 +235,28 @@ def test_what_it_cannot_compute_is_refused_with_the_remedy(approach, world, reas
     for act in (ModelLens().check, ModelLens().run):
         with pytest.raises(ValueError, match=f"{reason}.*: use the virtual lens$"):
             act(scenario, approach)
+
+
+@pytest.mark.parametrize(
+    ("said", "approach", "world"),
+    [
+        (
+            "leases that end",
+            Leased(ttl=10, renew_before=2),
+            {"faults": (Outage(target="source", start=5, duration=9),)},
+        ),
+        ("forgotten renewals between 0 and 1 for one consumer", Leased(ttl=10, renew_before=2, forgotten=0.5), {}),
+        (
+            "outages of the receiver, .*, once or again and again",
+            Doorbell(),
+            {"faults": (Outage(duration=5, period=20),)},
+        ),
+    ],
+)
+def test_it_computes_what_the_docs_say(said, approach, world):
+    page = Path(__file__).parents[1] / "docs" / "compare.md"
+    assert re.search(said, " ".join(page.read_text(encoding="utf-8").split()))
+    check_same(Scenario(happening([1.0, 30.0], 60), **world), approach)
 
 
 def test_a_subclass_is_refused_since_its_loop_may_differ():
