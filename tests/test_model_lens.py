@@ -49,6 +49,7 @@ from labkit import (
     Stream,
     Thin,
     Webhook,
+    WebSocket,
     bursty,
     compare,
     earthquakes,
@@ -186,7 +187,7 @@ def test_polls_are_those_of_the_sample_path():
 @pytest.mark.parametrize(
     ("approach", "world", "reason"),
     [
-        (Polling(jitter=0.1), {}, "jitter needs a draw per poll, got 0.1"),
+        (Polling(jitter=0.1), {}, r"a draw per poll, got 0.1 \(FanOut\(consumers, interval, jitter=0.1\) has the load"),
         (Polling(1 / 3, "rate"), {"delay": 0.5}, "an interval of whole nanoseconds"),
         (Polling(90, limit=1, types=("a",), filtered="client"), {}, "one page per poll after the horizon"),
         (Webhook(), {"faults": (Nat(),)}, "has no fault but outages, got nat"),
@@ -259,12 +260,16 @@ def test_it_computes_what_the_docs_say(said, approach, world):
     check_same(Scenario(happening([1.0, 30.0], 60), **world), approach)
 
 
-def test_a_subclass_is_refused_since_its_loop_may_differ():
+def test_others_are_refused_with_a_lens_that_they_declare_subclasses_too():
     class Eager(Polling):
         pass
 
-    with pytest.raises(ValueError, match="and no polling: use the virtual lens"):
-        ModelLens().check(Scenario(happening([], 60)), Eager())
+    for other, remedy in (
+        (Eager(), "no polling: use the virtual lens"),
+        (WebSocket(), "no websocket: use the real lens"),
+    ):
+        with pytest.raises(ValueError, match=f"and {remedy}$"):
+            ModelLens().check(Scenario(happening([], 60)), other)
 
 
 def test_the_lens_has_a_schedule_for_each_approach_that_names_it():

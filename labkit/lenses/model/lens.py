@@ -49,7 +49,7 @@ def _check(given: "Given") -> None:
     scenario, approach, remedy = given.scenario, given.approach, "use the virtual lens"
     if type(approach) not in SCHEDULES:
         known = ", ".join(each.name for each in SCHEDULES)
-        raise ValueError(f"the model lens has {known}, and no {approach.name}: {remedy}")
+        raise ValueError(f"the model lens has {known}, and no {approach.name}: use the {approach.lenses[0]} lens")
     check_faults(scenario.faults, scenario.duration)
     if scenario.rate_limit.requests or scenario.rate_limit.poll_interval:
         raise ValueError(f"the model lens has no rate limits, got {scenario.rate_limit}: {remedy}")
