@@ -38,6 +38,10 @@ class Machine:
     """Requests that the servers of both processes saw, set-up and drain included."""
 
 
+FAN_OUT = "FanOut(consumers, interval).load(duration)"
+"""What has a load where a result has its row alone."""
+
+
 @dataclass(frozen=True, repr=False)
 class Result:
     """One approach's run under a lens. `exchanges` and `receipts` are the rows (columns: `labkit.ledger.Ledger`).
@@ -89,9 +93,9 @@ class Result:
     def receipts(self) -> "pd.DataFrame":
         return self._frames()[1]
 
-    def _frames(self) -> "tuple[pd.DataFrame, pd.DataFrame]":
+    def _frames(self, at_scale: str = "use the virtual lens") -> "tuple[pd.DataFrame, pd.DataFrame]":
         if self.frames is None:
-            remedy = "use the virtual lens" if self.totals else "its exchanges and receipts come with frames=True"
+            remedy = at_scale if self.totals else "its exchanges and receipts come with frames=True"
             raise ValueError(f"{self.label} has its row alone: {remedy}")
         return self.frames
 
@@ -167,6 +171,7 @@ class Result:
         consumer that polls every 59.96 s, 20 ms each way: 1 in the first second of each minute, and 59 times 0. A
         refused call counts; a poll of a relay does not, because the source has no part in it.
         """
+        self._frames(f"for pollers, use {FAN_OUT}; for others, the virtual lens")
         counted = self.counted
         of_source = (counted.kind == "delivery") | (counted.host == SOURCE)
         sent = counted.sent_at[of_source].to_numpy(dtype=float)
@@ -177,7 +182,10 @@ class Result:
 
         `peak` is in requests per second; by default that of `load()`, for which a result needs its exchanges.
         """
-        return figures.of(self.row(), self.scenario.duration, float(self.load().max()) if peak is None else peak)
+        if peak is None:
+            self._frames(f"give the peak; for pollers, it is {FAN_OUT}.max()")
+            peak = float(self.load().max())
+        return figures.of(self.row(), self.scenario.duration, peak)
 
     def _currency(self) -> tuple[float, float]:
         """Freshness, the share of time in which no event is missing, and the mean staleness in seconds."""

@@ -76,8 +76,11 @@ class TestResult:
 
     def test_without_exchanges_it_refuses(self):
         result = compare(RARE, [Polling(60.0)], lens="model")[0]
-        with pytest.raises(ValueError, match="polling interval=60 has its row alone: use the virtual lens"):
+        alone, load = "polling interval=60 has its row alone", r"FanOut\(consumers, interval\).load\(duration\)"
+        with pytest.raises(ValueError, match=f"{alone}: for pollers, use {load}; for others, the virtual lens"):
             result.load()
+        with pytest.raises(ValueError, match=f"{alone}: give the peak; for pollers, it is {load}.max()"):
+            result.costs(Costs(0.001))
         assert result.costs(Costs(0.001), peak=2)["cores"] == 0.004
 
 

@@ -150,7 +150,8 @@ def check(given: Given) -> None:
     approach = given.approach
     assert isinstance(approach, Polling)
     if approach.jitter:
-        raise ValueError(f"jitter needs a draw per poll, got {approach.jitter:g}: use the virtual lens")
+        load = f"FanOut(consumers, interval, jitter={approach.jitter:g}) has the load and the latencies"
+        raise ValueError(f"jitter needs a draw per poll, got {approach.jitter:g} ({load}): use the virtual lens")
     if approach.fixed == "rate":
         held = TIMEOUT if given.scenario.faults else 0.0
         check_rate(approach, given.scenario.delay, given.scenario.duration, held)
