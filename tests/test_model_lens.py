@@ -278,9 +278,8 @@ def test_the_lens_has_a_schedule_for_each_approach_that_names_it():
 
 
 def test_a_picture_that_needs_exchanges_is_refused_with_the_remedy():
-    result = ModelLens().run(Scenario(happening([1.0], 60)), Webhook())
     with pytest.raises(ValueError, match="webhook has its row alone: use the virtual lens"):
-        result.exchanges  # noqa: B018 - reading it is what raises
+        ModelLens().run(Scenario(happening([1.0], 60)), Webhook()).exchanges  # noqa: B018 - reading it raises
 
 
 def test_the_command_line_compares_by_the_model(tmp_path, capsys):
@@ -292,7 +291,8 @@ def test_the_command_line_compares_by_the_model(tmp_path, capsys):
     assert {row["lens"] for row in rows} == {"model"}
     with pytest.raises(SystemExit):
         main([*made, "--csv", str(tmp_path / "csv")])
-    assert "has its row alone: use the virtual lens" in capsys.readouterr().err
+    assert "labkit: --csv: the model lens has a row per approach and no exchanges: leave" in capsys.readouterr().err
+    assert not (tmp_path / "csv").exists()
 
 
 def test_a_poll_that_arrives_with_the_event_brings_it_before_the_webhook():

@@ -49,6 +49,9 @@ def compare_command(lens: str, speed: float, chosen: tuple[str, ...], faults: tu
     breaks = tuple(parse_named("--fault", text, FAULTS) for text in faults)
     scenario = scenario_of(made, faults=breaks, **world)
     comparison, problems, status = _compared(scenario, approaches, made, frames=csv_folder is not None)
+    if csv_folder is not None and any(result.totals for result in comparison):
+        raise click.UsageError(f"--csv: the {lens} lens has a row per approach and no exchanges: leave it out, or use"
+                               " the virtual lens")  # fmt: skip
     console = terminal(stderr=to_stdout)
     for note in scenario.arrivals.notes:
         console.print(f"Note: {note}")
