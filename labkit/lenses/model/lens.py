@@ -51,8 +51,10 @@ def _check(given: "Given") -> None:
         known = ", ".join(each.name for each in SCHEDULES)
         raise ValueError(f"the model lens has {known}, and no {approach.name}: use the {approach.lenses[0]} lens")
     check_faults(scenario.faults, scenario.duration)
-    if scenario.rate_limit.requests or scenario.rate_limit.poll_interval:
-        raise ValueError(f"the model lens has no rate limits, got {scenario.rate_limit}: {remedy}")
+    limit = scenario.rate_limit
+    if limit.requests or limit.poll_interval:
+        got = f"{limit.requests:,} requests per {limit.seconds:g} s and a poll interval of {limit.poll_interval:g} s"
+        raise ValueError(f"the model lens has no rate limits, got {got}, where 0 is none: {remedy}")
     if scenario.retention is not None:
         raise ValueError(f"the model lens keeps all events, got a retention of {scenario.retention:g} s: {remedy}")
     SCHEDULES[type(approach)].check(given)

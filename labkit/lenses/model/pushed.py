@@ -145,7 +145,7 @@ def check_kinds(given: Given, one: Kind, other: Kind) -> None:
     for fault in given.scenario.faults:
         if fault.kinds and (one in fault.kinds) != (other in fault.kinds):
             needs = f"{given.approach.name} needs outages of both {one} and {other}"
-            raise ValueError(f"{needs}, got {fault.kinds}: use the virtual lens")
+            raise ValueError(f"{needs}, got kinds={'+'.join(fault.kinds)}: use the virtual lens")
 
 
 def check_takes(given: Given, trips: int) -> None:
