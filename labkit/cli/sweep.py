@@ -79,7 +79,7 @@ def sweep_command(lens: str, speed: float, chosen: tuple[str, ...], faults: tupl
     scenarios = _scenarios(made, faults, **world)
     rows, total, problem, status = list[dict[str, Any]](), len(scenarios) * len(approaches) * repeats, "", 0
     try:
-        with _executor(workers, dask) as executor:
+        with _executor(workers, dask, made) as executor:
             sweep(scenarios, approaches, repeats=repeats, lens=made, executor=executor, out=out, done=rows.append)
     except (KeyboardInterrupt, BrokenExecutor) as ended:
         interrupted = isinstance(ended, KeyboardInterrupt)
@@ -151,9 +151,11 @@ def _plain(frame: "pd.DataFrame") -> list[dict[str, Any]]:
 
 
 @contextmanager
-def _executor(workers: int | None, dask: str | None) -> Iterator[Executor | None]:
+def _executor(workers: int | None, dask: str | None, lens: Lens) -> Iterator[Executor | None]:
     if workers and dask:
         raise click.UsageError(f"--workers {workers} is for this machine: leave it out with --dask {dask}")
+    if dask and not lens.parallel:  # before it waits for the scheduler
+        raise click.UsageError(f"the {lens.name} lens runs its approaches one after another: leave --dask {dask} out")
     if workers:
         with OwnWorkers(workers) as pool:
             yield pool
