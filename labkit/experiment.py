@@ -146,8 +146,8 @@ def sweep(
     the file `out` as its run finishes, and a sweep with the same file goes on from it: with 5 repeats in the file, 20
     repeats run 15. `done` is called with each row, those of the file first. A terminal shows a progress bar.
 
-    Raises ValueError if `out` is the file of another sweep, and BrokenExecutor if the workers' pool broke. A run that
-    was lost with its worker is not in the file, and has the reason in `error`.
+    Raises ValueError if `out` is the file of another sweep, OSError while another driver has it, and BrokenExecutor if
+    the workers' pool broke. A run that was lost with its worker is not in the file, and has the reason in `error`.
     """
     import pandas as pd
 
@@ -158,15 +158,18 @@ def sweep(
     runs = [(*where, repeat) for where in names for repeat in range(repeats)]
     rows: dict[tuple[int, str, int], dict[str, Any]] = {}
 
+    def run_of(row: dict[str, Any]) -> tuple[int, str, int]:
+        return row["scenario"], row["label"], row["repeat"]
+
     def add(row: dict[str, Any]) -> None:
-        rows[row["scenario"], row["label"], row["repeat"]] = row
+        rows[run_of(row)] = row
         if done is not None:
             done(row)
 
     with ExitStack() as stack:
         file = stack.enter_context(closing(SweepFile(out, identity(lens, scenarios, approaches)))) if out else None
         for row in file.rows if file else ():
-            if row["repeat"] < repeats:
+            if row["repeat"] < repeats and run_of(row) not in rows:  # two copies of a file may have been joined
                 add(row)
         labelled = {approach.label: approach for approach in approaches}
         left = [run for run in runs if run not in rows]

@@ -34,7 +34,7 @@ class Database:
             Path(path).touch(mode=0o600)
             Path(path).chmod(0o600)
         self._lock, self._busy = RLock(), busy
-        self._owned = _own(path, owner) if owner and path != ":memory:" else None
+        self._owned = own(path, owner) if owner and path != ":memory:" else None
         try:
             self._db = sqlite3.connect(path, timeout=busy, isolation_level=None, check_same_thread=False)
             pragmas = f"PRAGMA journal_mode = WAL; PRAGMA synchronous = {synchronous}; PRAGMA foreign_keys = ON;"
@@ -98,8 +98,10 @@ class Database:
             self.close()
 
 
-def _own(path: str, owner: str) -> sqlite3.Connection:
+def own(path: str | Path, owner: str) -> sqlite3.Connection:
     """Lock the file `path`.lock, an empty database, until the connection is closed or the process ends.
+
+    Raises OSError, with the path, if another `owner` has it.
 
     SQLite's own lock is taken, since it has one for each system (POSIX's fcntl, Windows' LockFileEx).
     """

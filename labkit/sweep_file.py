@@ -11,17 +11,29 @@ from typing import Any
 from labkit.approaches import Approach
 from labkit.lenses import Lens
 from labkit.scenario import Scenario
+from labkit.sqlite import own
 
 
 class SweepFile:
     """The file at `path` for the sweep that a record describes. `rows` are those that an earlier driver wrote.
 
     A last line without its end was cut off when that driver was killed: it is removed. Raises ValueError, and leaves
-    the file as it is, if it holds another sweep, or no sweep.
+    the file as it is, if it holds another sweep, or no sweep; and OSError while another driver has it, since both
+    would append each row. A lock on the file `path`.lock ends with its process.
     """
 
     def __init__(self, path: str | Path, sweep: Mapping[str, Any]) -> None:
-        self.path = path
+        self.path, self._lock = path, own(path, "sweep")
+        try:
+            self.rows = self._read(sweep)
+            self._file = open(path, "ab")  # noqa: SIM115  closed by `close`
+        except BaseException:
+            self._lock.close()
+            raise
+
+    def _read(self, sweep: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """The rows that are there, after the header, which is written if the file is new."""
+        path = self.path
         header = _line({"sweep": sweep})
         with open(path, "ab+") as file:
             file.seek(0)
@@ -38,8 +50,7 @@ class SweepFile:
             file.truncate(sum(map(len, lines)))
             if not lines:
                 file.write(header)
-        self.rows = documents[1:]
-        self._file = open(path, "ab")  # noqa: SIM115  closed by `close`
+        return documents[1:]
 
     def append(self, row: Mapping[str, Any]) -> None:
         """Add a row. Once this returns it outlives the process, and not a power failure."""
@@ -48,6 +59,7 @@ class SweepFile:
 
     def close(self) -> None:
         self._file.close()
+        self._lock.close()
 
     def _document(self, number: int, line: bytes) -> dict[str, Any]:
         try:

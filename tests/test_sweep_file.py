@@ -112,6 +112,27 @@ def test_a_run_that_failed_is_kept_and_deleting_its_line_runs_it_again(tmp_path,
     assert len(runs) == 2
 
 
+def test_a_second_driver_on_the_file_is_refused_until_the_first_one_ends(tmp_path, runs):
+    out = tmp_path / "sweep.jsonl"
+
+    def second(row):
+        with pytest.raises(OSError, match="sweep.jsonl is in use by another sweep: end that one, or use another file"):
+            swept(out)
+
+    first = swept(out, done=second)
+    assert (len(runs), out.read_bytes().count(b"\n")) == (8, 9)
+    assert_frame_equal(swept(out, done=lambda row: None), first, check_exact=True)
+
+
+def test_a_run_that_is_in_the_file_twice_counts_once(tmp_path, runs):
+    out, done = tmp_path / "sweep.jsonl", []
+    frame = swept(out)
+    header, *rows = out.read_text().splitlines(keepends=True)
+    out.write_text("".join([header, *rows, *rows]))
+    assert_frame_equal(swept(out, done=done.append), frame, check_exact=True)
+    assert len(done) == 8
+
+
 OTHERS = {
     "scenarios[1].delay is 1.0 there, and 2.0 here": {"scenarios": [HOUR, replace(HOUR, delay=2.0)]},
     "scenarios[0].events is 53 there, and": {"scenarios": [Scenario(poisson(60, 3600, seed=4)), SCENARIOS[1]]},
