@@ -141,6 +141,12 @@ class TestFanOut:
                 at += round(fan.period * nano)
         assert fan.load(20, seconds).tolist() == counts
 
+    def test_a_jitter_so_small_that_it_takes_minutes_is_refused(self):
+        fan, needs = FanOut(10, 30, jitter=0.001), r"needs 5\d,\d{3},\d{3} steps of 0.0015 s, at most 10,000,000"
+        for act in (lambda: fan.load(86_400), lambda: fan.latency([86_400.0])):
+            with pytest.raises(ValueError, match=f"jitter=0.001 over 86,40\\d s {needs}: compute fewer seconds"):
+                act()
+
     def test_jitter_flattens_a_herd_to_the_mean(self):
         load = FanOut(1_000_000, 30, jitter=0.2).load(1800)
         assert load.iloc[0] == 1_000_000
