@@ -48,6 +48,14 @@ def is_in(option: str, value: float) -> bool:
     return low <= value <= (float("inf") if option.endswith("or more") else high)
 
 
+def test_the_sheet_has_the_rules_of_notebook_09_in_their_words() -> None:
+    def lines(text: str) -> list[list[str]]:
+        return [row.strip("| ").split(" | ")[:2] for row in text.splitlines() if row.startswith("| ")]
+
+    rules = lines(COURSE["09"].cell("rules").source)
+    assert lines(TEXTS["sheet"].partition("\n## Which should I use?\n")[2]) == rules and len(rules) > 8
+
+
 @pytest.mark.parametrize("line", CLAIMS)
 def test_what_a_page_claims_in_bold_is_printed_by_the_cells_that_it_names(line: str) -> None:
     told = "\n".join(shown(COURSE[number].cell(id)) for number, id in REFERENCE.findall(line))

@@ -205,8 +205,7 @@ def predictions(each: Walkthrough) -> dict[str, list[str]]:
     for place, cell in enumerate(cells):
         if asked(cell):
             run = takewhile(lambda after: after.cell_type == "code", cells[place + 1 :])
-            answer = later.get(f"{each.number}/{cell.id}")
-            found[cell.id] = [answer.partition("/")[2]] if answer else [cell.id for cell in run]
+            found[cell.id] = later.get(f"{each.number}/{cell.id}", [cell.id for cell in run])
     return found
 
 

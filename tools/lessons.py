@@ -151,7 +151,8 @@ def made(lesson: Lesson, course: dict[str, contents.Walkthrough]) -> NotebookNod
         parts += [taken(place, course) for place in step.places]
         first = next(cell for cell in parts if cell.cell_type == "markdown")
         before, heading, after = first.source.rpartition("## ")  # an answer to the step before stands before it
-        mark = f"*Step {number} of {len(lesson.steps)}: {step.minutes} min*\n\n"
+        takes = f"{step.minutes} min" if step.minutes else "after the lesson"
+        mark = f"*Step {number} of {len(lesson.steps)}: {takes}*\n\n"
         first.source = f"{before}{mark}{heading}{after}"
         cells += parts
     cells.append(nbformat.v4.new_markdown_cell(texts()["closing"].strip(), id="closing"))
