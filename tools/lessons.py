@@ -44,7 +44,8 @@ class Step:
 
     @property
     def what(self) -> str:
-        return str(texts()["steps"][self.name]["what"])
+        """With a remark if the lesson has no minutes for it."""
+        return f"{texts()['steps'][self.name]['what']}{'' if self.minutes else ' (after the lesson)'}"
 
     @property
     def places(self) -> list[str]:
