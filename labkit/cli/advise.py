@@ -13,7 +13,7 @@ from labkit.cli.output import check_target, print_table, terminal, write_json
 from labkit.cli.rate_limit import rate_limit_of, rate_limit_option
 from labkit.cli.report import Section, check_report, report_option, write_report
 from labkit.cli.retries import retries_of, source_of
-from labkit.plots.advised import advised
+from labkit.plots.options import advised
 from labkit.trace import earthquakes, from_log
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from labkit.cli.table import COLUMNS, reading, table_of_sweep
 from labkit.experiment import sweep
 from labkit.faults import FAULTS
 from labkit.lenses import Lens
-from labkit.plots.swept import swept
+from labkit.plots.means import swept
 from labkit.scenario import Scenario
 from labkit.tidy import confidence_intervals
 from labkit.workers import OwnWorkers

@@ -3,7 +3,6 @@
 # ruff: noqa: F401
 
 from labkit.plots.account import sentences
-from labkit.plots.advised import advised
 from labkit.plots.bars import request_bars
 from labkit.plots.crossing import crossover
 from labkit.plots.figure import Figure
@@ -11,11 +10,12 @@ from labkit.plots.glance import overview
 from labkit.plots.knobs import interact, price
 from labkit.plots.lanes import swim_lanes, timeline
 from labkit.plots.latency import latencies
+from labkit.plots.means import swept
+from labkit.plots.options import advised
 from labkit.plots.pace import intervals
 from labkit.plots.rate import load
 from labkit.plots.staircase import staircases
 from labkit.plots.styles import style
-from labkit.plots.swept import swept
 from labkit.plots.tradeoff import frontier
 from labkit.plots.unreceived import survival
 from labkit.plots.waiting import inspection, phase
