@@ -52,15 +52,16 @@ RUN_APART = {"lesson_90_minutes", "session_1_of_2", "session_2_of_2"}
 """Lessons that `make test` does not run, and `make lessons` does: 75 s of processor time, for cells that the
 walkthroughs have, too. `test_lessons.py` compares what they print with what the walkthroughs print."""
 LONG = {
-    "test_advise", "test_arrivals", "test_between", "test_catalogue", "test_cli", "test_cli_advise",
-    "test_cli_faults", "test_cli_sweep", "test_contest", "test_description", "test_designed", "test_dispatcher",
-    "test_each_fault", "test_exercises", "test_experiment", "test_handouts", "test_knobs", "test_lessons",
-    "test_model_lens", "test_notebook_cell", "test_notebooks", "test_outbox", "test_plots", "test_plots_options",
-    "test_plots_frontier", "test_plots_lanes", "test_plots_rate", "test_plots_survival", "test_plots_means",
-    "test_plots_waits", "test_process", "test_readme", "test_real_lens", "test_report", "test_result",
-    "test_retention", "test_retries", "test_source", "test_store", "test_theory_adaptive", "test_theory_hybrid",
-    "test_theory_leased", "test_theory_lens", "test_theory_long_polling", "test_theory_renewal", "test_verdicts",
-    "test_virtual_lens", "test_websocket",
+    "test_advise", "test_arrivals", "test_between", "test_catalogue", "test_cli", "test_cli_advise", "test_cli_faults",
+    "test_cli_sweep", "test_connection", "test_contest", "test_description", "test_designed", "test_dispatcher",
+    "test_each_fault", "test_egress", "test_event", "test_exercises", "test_experiment", "test_faults",
+    "test_handouts", "test_knobs", "test_lessons", "test_model_lens", "test_notebook_cell", "test_notebooks",
+    "test_outbox", "test_plots", "test_plots_frontier", "test_plots_lanes", "test_plots_means", "test_plots_options",
+    "test_plots_rate", "test_plots_survival", "test_plots_waits", "test_process", "test_readme", "test_real_lens",
+    "test_report", "test_request", "test_result", "test_retention", "test_retries", "test_source", "test_store",
+    "test_theory_adaptive", "test_theory_batched", "test_theory_budget", "test_theory_hybrid", "test_theory_leased",
+    "test_theory_lens", "test_theory_long_polling", "test_theory_renewal", "test_verdicts", "test_virtual_lens",
+    "test_websocket",
 }  # fmt: skip
 """Modules that `make quick` leaves out, so that it ends within a minute: they run many approaches, or draw."""
 
