@@ -3,8 +3,10 @@
 import re
 import socket
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import IPv4Address, IPv4Network
-from threading import Thread
+
+from labkit.process import with_deadline
 
 LOOKUP_SECONDS = 5.0
 """How long the system's resolver may take for a name; its own limit can be minutes."""
@@ -54,7 +56,12 @@ class Egress:
         if ":" in host:
             raise ForbiddenError(f"{host} is an IPv6 address: only IPv4 is supported")
         try:
-            addresses = _look_up(host, port) if _is_address(host) else _look_up_within(within, host, port)
+            if _is_address(host):
+                addresses = _look_up(host, port)
+            else:  # the system's resolver takes no deadline
+                addresses = with_deadline(within, partial(_look_up, host, port))
+        except TimeoutError:
+            raise OSError(f"{host} has no IPv4 address: the name server did not answer within {within:g} s") from None
         except (OSError, UnicodeError) as error:
             raise OSError(f"{host} has no IPv4 address: {error}") from None
         for address in addresses:
@@ -88,25 +95,6 @@ def is_public(address: IPv4Address) -> bool:
 def _look_up(host: str, port: int) -> list[str]:
     found = socket.getaddrinfo(host, port, family=socket.AF_INET, type=socket.SOCK_STREAM)
     return [str(each[4][0]) for each in found]
-
-
-def _look_up_within(seconds: float, host: str, port: int) -> list[str]:
-    """The same with a deadline, which the system's resolver does not take: in a thread, which may outlive it."""
-    answer: list[list[str] | OSError | UnicodeError] = []
-
-    def look_up() -> None:
-        try:
-            answer.append(_look_up(host, port))
-        except (OSError, UnicodeError) as error:
-            answer.append(error)
-
-    thread = Thread(target=look_up, daemon=True, name="labkit look-up")
-    thread.start()
-    thread.join(seconds)
-    result = answer[0] if answer else TimeoutError(f"the name server did not answer within {seconds:g} s")
-    if isinstance(result, Exception):
-        raise result
-    return result
 
 
 def _is_address(host: str) -> bool:
