@@ -114,8 +114,8 @@ class Dispatcher:
                 if attempt.verdict == "gone":
                     self.outbox.end(subscription)
                 if self.health.watches:
-                    answered = attempt.verdict == "delivered", bool(attempt.status)
-                    noticed |= self.health.attempted(subscription, *answered, now)
+                    delivered, answered = attempt.verdict == "delivered", bool(attempt.status)
+                    noticed |= self.health.attempted(subscription, delivered, answered, now)
         return noticed
 
     def _retry_while_locked(self, use: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:

@@ -20,7 +20,7 @@ LARGEST_MESSAGE = 1
 def add_websocket(app: Flask, operations: Operations, store: Store, news: Condition) -> None:
     """Add `GET /ws`: messages `{"cursor": "…", "event": {…}}`; `?after=CURSOR` resumes."""
 
-    asked = query(AFTER)
+    read_query = query(AFTER)
 
     @operations.add("GET /ws", {101: None, 426: Problem}, [410], query=(AFTER,))
     def no_websocket(asked: dict[str, str]) -> Response:
@@ -29,7 +29,7 @@ def add_websocket(app: Flask, operations: Operations, store: Store, news: Condit
 
     @app.get("/ws", websocket=True)
     def websocket() -> Response:
-        after = place(store, asked()["after"])
+        after = place(store, read_query()["after"])
         store.check(after)
         if "werkzeug.socket" not in request.environ:
             abort(501, "a WebSocket takes a connection over, and this network has none: use the real lens")
