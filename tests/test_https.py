@@ -83,14 +83,19 @@ def shop(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
 
 
 def verified(url: str, egress: Egress = LOOPBACK) -> tuple[int, str]:
-    """How a source answers when it is to verify an endpoint: the status, and the reason if it could not."""
+    """How a source answers when it is to verify an endpoint: the status, and the reason if it could not.
+
+    The connection is closed then, whether by the endpoint or since TLS failed.
+    """
     clock = RealClock()
-    with closing(EventSource(clock, SocketNetwork(clock, Ledger(), egress=egress))) as source:
+    network = SocketNetwork(clock, Ledger(), egress=egress)
+    with closing(EventSource(clock, network)) as source:
         client = source.app.test_client()
         made = client.post("/subscriptions", json={"url": url})
         if made.status_code != 201:
             return made.status_code, made.json["detail"]
         answer = client.post(f"/subscriptions/{made.json['id']}/verify")
+        assert not network._streams
         return answer.status_code, answer.json.get("detail", "")
 
 

@@ -222,8 +222,12 @@ class _Connection(httpcore.NetworkStream):
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
         """Go on in TLS, with the certificate verified for the name that the URL has. Bytes are counted above TLS."""
-        left = _left(self._clock, self._carrier.current.meter, timeout, httpcore.ConnectTimeout)
-        self._stream = self._stream.start_tls(ssl_context, server_hostname, left)
+        try:
+            left = _left(self._clock, self._carrier.current.meter, timeout, httpcore.ConnectTimeout)
+            self._stream = self._stream.start_tls(ssl_context, server_hostname, left)
+        except BaseException:  # nobody else closes it: httpcore has not returned it yet
+            self.close()
+            raise
         self._socket = self._stream.get_extra_info("socket")
         return self
 
