@@ -6,8 +6,8 @@ The same is tested in test_schemes.py for the verifiers, test_wire.py for `Retry
 import itertools
 import socket
 import tempfile
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -46,6 +46,21 @@ def pieces(known: list[bytes]) -> st.SearchStrategy[list[bytes]]:
     return st.lists(st.sampled_from(known) | st.binary(max_size=20), max_size=20)
 
 
+@contextmanager
+def reader_of(sent: bytes) -> Iterator[Reader]:
+    """A reader of what a client sends before it leaves."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):  # macOS has 8,192 bytes
+            ours.setsockopt(socket.SOL_SOCKET, option, 262_144)
+            theirs.setsockopt(socket.SOL_SOCKET, option, 262_144)
+        theirs.sendall(sent)
+        theirs.shutdown(socket.SHUT_WR)
+        reader = Reader(ours)
+        reader.deadline = monotonic() + 30
+        yield reader
+
+
 def test_a_reader_of_streams_stops_at_a_line_or_a_block_that_does_not_end() -> None:
     """No more of it is read, although it comes byte by byte."""
     read, rows = itertools.count(), itertools.count()
@@ -57,18 +72,10 @@ def test_a_reader_of_streams_stops_at_a_line_or_a_block_that_does_not_end() -> N
     assert list(lines([b"x" * LARGEST_BLOCK, b"\n"])) == ["x" * LARGEST_BLOCK]
 
 
-@pytest.mark.parametrize("junk", ["<html>", "[]", "{}", '{"id": 7}', "[" * 10_000])
-def test_a_block_that_holds_no_event_is_an_error_and_the_stream_is_opened_again(junk: str) -> None:
-    """From the last place before it: nothing is lost, and the consumer goes on."""
-    app, resumed = Flask("source"), list[str | None]()
-    good = 'id: 1\ndata: {"id": "evt_1"}\n\n'
-
-    @app.get("/stream")
-    def stream() -> Response:
-        resumed.append(request.headers.get("Last-Event-ID"))
-        return Response(f"{good}data: {junk}\n\n" if len(resumed) == 1 else "id: 2\ndata: {}\n\n")
-
-    clock, ledger = VirtualClock(), Ledger()
+def listen(view: Callable[[], Response]) -> Ledger:
+    """What is on record of a consumer that has read this stream, and opened it again, for 4 s."""
+    app, clock, ledger = Flask("source"), VirtualClock(), Ledger()
+    app.get("/stream")(view)
     network = MemoryNetwork(clock, ledger)
     consumer = Consumer("me", network.host("source", app), clock, network, ledger)
     ledger.add_consumer("me")
@@ -76,26 +83,27 @@ def test_a_block_that_holds_no_event_is_an_error_and_the_stream_is_opened_again(
     with clock:
         clock.spawn(Stream().run, consumer)
         clock.run(until=4.0)
+    return ledger
+
+
+@pytest.mark.parametrize("junk", ["<html>", "[]", "{}", '{"id": 7}', "[" * 10_000])
+def test_a_block_that_holds_no_event_is_an_error_and_the_stream_is_opened_again(junk: str) -> None:
+    """From the last place before it: nothing is lost, and the consumer goes on."""
+    resumed, good = list[str | None](), 'id: 1\ndata: {"id": "evt_1"}\n\n'
+
+    def stream() -> Response:
+        resumed.append(request.headers.get("Last-Event-ID"))
+        return Response(f"{good}data: {junk}\n\n" if len(resumed) == 1 else "id: 2\ndata: {}\n\n")
+
+    ledger = listen(stream)
     assert resumed[:2] == [None, "1"]
     assert ledger.error[0] == "DecodingError"
 
 
 @pytest.mark.parametrize("retry", ["9" * 5000, "9" * 400, "1e3", "-1", "\u0661"])
 def test_a_streams_retry_is_kept_to_a_number_that_can_be_waited_for(retry: str) -> None:
-    app, opened = Flask("source"), list[float]()
-    clock, ledger = VirtualClock(), Ledger()
-
-    @app.get("/stream")
-    def stream() -> Response:
-        opened.append(clock.now())
-        return Response(f"retry: {retry}\n\n")
-
-    network = MemoryNetwork(clock, ledger)
-    consumer = Consumer("me", network.host("source", app), clock, network, ledger)
-    with clock:
-        clock.spawn(Stream().run, consumer)
-        clock.run(until=4.0)
-    assert len(opened) == 2  # 3 s after the first
+    ledger = listen(lambda: Response(f"retry: {retry}\n\n"))
+    assert len(ledger.sent_at) == 2  # 3 s after the first
 
 
 @given(pieces(STREAM))
@@ -108,12 +116,7 @@ def test_any_bytes_are_a_stream_however_they_are_cut(chunks: list[bytes]) -> Non
 @given(pieces(HTTP))
 @example([b"GET / HTTP/1.1\r\n", b"X:" + b" " * 16_000 + b"\0\r\n"])
 def test_any_bytes_are_a_request_or_are_refused_with_a_4xx(sent: list[bytes]) -> None:
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        reader = Reader(ours)
-        reader.deadline = monotonic() + 30
-        theirs.sendall(b"".join(sent))
-        theirs.shutdown(socket.SHUT_WR)
+    with reader_of(b"".join(sent)) as reader:
         reading = Reading(reader, RequestLimits(body=1000))
         try:
             reading.read_head()
@@ -151,18 +154,7 @@ def test_a_long_retry_after_is_read_in_bounded_time(piece: str) -> None:
     assert monotonic() - since < 5
 
 
-def test_an_endless_line_of_a_request_is_refused() -> None:
-    def endless() -> Iterator[bytes]:
-        yield b"GET /"
-        yield from itertools.repeat(b"x" * 10_000, 10)
-
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        reader = Reader(ours)
-        reader.deadline = monotonic() + 30
-        theirs.setblocking(False)
-        for data in endless():
-            theirs.send(data)
-        with pytest.raises(RefusedError) as refused:
-            Reading(reader, RequestLimits()).read_head()
+def test_a_long_line_of_a_request_is_refused_before_its_end() -> None:
+    with reader_of(b"GET /" + b"x" * 100_000) as reader, pytest.raises(RefusedError) as refused:
+        Reading(reader, RequestLimits()).read_head()
     assert refused.value.status == 414
