@@ -14,13 +14,13 @@ settings.load_profile("labkit")
 
 REAL_CLOCK = {
     "test_bad_input", "test_benchmarks", "test_class", "test_cli", "test_cli_poll", "test_cli_sweep", "test_clock",
-    "test_connection", "test_contest", "test_crash", "test_credentials", "test_designed", "test_dispatcher",
-    "test_each_fault", "test_egress", "test_exercises", "test_experiment", "test_faults", "test_foreign_peers",
-    "test_https", "test_inbox", "test_limits", "test_many_streams", "test_notebook_cell", "test_openapi",
-    "test_outbox", "test_process", "test_real_clock", "test_real_lens", "test_receiver", "test_receiver_app",
-    "test_retention", "test_retries", "test_rotation", "test_secrets", "test_serve_receiver", "test_server",
-    "test_shared_suite", "test_sockets", "test_sqlite", "test_store", "test_sweep_file", "test_webhook_program",
-    "test_websocket", "test_workers",
+    "test_connection", "test_connections", "test_contest", "test_crash", "test_credentials", "test_designed",
+    "test_dispatcher", "test_each_fault", "test_egress", "test_exercises", "test_experiment", "test_faults",
+    "test_foreign_peers", "test_https", "test_inbox", "test_limits", "test_many_streams", "test_notebook_cell",
+    "test_openapi", "test_outbox", "test_process", "test_real_clock", "test_real_lens", "test_receiver",
+    "test_receiver_app", "test_retention", "test_retries", "test_rotation", "test_secrets", "test_serve_receiver",
+    "test_server", "test_shared_suite", "test_sockets", "test_sqlite", "test_store", "test_sweep_file",
+    "test_webhook_program", "test_websocket", "test_workers",
 }  # fmt: skip
 """Modules with tests of the real clock or of processes. A machine that stalls can make one fail, so it is run up to
 three times more; a defect fails each time. The summary counts the reruns."""

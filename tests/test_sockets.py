@@ -3,7 +3,6 @@
 import contextlib
 import gzip
 import itertools
-import select
 import socket
 import struct
 import threading
@@ -13,17 +12,17 @@ import tracemalloc
 import flask
 import httpx
 import pytest
+from listener import OK, Listener, read_request
 
 from labkit.clock import RealClock
 from labkit.ledger import Ledger
-from labkit.network import connections, sockets
+from labkit.network import sockets
 from labkit.network.egress import Egress
 from labkit.network.sockets import LOOPBACK, SocketNetwork
 from labkit.policies import RetryProfile
 from labkit.source.deliver import LARGEST_ANSWER, deliver
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-OK = b"HTTP/1.1 200 OK\r\n"
 
 
 @pytest.fixture
@@ -32,44 +31,6 @@ def network():
         network = SocketNetwork(clock, Ledger())
         yield network
         network.close()
-
-
-class Listener:
-    """A TCP server of the test's own: each connection is a thread's, and all of them have ended after the block."""
-
-    def __init__(self, handle_connection):
-        self._converse, self._all, self.connections = handle_connection, [], 0
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.port = self._socket.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
-        self._threads = [threading.Thread(target=self._accept)]
-
-    def _accept(self):
-        with contextlib.suppress(OSError):
-            while True:
-                connection, _ = self._socket.accept()
-                self.connections += 1
-                self._all.append(connection)
-                thread = threading.Thread(target=self._run, args=(connection,))
-                self._threads.append(thread)
-                thread.start()
-
-    def _run(self, connection):
-        with contextlib.suppress(OSError), connection:
-            self._converse(connection)
-
-    def __enter__(self):
-        self._threads[0].start()
-        return self
-
-    def __exit__(self, *error):
-        for each in [self._socket, *self._all]:
-            with contextlib.suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-            each.close()
-        for thread in self._threads:
-            thread.join(5)
-            assert not thread.is_alive()
 
 
 class CountingProxy(Listener):
@@ -104,22 +65,6 @@ class CountingProxy(Listener):
         while (now := (self.out, self.back)) != (time.sleep(0.02), (self.out, self.back))[1]:
             pass
         return now
-
-
-def read_request(connection):
-    """A request with its body, as bytes; b"" if the client has gone."""
-    data = b""
-    while b"\r\n\r\n" not in data:
-        more = connection.recv(65_536)
-        if not more:
-            return b""
-        data += more
-    head, _, body = data.partition(b"\r\n\r\n")
-    for line in head.lower().split(b"\r\n"):
-        if line.startswith(b"content-length:"):
-            while len(body) < int(line.split(b":")[1]):
-                body += connection.recv(65_536)
-    return head + b"\r\n\r\n" + body
 
 
 def says(*parts, pause=0.0, reset=False):
@@ -442,71 +387,6 @@ def test_a_connection_closed_before_the_request_is_written_is_an_error_of_the_ex
     with Listener(silent) as server, pytest.raises(httpx.ReadError):
         network.client("me", "poll").get(server.url)
     assert network.ledger.error[0] == "ReadError"
-
-
-def test_a_request_looks_at_the_connections_to_its_own_host_alone(network, monkeypatch):
-    """Otherwise 400 deliveries to as many hosts look at 400 connections each, twice."""
-    looked, info = [], sockets._Connection.get_extra_info
-    monkeypatch.setattr(sockets._Connection, "get_extra_info", lambda *given: looked.append(given) or info(*given))
-    urls = [network.host(f"host-{number}", flask.Flask("empty")) for number in range(8)]
-    client = network.client("me", "poll")
-    for url in urls * 2:
-        client.get(url)
-    assert len(network.ports) == len(urls)
-    assert len(looked) <= 4 * 2 * len(urls)
-
-
-def test_a_request_looks_at_one_idle_connection_however_many_there_are(network, monkeypatch):
-    """Otherwise 1,000 deliveries at once to one host leave 1,000 connections, and each later request looks at all."""
-    client, url = network.client("me", "poll"), network.host("host", flask.Flask("empty"))
-    with contextlib.ExitStack() as answers:
-        for answer in [answers.enter_context(client.stream("GET", url)) for _ in range(8)]:
-            answer.read()
-    looked, info = [], sockets._Connection.get_extra_info
-    monkeypatch.setattr(sockets._Connection, "get_extra_info", lambda *given: looked.append(given) or info(*given))
-    for _ in range(4):
-        client.get(url)
-    assert (len(network.ports), len(looked)) == (8, 4)
-
-
-def test_a_connection_that_the_server_has_closed_meanwhile_is_not_used_again(network):
-    def answer_and_close(connection):
-        read_request(connection)
-        connection.sendall(OK + b"Content-Length: 0\r\n\r\n")
-
-    client = network.client("me", "poll")
-    with Listener(answer_and_close) as server:
-        for _ in range(3):
-            assert client.get(server.url).status_code == 200
-            (kept,) = network._streams
-            assert select.select([kept._socket], [], [], 5)[0]  # its end has arrived
-        assert server.connections == 3
-
-
-def test_idle_connections_to_other_hosts_are_closed_in_time_and_those_in_use_are_not(network, monkeypatch):
-    monkeypatch.setattr(connections, "KEEP_ALIVE", 0.05)
-    first, second, third = (network.host(f"host-{number}", flask.Flask("empty")) for number in range(3))
-    client = network.client("me", "poll")
-    client.get(first)
-    with client.stream("GET", second) as answer:
-        time.sleep(0.1)
-        client.get(third)
-        still_open = {network.ports.index(stream.port) for stream in network._streams}
-        assert still_open & {0, 1} == {1}
-        assert answer.read()
-
-
-def test_looking_for_expired_connections_does_not_change_who_is_called(network, monkeypatch):
-    """The last host that was looked at is another than the one to be called."""
-    urls = [network.host(f"host-{number}", flask.Flask("empty")) for number in range(3)]
-    client = network.client("me", "poll")
-    for url in urls:
-        client.get(url)
-    monkeypatch.setattr(connections, "KEEP_ALIVE", -1)  # look at all connections each time; they were made to be kept
-    for url in urls:
-        client.get(url)
-    assert network.ledger.host == ["host-0", "host-1", "host-2"] * 2
-    assert list(network.ledger.connection) == [0, 1, 2] * 2
 
 
 def test_closing_cuts_who_waits_for_an_answer(network):
