@@ -18,7 +18,7 @@ from labkit.approaches.parameters import seconds
 from labkit.wire import HEARTBEAT, SHORTEST_LOOK
 
 LARGEST_BLOCK = 1_048_576
-"""Characters of a line, and of a block's data, at most: a source that sends more is not read on."""
+"""The most characters of a line, and of a block's data. Of a source that sends more, nothing more is read."""
 _LINE_END = re.compile("\r\n|\n|\r(?=.)", re.DOTALL)
 
 

@@ -27,7 +27,7 @@ class Recorder:
     def __init__(self, path: str, pointer: str | None, clock: RealClock) -> None:
         self._path, self._pointer, self._clock, self._lock = Path(path), pointer, clock, Lock()
         if pointer is not None:
-            find({}, pointer)  # a pointer that is none is refused before the first event
+            find({}, pointer)  # an invalid pointer is refused before the first event
         expected = ",".join(COLUMNS)
         with open(path, "a+", encoding="utf-8", opener=_private) as file:
             file.seek(0)

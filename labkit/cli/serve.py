@@ -38,7 +38,7 @@ port_option = click.option("--port", type=click.IntRange(0, 65535), default=0, h
 
 @click.group("serve")
 def serve_group() -> None:
-    """Serve an event source or a webhook receiver, on 127.0.0.1 unless told otherwise.
+    """Serve an event source or a webhook receiver, on 127.0.0.1 by default.
 
     The first line on standard output is a JSON object with the server's `url`. It ends on Ctrl-C or SIGTERM and, if
     standard input is a pipe, when that closes.
@@ -80,7 +80,7 @@ def serve_source(
     It delivers to loopback addresses, and to others only if they are allowed. With --host, loopback is closed too.
     """
     limits, clock = rate_limit_of(rate_limit, poll_interval), RealClock()
-    others = host not in ("127.0.0.1", "localhost")  # other machines may call it, and must not reach what is here
+    others = host not in ("127.0.0.1", "localhost")  # other machines may call it, but not this one's loopback
     egress = Egress(allow_public, tuple(name.lower() for name in allow), loopback=not others)
     network = SocketNetwork(clock, Ledger(), egress=egress)
     source = EventSource(

@@ -49,7 +49,7 @@ class Egress:
     def resolve(self, host: str, port: int, within: float = LOOKUP_SECONDS) -> str:
         """The IPv4 address of a host, if each that it has may be called.
 
-        Raises ForbiddenError if one may not, and OSError if it has none, or none is found `within` so many seconds.
+        Raises ForbiddenError if one may not, and OSError if it has none, or if none is found in `within` seconds.
         IPv6 is refused, and so are the addresses of IPv4 that it can hold: `::ffff:7f00:1`, `64:ff9b::7f00:1`,
         `2002:7f00:1::`.
         """

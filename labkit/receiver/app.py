@@ -37,7 +37,7 @@ def receiver_app(receiver: Receiver, clock: TimeOfDay) -> Flask:
 
 
 def _in_one_line(error: HTTPException) -> Response:
-    """Another path or method, or too long a body, like the receiver's other errors; with Werkzeug's headers (Allow)."""
+    """A wrong path or method, or too long a body, as one line of text, like the receiver's own errors."""
     headers = [(name, value) for name, value in error.get_headers() if name != "Content-Type"]
     hint = ": POST /hook is here" if error.code in (404, 405) else ""
     return Response(f"{error.name}{hint}\n", error.code, headers, mimetype="text/plain")

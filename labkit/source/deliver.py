@@ -8,7 +8,7 @@ from labkit import signature
 from labkit.policies import RetryProfile, Verdict
 
 LONGEST_ERROR = 300
-"""Characters of an error that are kept: one about an illegal answer quotes it, which the endpoint wrote."""
+"""Characters of an error that are kept. An invalid answer is quoted in its error, and may be of any length."""
 LARGEST_ANSWER = 65_536
 """Bytes of an answer that are read before its connection is closed: its status says all."""
 

@@ -20,7 +20,7 @@ from labkit.wire import AVAILABLE, BATCH, retry_after
 DB_RETRY_SECONDS = 1.0
 """Seconds to wait before the outbox is used again, when its file was locked or the disk full."""
 Ended = tuple[tuple[Delivery, ...], int, Attempt, str, int | None]
-"""An attempt that has ended: its deliveries, when it was sent, how it ended; their status now, when due again."""
+"""An attempt that has ended: its deliveries, when it was sent, how it ended, their new status, when due again."""
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -92,7 +92,7 @@ class Dispatcher:
         """Record how an attempt ended. Those that end while one is being recorded are recorded next, in one commit."""
         with self._changed:
             self._ended.append(ended)
-            if len(self._ended) > 1:  # whoever is recording takes it along
+            if len(self._ended) > 1:  # the thread that is recording takes it along
                 return
         together = [ended]
         while together:

@@ -10,15 +10,15 @@ from urllib.parse import urlsplit
 import httpx
 
 _EVERY = ("127.0.0.1", "0.0.0.0")
-"""What a server on every address of its machine calls itself: the lab's own, and others."""
+"""The SERVER_NAME of a server that listens on every address of its machine: of the lab's, and of others."""
 
 
 def check_endpoint(url: str, own: str, listens: tuple[str, int], address: Callable[[str, int], str]) -> None:
     """Raise ValueError unless a URL can be an endpoint: http(s), with a host, and read alike by every parser.
 
-    `own` is the source's own URL as the client wrote it, and `listens` where its server does, as WSGI has it; neither
-    can be an endpoint, however it is written. `address(host, port)` is the network's: it raises OSError for a host that
-    may not be called.
+    `own` is the source's own URL as the client wrote it. `listens` is the address and port on which its server listens
+    (WSGI's SERVER_NAME and SERVER_PORT). Neither can be an endpoint, however it is written. `address(host, port)` is
+    the network's: it raises OSError for a host that may not be called.
     """
     if reason := _why_not(url) or _why_not_called(_origin(url), _origin(own), listens, address):
         raise ValueError(f"url {url[:200]!r} cannot be an endpoint: {reason}")

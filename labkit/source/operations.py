@@ -34,7 +34,7 @@ class Operation:
 
 
 class Operations:
-    """The operations of an app. `add` is a decorator: the view is given what the request says, checked, as `asked`."""
+    """The operations of an app. `add` is a decorator: its view gets the body or query, checked, as `asked`."""
 
     def __init__(self, app: Flask) -> None:
         self._app = app
