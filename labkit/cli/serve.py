@@ -89,8 +89,7 @@ def serve_source(
     first_line = {"db": db, "pid": os.getpid()}
     if not (token := given_token(token_file)) and others:
         first_line["token"] = token = secrets.token_urlsafe(24)
-    names = RequestLimits(hosts=tuple(map(_host, allow_host)))
-    server = serve(source.app, port, host=host, token=token, limits=names)
+    server = serve(source.app, port, host=host, token=token, limits=_called(allow_host))
     _until_ended({"url": server.url, **first_line}, server.stop, source.close)
 
 
@@ -145,7 +144,7 @@ def serve_receiver(
 
     keys = given or [new_secret(random.SystemRandom())]
     receiver = Receiver(keys, inbox, on_arrival=print_event, on_event=keep_event, scheme=by, unsigned=by.unsigned)
-    server = serve(receiver_app(receiver, clock), port, limits=RequestLimits(hosts=tuple(map(_host, allow_host))))
+    server = serve(receiver_app(receiver, clock), port, limits=_called(allow_host))
     if by.unsigned:
         click.echo(f"{scheme} does not sign {', '.join(by.unsigned)}: a recorded call can be sent again.", err=True)
     first_line = {"url": server.url, "hook": f"{server.url}/hook", "pid": os.getpid()}
@@ -154,10 +153,12 @@ def serve_receiver(
     _until_ended(first_line, server.stop, inbox.close, ready=ready)
 
 
-def _host(name: str) -> str:
-    if not re.fullmatch(r"(?!.{254})[a-z0-9]([a-z0-9.-]*[a-z0-9])?", name.lower()):
-        raise click.UsageError(f"--allow-host must be a host name such as abc.example.com, got {name!r}")
-    return name.lower()
+def _called(allow_host: tuple[str, ...]) -> RequestLimits:
+    """The limits of a server that may be called under these names too."""
+    for name in allow_host:
+        if not re.fullmatch(r"(?!.{254})[a-z0-9]([a-z0-9.-]*[a-z0-9])?", name.lower()):
+            raise click.UsageError(f"--allow-host must be a host name such as abc.example.com, got {name!r}")
+    return RequestLimits(hosts=tuple(name.lower() for name in allow_host))
 
 
 def _until_ended(first_line: dict[str, Any], *closing: Callable[[], None], ready: Event | None = None) -> None:
