@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 """An event's id. No dots: see `labkit.signature`."""
+ID_RULE = "1 to 64 of A-Z, a-z, 0-9, _ and -"
 
 TYPE = re.compile(r"(?!.{129})[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*")
 """An event's type: words joined by single dots, at most 128 characters in all."""

@@ -9,7 +9,7 @@ from hashlib import sha256
 from typing import Any
 
 from labkit import wire
-from labkit.event import ID, from_json, to_json
+from labkit.event import ID, ID_RULE, from_json, to_json
 from labkit.receiver.inbox import Inbox
 from labkit.signature import STANDARD, Headers, Part, Scheme, SignatureError
 
@@ -132,7 +132,7 @@ def _event(id: str, message: Any) -> Event:
     if message.get("id") != id:
         raise ValueError(f"the event's id must be the webhook-id, {id!r}, got {message.get('id')!r:.80}")
     if not ID.fullmatch(id):  # those in a batch, which a header does not repeat
-        raise ValueError(f"an event's id must be 1 to 64 of A-Z, a-z, 0-9, _ and -, got {id!r:.80}")
+        raise ValueError(f"an event's id must be {ID_RULE}, got {id!r:.80}")
     return message
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from labkit.checks import number
-from labkit.event import ID, timestamp
+from labkit.event import ID, ID_RULE, timestamp
 from labkit.signature.scheme import Headers, SignatureError
 from labkit.wire import RESERVED
 
@@ -49,7 +49,7 @@ def text_key(secret: str) -> bytes:
 def check_id(name: str, value: str) -> str:
     """Refuse an id that an event cannot have."""
     if not ID.fullmatch(value):
-        raise SignatureError(f"{name} must be 1 to 64 of A-Z, a-z, 0-9, _ and -, got {reprlib.repr(value)}")
+        raise SignatureError(f"{name} must be {ID_RULE}, got {reprlib.repr(value)}")
     return value
 
 
@@ -106,7 +106,7 @@ def as_event(message_id: object, type: object, occurred: object, document: objec
     '2018-01-31T01:49:59.000Z'
     """
     if not isinstance(message_id, str) or not ID.fullmatch(message_id):
-        raise ValueError(f"a message's id must be 1 to 64 of A-Z, a-z, 0-9, _ and -, got {message_id!r:.80}")
+        raise ValueError(f"a message's id must be {ID_RULE}, got {message_id!r:.80}")
     if type in RESERVED:
         raise ValueError(f"a message's type must not be reserved ({', '.join(RESERVED)}), got {type!r}")
     at = timestamp(unix_seconds(occurred))

@@ -6,7 +6,7 @@ from labkit import signature
 from labkit.checks import number
 from labkit.clock import NANO, Clock, RealClock, nanoseconds
 from labkit.crash import crash_point
-from labkit.event import ID, document, timestamp, to_json
+from labkit.event import ID, ID_RULE, document, timestamp, to_json
 from labkit.ledger import Ledger
 from labkit.network import Network
 from labkit.network.sockets import SocketNetwork
@@ -79,7 +79,7 @@ class Publisher:
         """
         id = id or f"evt_{self.rng.randbytes(12).hex()}"
         if not ID.fullmatch(id):
-            raise ValueError(f"id must be 1 to 64 of A-Z, a-z, 0-9, _ and -, got {id[:80]!r}")
+            raise ValueError(f"id must be {ID_RULE}, got {id[:80]!r}")
         if type in RESERVED + NOTICES:
             raise ValueError(f"type must not be reserved ({', '.join(RESERVED + NOTICES)}), got {type!r}")
         written = document(id, type, occurred or timestamp(self.unix()), data)
