@@ -13,7 +13,7 @@ import sys
 import tomllib
 from copy import deepcopy
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -83,6 +83,7 @@ def walkthroughs() -> dict[str, Walkthrough]:
     return {path.name[:2]: Walkthrough(path) for path in sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))}
 
 
+@cache
 def course_texts() -> dict[str, Any]:
     """What no notebook says of itself: sentences, paths and words."""
     return tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
@@ -171,8 +172,12 @@ def page(course: dict[str, Walkthrough]) -> NotebookNode:
     texts = {"opening": said["opening"].strip(), "contents": contents(course)}
     texts |= {path["tag"]: path_text(path, course) for path in said["paths"]}
     texts |= {"sentences": sentences(said["sentences"], course), "words": glossary(said["words"], course)}
+    return notebook_of([nbformat.v4.new_markdown_cell(text, id=id) for id, text in texts.items()])
+
+
+def notebook_of(cells: list[NotebookNode]) -> NotebookNode:
+    """A notebook of these cells for Python's kernel."""
     kernel = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
-    cells = [nbformat.v4.new_markdown_cell(text, id=id) for id, text in texts.items()]
     return nbformat.v4.new_notebook(cells=cells, metadata=kernel)
 
 

@@ -11,7 +11,7 @@ import re
 import sys
 import tomllib
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ REFERENCE = re.compile(r"\b(\d\d), cell `([^`]+)`")
 FROM_A_PATH = re.compile(r"path-\d+")
 
 
+@cache
 def texts() -> dict[str, Any]:
     return tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
 
@@ -157,8 +158,7 @@ def made(lesson: Lesson, course: dict[str, contents.Walkthrough]) -> NotebookNod
         first.source = f"{before}{mark}{heading}{after}"
         cells += parts
     cells.append(nbformat.v4.new_markdown_cell(texts()["closing"].strip(), id="closing"))
-    kernel = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
-    return nbformat.v4.new_notebook(cells=cells, metadata=kernel)
+    return contents.notebook_of(cells)
 
 
 def with_outputs(blank: NotebookNode, stored: NotebookNode) -> NotebookNode:
