@@ -1,8 +1,10 @@
 """The lessons in one piece: made of the walkthroughs' cells, blank and filled, with timings and answers that agree."""
 
+import doctest
 import re
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import nbformat
 import pytest
@@ -28,6 +30,7 @@ from labkit.course.walkthroughs import write_walkthroughs
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "tools"))
 import contents  # noqa: E402
+import handouts  # noqa: E402
 import lessons  # noqa: E402  # scripts, and no part of the package
 
 LESSONS = lessons.lessons()
@@ -48,6 +51,14 @@ def test_the_lessons_and_the_teachers_tables_are_what_the_tool_writes() -> None:
 def test_a_lesson_takes_the_minutes_that_its_title_says(lesson: lessons.Lesson) -> None:
     (minutes,) = re.findall(r"\b(\d\d) minutes", lesson.said["title"])
     assert lesson.minutes == int(minutes) and lesson.waiting >= 1
+
+
+@pytest.mark.parametrize("name", STORED)
+def test_a_lesson_says_of_a_cell_that_it_has_where_it_is_from(name: str) -> None:
+    opening, *cells = STORED[name].cells
+    ((lesson_id, id, number),) = re.findall(r"The cell `(.+?)` is the cell `(.+?)` of notebook (\d\d)", opening.source)
+    assert lesson_id in [cell.id for cell in cells]
+    assert COURSE[number].cell(id)
 
 
 @pytest.mark.parametrize("name", STORED)
@@ -120,6 +131,12 @@ def test_an_output_stays_with_its_cell_and_goes_if_the_cell_changes() -> None:
 
 def test_there_are_answers_to_choose_from() -> None:
     assert lessons.answers() == ANSWERS and all(REFERENCE.findall(row[-1]) for row in ANSWERS)
+
+
+@pytest.mark.parametrize("tool", [handouts, lessons])
+def test_the_examples_of_a_tool_run(tool: ModuleType) -> None:
+    failed, tried = doctest.testmod(tool)
+    assert tried > 0 and failed == 0
 
 
 def said(step: str) -> str:

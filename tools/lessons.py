@@ -50,7 +50,12 @@ class Step:
 
     @property
     def places(self) -> list[str]:
-        """The places of its cells, as they stand in lessons.toml."""
+        """The places of its cells in the walkthroughs."""
+        return [choice.partition("[")[0] for choice in self.choices]
+
+    @property
+    def choices(self) -> list[str]:
+        """The same as they stand in lessons.toml, with the choice of paragraphs."""
         return list(texts()["steps"][self.name].get("cells", []))
 
 
@@ -85,19 +90,28 @@ class Lesson:
 
     @property
     def places(self) -> list[str]:
-        """The places of its cells in the walkthroughs, without the choice of paragraphs."""
-        return [place.partition("[")[0] for step in self.steps for place in step.places]
+        """The places of its cells in the walkthroughs."""
+        return [place for step in self.steps for place in step.places]
 
 
 def lessons() -> list[Lesson]:
     return [Lesson(said) for said in texts()["lessons"]]
 
 
-def taken(place: str, course: dict[str, contents.Walkthrough]) -> NotebookNode:
+def id_of(place: str) -> str:
+    """The id that the cell of a place has in a lesson.
+
+    >>> id_of("03/compare")
+    'n03-compare'
+    """
+    return f"n{place.replace('/', '-')}"
+
+
+def taken(choice: str, course: dict[str, contents.Walkthrough]) -> NotebookNode:
     """A walkthrough's cell as a lesson has it: with its id, without the tags of paths, blank if it is code."""
-    parts = CELL.fullmatch(place)
+    parts = CELL.fullmatch(choice)
     if not parts:
-        raise ValueError(f"a place must be NN/cell-id or NN/cell-id[1:], got {place!r}")
+        raise ValueError(f"a place must be NN/cell-id or NN/cell-id[1:], got {choice!r}")
     number, id = parts["place"].split("/")
     cell = course[number].cell(id)
     source = contents.NAVIGATION.sub("", cell.source)
@@ -107,12 +121,12 @@ def taken(place: str, course: dict[str, contents.Walkthrough]) -> NotebookNode:
     for old, new in texts()["edits"].get(parts["place"], []):
         if source.count(old) != 1:
             raise ValueError(
-                f"{place}: an edit of lessons.toml must find its text once, found {source.count(old)}: {old!r}"
+                f"{choice}: an edit of lessons.toml must find its text once, found {source.count(old)}: {old!r}"
             )
         source = source.replace(old, new)
     tags = [tag for tag in cell.metadata.get("tags", []) if not FROM_A_PATH.fullmatch(tag)]
     new_cell = nbformat.v4.new_code_cell if cell.cell_type == "code" else nbformat.v4.new_markdown_cell
-    return new_cell(source, id=f"n{number}-{id}", metadata={"tags": tags} if tags else {})
+    return new_cell(source, id=id_of(parts["place"]), metadata={"tags": tags} if tags else {})
 
 
 OPENING = """
@@ -129,18 +143,22 @@ next cell. A wrong answer is useful: it shows you what you can learn here.
 
 {steps}
 
-The cells are from {made_of}. The cell `n03-compare` is the cell `compare` of notebook 03, which explains more.
+The cells are from {made_of}. The cell `{first}` is the cell `{id}` of notebook {number}, which explains more.
 """
 
 
 def opening(lesson: Lesson, course: dict[str, contents.Walkthrough]) -> str:
     used = list(dict.fromkeys(place[:2] for place in lesson.places))
     rows = [f"| {number} | {step.minutes} | {step.what} |" for number, step in enumerate(lesson.steps, 1)]
+    number, id = lesson.places[0].split("/")
     return OPENING.strip().format(
         **{name: lesson.said[name] for name in ("title", "question", "needs")},
         **{name: getattr(lesson, name) for name in ("minutes", "teaching", "exercises", "waiting")},
         steps="\n".join([*contents.table("step", "minutes", "what"), *rows]),
         made_of=", ".join(f"[{course[number].title}]({course[number].path.name})" for number in used),
+        first=id_of(lesson.places[0]),
+        number=number,
+        id=id,
     )
 
 
@@ -150,7 +168,7 @@ def made(lesson: Lesson, course: dict[str, contents.Walkthrough]) -> NotebookNod
     for number, step in enumerate(lesson.steps, 1):
         own = texts()["steps"][step.name].get("text", "").strip()
         parts = [nbformat.v4.new_markdown_cell(own, id=step.name)] if own else []
-        parts += [taken(place, course) for place in step.places]
+        parts += [taken(choice, course) for choice in step.choices]
         first = next(cell for cell in parts if cell.cell_type == "markdown")
         before, heading, after = first.source.rpartition("## ")  # an answer to the step before stands before it
         takes = f"{step.minutes} min" if step.minutes else "after the lesson"
@@ -184,17 +202,17 @@ def for_teachers(lesson: Lesson) -> str:
     known, at, rows = answers(), 0, []
     for number, step in enumerate(lesson.steps, 1):
         end, first = at + step.minutes, f"{number}. {step.what}"
-        cells = [place.partition("[")[0] for place in step.places]
-        found = [(row, [place for place in measured_in(row) if place in cells]) for row in known]
-        named = [(row, " ".join(f"`n{place.replace('/', '-')}`" for place in places)) for row, places in found]
+        found = [(row, [place for place in measured_in(row) if place in step.places]) for row in known]
+        named = [(row, " ".join(f"`{id_of(place)}`" for place in places)) for row, places in found]
         expected = [[*row[:3], names] for row, names in named if names]
         for line in expected or [["", "", "", ""]]:
             rows.append(f"| {at} to {end} | {first} | {' | '.join(line)} |" if first else f"| | | {' | '.join(line)} |")
             first = ""
         at = end
-    head = f"### {lesson.said['title']}\n\n[{lesson.path.name}]({lesson.path.name}). Teaching {lesson.teaching},"
+    link = f"[{lesson.path.name}]({lesson.path.name})"
+    takes = f"Teaching {lesson.teaching} minutes, exercises {lesson.exercises}, waiting {lesson.waiting}."
     columns = contents.table("minutes", "step", "question", "a natural guess", "what comes out", "cell")
-    return "\n".join([f"{head} exercises {lesson.exercises}, waiting {lesson.waiting} minutes.", "", *columns, *rows])
+    return "\n".join([f"### {lesson.said['title']}", "", f"{link}. {takes}", "", *columns, *rows])
 
 
 def measured_in(row: list[str]) -> list[str]:
