@@ -3,18 +3,13 @@
 import ast
 import builtins
 import re
-import sys
 from copy import deepcopy
-from pathlib import Path
 from typing import Any
 
+import contents
 import nbformat
 import pytest
 from nbformat import NotebookNode
-
-ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT / "tools"))
-import contents  # noqa: E402  # a script, and no part of the package
 
 COURSE = contents.walkthroughs()
 NUMBERS = list(COURSE)

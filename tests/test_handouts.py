@@ -4,18 +4,15 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
+import handouts
+import lessons
 import pytest
 from browser import BROWSERS
 from test_course import COURSE, REFERENCE, shown
 
 ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT / "tools"))
-import handouts  # noqa: E402
-import lessons  # noqa: E402  # scripts, and no part of the package
-
 TEXTS = {path.stem: path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs" / "class").glob("*.md"))}
 CLAIMS = [
     pytest.param(line, id=f"{name}-{number}")

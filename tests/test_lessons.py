@@ -2,10 +2,12 @@
 
 import doctest
 import re
-import sys
 from pathlib import Path
 from types import ModuleType
 
+import contents
+import handouts
+import lessons
 import nbformat
 import pytest
 from nbformat import NotebookNode
@@ -26,12 +28,6 @@ from labkit import (
     profile,
 )
 from labkit.course.walkthroughs import write_walkthroughs
-
-ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT / "tools"))
-import contents  # noqa: E402
-import handouts  # noqa: E402
-import lessons  # noqa: E402  # scripts, and no part of the package
 
 LESSONS = lessons.lessons()
 STORED = {lesson.path.stem: nbformat.read(lesson.path, as_version=4) for lesson in LESSONS}
