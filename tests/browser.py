@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import secrets
 import shutil
 import socket
@@ -82,6 +83,11 @@ def chromium() -> Iterator["Browser"]:
         browser = play.chromium.launch(executable_path=path, args=["--no-sandbox", nowhere])
         yield browser
         browser.close()
+
+
+def sheets(pdf: bytes) -> int:
+    """How many sheets of paper a PDF has."""
+    return len(re.findall(rb"/Type\s*/Page\b", pdf))
 
 
 def strangers(requests: list[str]) -> list[str]:

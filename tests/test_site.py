@@ -17,7 +17,7 @@ from urllib.parse import unquote, urlsplit
 
 import nbformat
 import pytest
-from browser import PROJECTOR, chromium, strangers
+from browser import PROJECTOR, chromium, sheets, strangers
 from test_browser import SCREENSHOTS, WALKTHROUGHS, read, tagged
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def test_a_link_to_a_cell_leads_to_it(page: "Page", url: str) -> None:
 
 def test_the_sheet_for_the_class_is_one_page_on_paper(page: "Page", url: str) -> None:
     page.goto(f"{url}/docs/class/sheet.html")
-    assert len(re.findall(rb"/Type\s*/Page\b", page.pdf(format="A4"))) == 1
+    assert sheets(page.pdf(format="A4")) == 1
 
 
 class Links(HTMLParser):
