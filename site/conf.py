@@ -1,8 +1,8 @@
 """The website's configuration: `make site` builds it into out/site, from this repository alone.
 
 Pages are read where they stand, so that a link is the same on GitHub, in JupyterLab and here. No notebook runs: the
-outputs are the stored ones. No page loads anything from elsewhere: labkit's notebooks have no formulas (MathJax) and
-their sliders need a kernel (widgets' scripts), so that neither is loaded at all.
+outputs are the stored ones. No page loads anything from elsewhere. Scripts for formulas (MathJax) are not needed, since
+the notebooks have none; scripts for widgets neither, since the sliders need a kernel.
 """
 
 import sys

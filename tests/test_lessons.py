@@ -45,7 +45,7 @@ def test_the_lessons_and_the_teachers_tables_are_what_the_tool_writes() -> None:
 
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.path.stem)
 def test_a_lesson_takes_the_minutes_that_its_title_says(lesson: lessons.Lesson) -> None:
-    (minutes,) = re.findall(r"\b(\d\d) minutes", lesson.said["title"])
+    (minutes,) = re.findall(r"\b(\d\d) minutes", lesson.entry["title"])
     assert lesson.minutes == int(minutes) and lesson.waiting >= 1
 
 
@@ -82,7 +82,7 @@ def test_each_question_in_bold_of_a_lesson_has_its_answer_in_the_teachers_table(
 
 
 @pytest.mark.parametrize("place", ["03/compare", "02/nat", "09/rules"])
-def test_public_and_which_to_use_are_in_both_and_what_they_need_is_before(place: str) -> None:
+def test_the_comparison_nat_and_the_rules_are_in_both_lessons(place: str) -> None:
     for lesson in LESSONS[:2]:
         assert place in lesson.places
 

@@ -61,15 +61,17 @@ class Step:
 
 @dataclass(frozen=True)
 class Lesson:
-    said: dict[str, Any]
+    """A lesson, from its entry in lessons.toml."""
+
+    entry: dict[str, Any]
 
     @property
     def path(self) -> Path:
-        return contents.NOTEBOOKS / f"{self.said['file']}.ipynb"
+        return contents.NOTEBOOKS / f"{self.entry['file']}.ipynb"
 
     @cached_property
     def steps(self) -> list[Step]:
-        return [Step(name, *minutes) for name, minutes in self.said["steps"].items()]
+        return [Step(name, *minutes) for name, minutes in self.entry["steps"].items()]
 
     @property
     def teaching(self) -> int:
@@ -82,7 +84,7 @@ class Lesson:
     @property
     def waiting(self) -> int:
         """Whole minutes, rounded up."""
-        return -(-int(self.said["waiting"]) // 60)
+        return -(-int(self.entry["waiting"]) // 60)
 
     @property
     def minutes(self) -> int:
@@ -95,7 +97,7 @@ class Lesson:
 
 
 def lessons() -> list[Lesson]:
-    return [Lesson(said) for said in texts()["lessons"]]
+    return [Lesson(entry) for entry in texts()["lessons"]]
 
 
 def id_of(place: str) -> str:
@@ -152,7 +154,7 @@ def opening(lesson: Lesson, course: dict[str, contents.Walkthrough]) -> str:
     rows = [f"| {number} | {step.minutes} | {step.what} |" for number, step in enumerate(lesson.steps, 1)]
     number, id = lesson.places[0].split("/")
     return OPENING.strip().format(
-        **{name: lesson.said[name] for name in ("title", "question", "needs")},
+        **{name: lesson.entry[name] for name in ("title", "question", "needs")},
         **{name: getattr(lesson, name) for name in ("minutes", "teaching", "exercises", "waiting")},
         steps="\n".join([*contents.table("step", "minutes", "what"), *rows]),
         made_of=", ".join(f"[{course[number].title}]({course[number].path.name})" for number in used),
@@ -212,7 +214,7 @@ def for_teachers(lesson: Lesson) -> str:
     link = f"[{lesson.path.name}]({lesson.path.name})"
     takes = f"Teaching {lesson.teaching} minutes, exercises {lesson.exercises}, waiting {lesson.waiting}."
     columns = contents.table("minutes", "step", "question", "a natural guess", "what comes out", "cell")
-    return "\n".join([f"### {lesson.said['title']}", "", f"{link}. {takes}", "", *columns, *rows])
+    return "\n".join([f"### {lesson.entry['title']}", "", f"{link}. {takes}", "", *columns, *rows])
 
 
 def measured_in(row: list[str]) -> list[str]:
