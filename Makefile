@@ -4,6 +4,7 @@ BIN := .venv/bin
 export PYTHONDONTWRITEBYTECODE :=  # many containers set it; then each of the tests' processes compiles everything anew
 NPM := $(if $(shell command -v npm),tests/node_modules/.stamp)
 PIP := PYTHONWARNINGS=ignore $(BIN)/pip --disable-pip-version-check install --quiet
+RUN_NOTEBOOKS := $(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False
 
 .PHONY: compare lab site test quick lessons soak browser cluster bench mutations notebooks handouts wheelhouse clean
 
@@ -51,12 +52,10 @@ mutations: .venv/test.stamp    ## break the code on purpose: each mutation must 
 	$(BIN)/python tests/mutations.py
 
 notebooks: .venv/test.stamp    ## run the notebooks and store their outputs; then generate the index and the links
-	$(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False \
-	    notebooks/[0-9]*.ipynb notebooks/exercises/*.ipynb
+	$(RUN_NOTEBOOKS) notebooks/[0-9]*.ipynb notebooks/exercises/*.ipynb
 	$(BIN)/python tools/contents.py
 	$(BIN)/python tools/lessons.py
-	$(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False \
-	    notebooks/lesson_*.ipynb notebooks/session_*.ipynb
+	$(RUN_NOTEBOOKS) notebooks/lesson_*.ipynb notebooks/session_*.ipynb
 
 handouts: .venv/base.stamp     ## the pages of docs/class as HTML to print, in out/class
 	$(BIN)/python tools/handouts.py
