@@ -203,14 +203,16 @@ def for_teachers(lesson: Lesson) -> str:
     """What a teacher needs in front of the class: the steps with their minutes, and the expected answers."""
     known, at, rows = answers(), 0, []
     for number, step in enumerate(lesson.steps, 1):
-        end, first = at + step.minutes, f"{number}. {step.what}"
-        found = [(row, [place for place in measured_in(row) if place in step.places]) for row in known]
-        named = [(row, " ".join(f"`{id_of(place)}`" for place in places)) for row, places in found]
-        expected = [[*row[:3], names] for row, names in named if names]
-        for line in expected or [["", "", "", ""]]:
-            rows.append(f"| {at} to {end} | {first} | {' | '.join(line)} |" if first else f"| | | {' | '.join(line)} |")
-            first = ""
-        at = end
+        expected = [
+            [*row[:3], " ".join(f"`{id_of(place)}`" for place in places)]
+            for row in known
+            if (places := [place for place in measured_in(row) if place in step.places])
+        ]
+        begin = f"| {at} to {at + step.minutes} | {number}. {step.what} |"
+        for line in expected or [[""] * 4]:
+            rows.append(f"{begin} {' | '.join(line)} |")
+            begin = "| | |"
+        at += step.minutes
     link = f"[{lesson.path.name}]({lesson.path.name})"
     takes = f"Teaching {lesson.teaching} minutes, exercises {lesson.exercises}, waiting {lesson.waiting}."
     columns = contents.table("minutes", "step", "question", "a natural guess", "what comes out", "cell")
