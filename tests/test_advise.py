@@ -368,6 +368,18 @@ def test_the_events_in_a_row_are_those_whose_rate_is_nearest_to_that_of_all():
     assert Events(log).sample().recorded.epoch == log.epoch + events[15_000].occurred_at
 
 
+@pytest.mark.parametrize(("days", "sampled"), [(5, 2000), (1, 25_000)])
+def test_the_events_in_a_row_of_a_log_of_dates_have_the_rate_of_all(days, sampled):
+    one = poisson(per_hour=60, duration=7200)
+    events = tuple(
+        replace(one.events[0], id=f"evt_{n}", occurred_at=86_400.0 * (n * days // 25_000)) for n in range(25_000)
+    )
+    log = replace(one, events=events, duration=86_400.0 * days)
+    sample = Events(log).sample().recorded
+    assert len(sample.events) == sampled
+    assert sample.rate == pytest.approx(log.rate)
+
+
 def test_of_a_long_log_whose_part_has_another_answer_no_limit_is_stated():
     calm = poisson(per_hour=60, duration=3600 * 340)
     burst = [replace(calm.events[0], id=f"burst_{n}", occurred_at=float(n // 10)) for n in range(200)]

@@ -46,8 +46,10 @@ class Events:
             return self
         every, mean = self.recorded.events, SAMPLE / self.recorded.rate
         starts = range(0, len(every) - SAMPLE, SAMPLE // 2)
-        spans = {n: every[n + SAMPLE].occurred_at - every[n].occurred_at for n in starts}
-        first = min(starts, key=lambda n: abs(spans[n] - mean))
+        spans = {n: span for n in starts if (span := every[n + SAMPLE].occurred_at - every[n].occurred_at)}
+        if not spans:  # all are at one instant
+            return self
+        first = min(spans, key=lambda n: abs(spans[n] - mean))
         begins = every[first].occurred_at
         part = tuple(replace(each, occurred_at=each.occurred_at - begins) for each in every[first : first + SAMPLE])
         sampled = replace(
