@@ -188,6 +188,12 @@ def test_dates_beside_their_times_of_day_are_joined_unless_it_is_not_clear(write
     assert "The instants are those of column 'date'." in read_log(late).notes and note not in read_log(late).notes
 
 
+def test_a_column_whose_name_has_a_plus_is_not_joined(write):
+    log = read_log(write("date,at+zone\n2026-02-01,12:30\n2026-02-02,12:31\n"))
+    assert "The instants are those of column 'date'." in log.notes
+    assert log.at.tolist() == [read_log(write("date\n2026-02-01\n")).at[0] + day * 86_400_000_000 for day in (0, 1)]
+
+
 def test_day_first_dates_are_joined_with_their_times_of_day(write):
     path = write("Fecha;Hora;Importe\n01/02/2026;12:30:00,5;69,55\n01/02/2026;12:31:00,0;7,10\n")
     assert (np.diff(read_log(path, day_first=True).at) == 59_500_000).all()

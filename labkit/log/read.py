@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from labkit.log.instants import DAY_FIRST, DIGITS, ISO, Instants, check_format, form_of, remedy, zone_of
-from labkit.log.rows import Row, Rows, listed, open_rows
+from labkit.log.rows import Row, Rows, listed, open_rows, parts_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -193,11 +193,12 @@ def _time_columns(rows: Rows, reading: Reading) -> str:
 
 
 def _times_of_day(rows: Rows, column: str) -> list[str]:
-    """The columns of times of day, if this one holds dates alone."""
+    """The columns of times of day that can be joined to this one with +, if this one holds dates alone."""
     cells = rows.first(column)
     if form_of(cells) in DIGITS or any(":" in cell for cell in cells):
         return []
-    return [name for name in rows.columns if all(map(TIME_OF_DAY.match, rows.first(name)))]
+    times = (name for name in rows.columns if all(map(TIME_OF_DAY.match, rows.first(name))))
+    return [name for name in times if parts_of(f"{column}+{name}", rows.columns) == [column, name]]
 
 
 def _share(cells: Sequence[str], given: str | None, any_number: bool) -> float:
