@@ -46,13 +46,17 @@ class Advice:
         found = self.recommendation.approach.label if self.recommendation else "nothing meets the need"
         return f"<Advice {self.events.name}: {found}>"
 
+    @property
+    def considered(self) -> Sequence[tuple[Option, str]]:
+        """Each option, the recommendation first, with "recommended" or the reason for which it is not."""
+        return [*([(self.recommendation, "recommended")] if self.recommendation else []), *self.runners_up]
+
     def table(self) -> "pd.DataFrame":
         """The options, the recommendation first: their figures, and why each other one is not recommended."""
         import pandas as pd
 
-        chosen = [(self.recommendation, "recommended")] if self.recommendation else []
         rows = {option.approach.label: _figures(option, self.need) | {"why": reason}
-                for option, reason in (*chosen, *self.runners_up)}  # fmt: skip
+                for option, reason in self.considered}  # fmt: skip
         return pd.DataFrame.from_dict(rows, orient="index")
 
     def record(self) -> dict[str, Any]:

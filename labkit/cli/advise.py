@@ -120,8 +120,7 @@ def _table(found: Advice) -> "Table":
     for heading in headings:
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("why not", overflow="fold", min_width=REASON_WIDTH)
-    chosen = [(found.recommendation, "recommended")] if found.recommendation else []
-    for option, reason in [*chosen, *found.runners_up]:
+    for option, reason in found.considered:
         table.add_row(option.approach.label, *_cells(option.expected, found.need.priced), reason)
     return table
 

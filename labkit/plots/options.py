@@ -15,8 +15,7 @@ def advised(advice: Advice) -> Figure | None:
     An option that does not meet the need is grey, with the reason beside it. Above the deadline the picture is grey.
     Reading on demand has no point, since nobody waits for an event.
     """
-    need, chosen = advice.need, advice.recommendation
-    every = [*([chosen] if chosen else []), *(option for option, _ in advice.runners_up)]
+    need, every = advice.need, [option for option, _ in advice.considered]
     drawn = [option for option in every if option.expected and not isinstance(option.approach, OnDemand)]
     if not drawn:
         return None
