@@ -411,6 +411,14 @@ def test_a_runner_up_that_costs_hardly_more_is_named_as_nearly_a_tie(need, rate,
     assert (saved in said, late in said) == (True, True)
 
 
+@pytest.mark.parametrize("reads", [9.8, 10.2])
+def test_reading_on_demand_is_not_called_late_if_it_is_nearly_a_tie(reads):
+    found = advise(Need(deadline=30, reads=reads, without=PLAIN), 10, thorough=False)
+    (said,) = (said for said in sentences(found) if said.startswith("Nearly a tie"))
+    assert {kind(found), found.runners_up[0][0].approach.name} == {"on_demand", "webhook"}
+    assert "it saves only" in said and "late" not in said
+
+
 def test_a_deadline_of_exactly_the_networks_delay_is_met_however_long_the_log():
     found = advise(Need(deadline=0.02, without=("batched",)), 0.2, thorough=False)
     assert (kind(found), found.recommendation.expected["within_deadline"]) == ("webhook", 1.0)

@@ -64,12 +64,14 @@ def _alternative(chosen: Option, advice: Advice) -> Iterator[str]:
         return
     if isinstance(chosen.approach, Batched):
         yield f"If the source offers no batches: {others[0].approach.title} ({others[0].approach.label})."
-    cost, other = (option.objective(advice.need.priced)[0] for option in (chosen, others[0]))
-    late, later = (option.expected["latency"]["mean"] for option in (chosen, others[0]))
+    pair = chosen, others[0]
+    cost, other = (option.objective(advice.need.priced)[0] for option in pair)
     if cost > 0.95 * other > 0:
-        saved = f"it saves only {1 - cost / other:.1%} against {others[0].approach.label}"
-        yield f"Nearly a tie: {saved}, and is {late:,.3g} s late on average instead of {later:,.3g} s."
-        yield "So the answer may also change at nearer values than those below."
+        late, later = (option.expected["latency"]["mean"] for option in pair)
+        reads = any(option.expected["within_deadline"] is None for option in pair)  # a read is never late
+        waits = "" if reads else f", and is {late:,.3g} s late on average instead of {later:,.3g} s"
+        yield f"Nearly a tie: it saves only {1 - cost / other:.1%} against {others[0].approach.label}{waits}."
+        yield "So the answer may also change at values nearer than those below."
 
 
 def relaxed(advice: Advice) -> Iterator[str]:
