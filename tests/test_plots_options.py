@@ -1,4 +1,4 @@
-"""The picture of an advice: its options' own figures, what falls short in grey, and the deadline."""
+"""The picture of a recommendation: the options' own figures, what falls short in grey, and the deadline."""
 
 import pytest
 

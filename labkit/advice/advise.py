@@ -37,7 +37,7 @@ class Advice:
     assumed: Sequence[str]
     limits: Sequence[Limit] = ()
     steady: Sequence[str] = ()
-    """The numbers that can be moved by a factor of up to 100, and no other answer was found."""
+    """The numbers that were moved by a factor of up to 100 without finding another answer."""
     relax: Sequence[Relaxation] = ()
     confirmed: Mapping[str, int] = field(default_factory=dict)
     """The options that the virtual lens has confirmed, and on how many events."""
@@ -104,7 +104,7 @@ def advise(need: Need, events: Arrivals | float, *, thorough: bool = True) -> Ad
 
 
 def _thorough(answer: Advice, asked: Events, finalists: Sequence[Option]) -> Advice:
-    """The same with its limits, and confirmed by the virtual lens."""
+    """The same answer with its limits, and with what the virtual lens has confirmed."""
     need, approach, assumed = answer.need, finalists[0].approach, [*answer.assumed]
     far, steady, sample = list[Limit](), list[str](), asked.sample()
     if sample is not asked:
@@ -140,7 +140,7 @@ def _dearer(option: Option, chosen: Option, need: Need) -> str:
 
 
 def _assumed(need: Need, log: Log, found: Sequence[Option], events: Arrivals | float) -> list[str]:
-    """What the user did not say, and the answer depends on."""
+    """What the user did not say, although the answer depends on it."""
     kinds, said = {type(option.approach) for option in found if option.expected}, []
     if not isinstance(events, Arrivals):
         said.append(f"Events come at random (Poisson): {len(log.arrivals.events):,} of them are generated.")

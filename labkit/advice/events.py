@@ -41,7 +41,7 @@ class Events:
         return self._logs[key]
 
     def sample(self) -> "Events":
-        """Of many recorded events, some in a row: those whose rate is nearest to that of all, moved to that rate."""
+        """2,000 of many recorded events in a row: those whose rate is nearest to the log's, stretched to that rate."""
         if self.recorded is None or len(self.recorded.events) <= MOST_EVENTS:
             return self
         every, mean = self.recorded.events, SAMPLE / self.recorded.rate
@@ -69,7 +69,7 @@ class Events:
 
 
 def _at_rate(per_hour: float, count: int) -> Arrivals:
-    """About so many Poisson events at exactly this rate: the same pattern at each rate, stretched."""
+    """About `count` Poisson events at exactly this rate: the same pattern at each rate, stretched."""
     drawn = _pattern(count)
     return _stretched(drawn, 3600 * drawn.rate / per_hour, {"per_hour": per_hour, "seed": SEED})
 

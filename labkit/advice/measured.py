@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from labkit.approaches import Approach
+from labkit.approaches import Approach, Webhook
 from labkit.arrivals import Arrivals
 from labkit.faults import Outage
 from labkit.lenses import ModelLens
@@ -42,7 +42,7 @@ class Measured:
 def share_within(latency: "NDArray[np.float64]", deadline: float) -> float:
     """The share of latencies up to a deadline; NaN, that of a lost event, is beyond any.
 
-    A microsecond more still counts: a latency is the difference of two instants, exact to 30 ns in a log of years.
+    One that is longer by up to 1 µs still counts: it is a difference of two instants, exact to 30 ns in a log of years.
     """
     return float((latency <= deadline + 1e-6).mean())
 
@@ -72,7 +72,6 @@ class Log:
 
     @cached_property
     def _documents(self) -> list[bytes]:
-        from labkit.approaches import Webhook
         from labkit.lenses.model.history import Given
 
         return self._like._documents if self._like else Given(Scenario(self.arrivals), Webhook()).documents

@@ -63,7 +63,7 @@ def good(found: Sequence[Option], need: Need) -> list[Option]:
 
 
 def best(need: Need, log: Log) -> Option | None:
-    """The best option alone. An outage takes long to compute: it is, only for options that would be the best."""
+    """The best option alone. An outage takes long to compute, so only options that would be the best are given one."""
     sound = replace(need, outage=0.0)
     found = [option_of(kind, sound if kind is not Hybrid else need, log) for kind in SETTINGS if _asked(kind, need)]
     for option in good(found, need):
@@ -199,7 +199,7 @@ def _polled(make: type[Polling | Relay], need: Need, log: Log) -> Approach | Non
 
 
 def _batched(need: Need, log: Log) -> Approach | None:
-    """The largest batch whose bytes fit into one delivery."""
+    """The largest of the counts for which the bytes of each batch fit into one delivery."""
 
     def tried(count: int) -> Approach | None:
         sure = need.deadline - need.delay
@@ -231,4 +231,4 @@ SETTINGS: dict[type[Approach], Find] = {
     Stream: lambda need, log: Stream(),
     Relay: partial(_polled, Relay),
 }
-"""The settings of each approach: the longest time that meets the deadline; None if no setting does."""
+"""How to find the settings of each approach: the longest time that meets the deadline; None if no setting does."""

@@ -20,7 +20,7 @@ RESOLUTIONS = (1e-6, 0.001, 1, 60, 3600, 86_400)
 """Units of instants (s), each a multiple of the one before."""
 BUSIEST = (1, 60, 3600)
 BINS, GAP_BINS = 200, 40
-"""At most so many bins of the time axis, and so many of the gaps, in a picture."""
+"""The most bins of the time axis, and of the gaps, in a picture."""
 
 
 class Busiest(NamedTuple):

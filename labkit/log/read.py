@@ -22,12 +22,12 @@ TIME_COLUMNS = ("occurred_at", "timestamp", "time", "created_at", "datetime", "d
 TIME_OF_DAY = re.compile("[0-9]{1,2}:[0-9]{2}")
 MOST_TYPES = 1000
 OTHERS = "(all others)"
-"""So many types are counted one by one, and all others under this name."""
+"""The number of types that are counted one by one, and the name under which all others are counted."""
 
 
 @dataclass(frozen=True)
 class Reading:
-    """How to read a log's columns; see docs/logs.md. What is None, labkit finds out."""
+    """How to read a log's columns; see docs/logs.md. labkit finds what is None by itself."""
 
     time_column: str | None = None
     time_format: str | None = None

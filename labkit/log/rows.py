@@ -40,7 +40,7 @@ class Rows:
         raise ValueError(f"{self.file}: {message}")
 
     def named(self, name: str, joined: bool = True) -> str:
-        """The name, if it is that of a column or, if `joined`, of columns joined by +, as a date and a time of day."""
+        """The name, if a column has it. If `joined`, it may join columns with +, such as a date and a time of day."""
         if not {*(parts_of(name, self.columns) if joined else [name])} <= {*self.columns}:
             self.fail(f"no column {name!r}; the columns are {listed(self.columns)}")
         return name

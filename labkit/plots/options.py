@@ -1,4 +1,4 @@
-"""The options of an advice, as one picture."""
+"""The options that `advise` has compared, in one picture."""
 
 from labkit.advice import Advice
 from labkit.approaches import OnDemand
