@@ -36,6 +36,15 @@ def test_each_point_has_its_interval() -> None:
         assert any(np.allclose(bar, end) for bar in bars)
 
 
+def test_the_axis_holds_both_ends_of_a_wide_interval() -> None:
+    wide = means(per_hour=[12, 12, 360, 360])
+    wide.loc[1, ["requests_low", "requests_high"]] = 1.0, 2000.0
+    low, high = plots.swept(wide, APPROACHES).drawing.axes[0].get_ylim()
+    assert low < 1 and high > 2000
+    wide.loc[1, "requests_low"] = -10.0  # which has no place on a log axis
+    assert 1 < plots.swept(wide, APPROACHES).drawing.axes[0].get_ylim()[0] < 12
+
+
 @pytest.mark.parametrize("world", [{"name": ["a", "a", "b", "b"]}, {"rate": [1, 1, 2, 2], "delay": [1, 1, 2, 2]}, {}])
 def test_scenarios_that_differ_in_no_single_number_stand_by_their_place_in_the_table(world: dict[str, list]) -> None:
     sentence = plots.swept(means(**world), APPROACHES).sentence

@@ -35,7 +35,8 @@ def swept(means: "pd.DataFrame", approaches: Sequence[Approach]) -> Figure | Non
         style_axes(axes, "", name, PANELS[figure])
         axes.margins(x=0.08)
         shown = means[means[figure] > 0]
-        logarithmic(axes, 1.7, y=shown[figure].tolist())
+        ends = shown[[figure, f"{figure}_low", f"{figure}_high"]].to_numpy().ravel()
+        logarithmic(axes, 1.7, y=ends[ends > 0].tolist())
         lines[figure] = {}
         for approach in approaches:
             rows = shown[shown.label == approach.label]
