@@ -1,22 +1,19 @@
 """Batches: deliveries that wait are sent together, and failed ones are sent again with new ones."""
 
-import random
 from dataclasses import replace
 from heapq import heappop, heappush
 
 import numpy as np
 
 from labkit.approaches import Batched
-from labkit.clock import NANO, nanoseconds
+from labkit.clock import nanoseconds
 from labkit.lenses.model import pushed, sizes
 from labkit.lenses.model.attempts import Attempts, Rests, Row, ends_with
-from labkit.lenses.model.history import Given, History, lengths
+from labkit.lenses.model.history import Given, History
 from labkit.lenses.model.outages import NEVER
-from labkit.source.dispatcher import message
+from labkit.lenses.model.pushed import Group
 from labkit.source.outbox import Delivery, batches
 from labkit.source.store import Subscription
-
-Group = tuple[Delivery, ...]
 
 
 def batched(given: Given) -> History:
@@ -24,10 +21,6 @@ def batched(given: Given) -> History:
     approach = given.approach
     assert isinstance(approach, Batched)
     recorded, (made, groups) = sizes.exchanges(Batched(approach.count, 0.0), pushed.RUN), play(given)
-    epoch = nanoseconds(given.epoch)
-    written = [message(group, (epoch + at) / NANO) for group, at in zip(groups, made.sent.tolist(), strict=True)]
-    ids, bodies = (lengths(each[n] for each in written) for n in range(2))
-
     arrived, received = made.there(given.delay), np.full(len(given.events), NEVER)
     brought, copies = np.zeros(len(groups), dtype=bool), 0
     for number in np.flatnonzero(arrived).tolist():
@@ -36,7 +29,7 @@ def batched(given: Given) -> History:
                 received[each.seq], brought[number] = made.sent[number] + given.delay, True
             else:
                 copies += 1
-    sent = pushed.weigh(given, recorded, made, ids, bodies, brought)
+    sent = pushed.weigh_written(given, recorded, made, groups, brought)
     return History(given, received, sent, pushed.setup_of(recorded), received == NEVER, copies)
 
 
@@ -48,8 +41,7 @@ def play(given: Given) -> tuple[Attempts, list[Group]]:
     approach, profile, takes = given.approach, given.scenario.retries, 2 * given.delay
     assert isinstance(approach, Batched)
     to = Subscription("sub", "", (), "active", "", batch_count=approach.count)
-    key = "/".join(sizes.jitter_key(approach, given.scenario.seed)) if profile.jitter else ""
-    outages, wait = given.outages("delivery", profile.timeout), nanoseconds(approach.max_wait)
+    outages, wait = given.outages("delivery", profile.timeout), pushed.waits(given)
     occurred = [*given.occurred.tolist(), NEVER]
     fresh, again = list[Delivery](), list[tuple[int, int, Delivery]]()
     ending: list[tuple[int, int]] = []  # when each attempt under way ends, and its number
@@ -63,7 +55,9 @@ def play(given: Given) -> tuple[Attempts, list[Group]]:
         triggered = due <= now or occurred[stored] <= now
         while occurred[stored] <= now:
             event = given.events[stored]
-            fresh.append(Delivery(to, stored, event.id, given.documents[stored], 1, 1, now + wait))
+            fresh.append(
+                Delivery(to, stored, event.id, given.documents[stored], 1, 1, now + nanoseconds(approach.max_wait))
+            )
             stored += 1
         while ending and ending[0][0] <= now:
             _, number = heappop(ending)
@@ -72,8 +66,7 @@ def play(given: Given) -> tuple[Attempts, list[Group]]:
             seconds = None
             if not answered:
                 newest = min(group, key=lambda each: each.step)
-                chance = random.Random(f"{key}/{newest.event_id}/{newest.attempt}")
-                seconds = profile.wait(newest.step, chance)
+                seconds = wait(newest.event_id, newest.step)
             rests.ended(now, answered, together=sent < now and triggered, at_once=seconds == 0)
             if seconds is not None:
                 for each in group:

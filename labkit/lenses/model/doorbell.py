@@ -1,6 +1,5 @@
 """Notices without data, each of which has the consumer read every event after its cursor."""
 
-import random
 from bisect import bisect_right
 from dataclasses import dataclass
 
@@ -11,12 +10,11 @@ from labkit.approaches import Doorbell, Polling
 from labkit.clock import NANO, nanoseconds
 from labkit.lenses.model import pushed, sizes
 from labkit.lenses.model.attempts import Attempts, Row, ends_with
-from labkit.lenses.model.history import Given, History, Sent, lengths
+from labkit.lenses.model.history import Given, History
 from labkit.lenses.model.outages import NEVER
 from labkit.lenses.model.pages import Line, Pages, Reader
 from labkit.lenses.model.polling import sizes_of, weigh
 from labkit.lenses.model.timing import FixedDelay
-from labkit.source.dispatcher import message
 from labkit.source.outbox import Delivery
 from labkit.source.store import Subscription
 from labkit.wire import LARGEST_PAGE
@@ -41,8 +39,9 @@ def doorbell(given: Given) -> History:
     received[: len(pages.of)], polled[: len(pages.of)] = pages.received, played.polled[pages.of]
     recorded = sizes.exchanges(Doorbell(0.0), pushed.RUN)
     read = weigh(given, sizes_of(Polling(limit=LARGEST_PAGE)), pages, np.arange(len(given.events)))
-    sent = _weighed(given, played.made, recorded) + read
-    return History(given, received, sent, pushed.setup_of(recorded), received == NEVER, polled=polled)
+    notice = Delivery(Subscription("sub", "", (), "active", "", payload="doorbell"), 1, "", b"", 1, 1, 0)
+    sent = pushed.weigh_written(given, recorded, played.made, [(notice,)] * len(played.made.sent))
+    return History(given, received, sent + read, pushed.setup_of(recorded), received == NEVER, polled=polled)
 
 
 def play(given: Given) -> Played:
@@ -51,9 +50,8 @@ def play(given: Given) -> Played:
     A failed one is sent again by the waits of the profile, or earlier with the next event; it stands for all that wait.
     """
     profile, delay, occurred = given.scenario.retries, given.delay, given.occurred.tolist()
-    key = "/".join(sizes.jitter_key(given.approach, given.scenario.seed)) if profile.jitter else ""
     outages, reader = given.outages("delivery", profile.timeout), Reader(given, occurred, LARGEST_PAGE)
-    polls, fetches = _Polls(given), Line(given.horizon)
+    polls, fetches, wait = _Polls(given), Line(given.horizon), pushed.waits(given)
     rows, by_notice = list[Row](), list[int]()
     waits_from = named = events = step = free_at = 0
     again = NEVER
@@ -75,7 +73,7 @@ def play(given: Given) -> Played:
         rows.append((len(rows), sent, ended, carried, cut, answered))
         free_at, again = ended, NEVER
         if not answered:
-            seconds = profile.wait(step, random.Random(f"{key}/{newest}/{step}"))
+            seconds = wait(newest, step)
             free_at += nanoseconds(profile.rest)
             again = NEVER if seconds is None else ended + nanoseconds(seconds)
     polls.read(reader)
@@ -103,15 +101,6 @@ class _Polls:
         """Refuse a poll at the time at which a notice has the consumer read: they would have one cursor."""
         if self._timing and (self._busy >= since or since - self._trip <= self._timing.next <= until):
             raise ValueError(f"at {since / NANO:g} s a notice and a poll read at the same time: use the virtual lens")
-
-
-def _weighed(given: Given, made: Attempts, recorded: tuple[sizes.Recorded, ...]) -> Sent:
-    """The notices, as deliveries. Their ids are equally long."""
-    notice = Delivery(Subscription("sub", "", (), "active", "", payload="doorbell"), 1, "", b"", 1, 1, 0)
-    epoch = nanoseconds(given.epoch)
-    written = [message((notice,), (epoch + at) / NANO) for at in made.sent.tolist()]
-    ids, bodies = (lengths(each[n] for each in written) for n in range(2))
-    return pushed.weigh(given, recorded, made, ids, bodies)
 
 
 def check(given: Given) -> None:

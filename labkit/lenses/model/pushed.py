@@ -2,14 +2,14 @@
 
 import json
 import random
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from labkit.approaches import Thin
-from labkit.clock import NANO
+from labkit.clock import NANO, nanoseconds
 from labkit.event import to_json
 from labkit.ledger import Kind
 from labkit.lenses.model import sizes
@@ -17,7 +17,11 @@ from labkit.lenses.model.attempts import Attempts, check_health, check_in_flight
 from labkit.lenses.model.history import Given, History, Instants, Sent, concurrent, digits, lengths
 from labkit.lenses.model.outages import NEVER
 from labkit.lenses.model.sizes import PROBE, Message, Recorded
+from labkit.source.dispatcher import message
+from labkit.source.outbox import Delivery
 
+Group = tuple[Delivery, ...]
+"""The deliveries of one request."""
 RUN = 1.0
 """Seconds of the recorded run."""
 
@@ -65,14 +69,21 @@ def attempts(given: Given, takes: int) -> Attempts:
     profile = given.scenario.retries
     wanted = given.wanted if given.subscribed is None else given.wanted & given.subscribed
     events = [given.events[place].id for place in np.flatnonzero(wanted)]
+    wait, outages = waits(given), given.outages("delivery", profile.timeout)
+    due = given.occurred[wanted].tolist()
+    made = play(due, takes, outages, profile, lambda number, attempt: wait(events[number], attempt))
+    return replace(made, of=np.flatnonzero(wanted[given.wanted])[made.of])
+
+
+def waits(given: Given) -> Callable[[str, int], float | None]:
+    """The seconds to wait after an attempt, by the id of its event and its number, from 1; None after the last one."""
+    profile = given.scenario.retries
     key = "/".join(sizes.jitter_key(given.approach, given.scenario.seed)) if profile.jitter else ""
 
-    def wait(number: int, attempt: int) -> float | None:
-        return profile.wait(attempt, random.Random(f"{key}/{events[number]}/{attempt}"))
+    def wait(event_id: str, attempt: int) -> float | None:
+        return profile.wait(attempt, random.Random(f"{key}/{event_id}/{attempt}"))
 
-    outages = given.outages("delivery", profile.timeout)
-    made = play(given.occurred[wanted].tolist(), takes, outages, profile, wait)
-    return replace(made, of=np.flatnonzero(wanted[given.wanted])[made.of])
+    return wait
 
 
 def receipts(given: Given, made: Attempts, arrived: NDArray[np.bool_], after: int) -> tuple[Instants, int]:
@@ -110,9 +121,23 @@ def weigh(
     )
 
 
-def whole(message: Message) -> int:
+def weigh_written(
+    given: Given,
+    recorded: tuple[Recorded, ...],
+    made: Attempts,
+    groups: Sequence[Group],
+    brought: NDArray[np.bool_] | Literal[False] = False,
+) -> Sent:
+    """As `weigh`, for batches and notices: the body of each attempt is written as it is sent."""
+    epoch = nanoseconds(given.epoch)
+    written = [message(group, (epoch + at) / NANO) for group, at in zip(groups, made.sent.tolist(), strict=True)]
+    id_lengths, bodies = (lengths(each[n] for each in written) for n in range(2))
+    return weigh(given, recorded, made, id_lengths, bodies, brought)
+
+
+def whole(constant: Message) -> int:
     """Bytes of a message that is always the same."""
-    return message.fixed + message.body + sum(map(len, message.varying.values()))
+    return constant.fixed + constant.body + sum(map(len, constant.varying.values()))
 
 
 def setup_of(recorded: tuple[Recorded, ...]) -> int:
@@ -130,14 +155,19 @@ def full(given: Given) -> NDArray[np.int64]:
     return given.lengths[given.wanted]
 
 
-def check(given: Given) -> None:
+def check(given: Given, trips: int = 1) -> None:
     """Refuse answers that come too late, deliveries that wait for others, and an endpoint that is switched off."""
-    trips = 1
-    if isinstance(given.approach, Thin):
-        trips = 2
-        check_kinds(given, "delivery", "fetch")
     check_takes(given, trips)
-    check_attempts(given, attempts(given, 2 * trips * given.delay))
+    made, profile = attempts(given, 2 * trips * given.delay), given.scenario.retries
+    check_in_flight(made.sent, made.ended, profile)
+    check_health(made, profile)
+    check_jitter(given, made)
+
+
+def check_thin(given: Given) -> None:
+    """As `check`, of deliveries that take two round trips, and refuse an outage of only one of the two."""
+    check_kinds(given, "delivery", "fetch")
+    check(given, trips=2)
 
 
 def check_kinds(given: Given, one: Kind, other: Kind) -> None:
@@ -157,14 +187,6 @@ def check_takes(given: Given, trips: int) -> None:
     if profile.verdict(200) != "delivered":
         rule = "the model lens needs a profile by which 200 is a success"
         raise ValueError(f"{rule}, got success={'+'.join(profile.success)}: use the virtual lens")
-
-
-def check_attempts(given: Given, made: Attempts) -> None:
-    """Refuse attempts that depend on each other."""
-    profile = given.scenario.retries
-    check_in_flight(made.sent, made.ended, profile)
-    check_health(made, profile)
-    check_jitter(given, made)
 
 
 def check_events(given: Given, made: Attempts, events: int) -> None:

@@ -40,7 +40,7 @@ class Schedule:
 SCHEDULES: dict[type[Approach], Schedule] = {
     Polling: Schedule(polling.schedule, polling.check),
     Webhook: Schedule(pushed.webhook, pushed.check),
-    Thin: Schedule(pushed.thin, pushed.check),
+    Thin: Schedule(pushed.thin, pushed.check_thin),
     Feed: Schedule(feed.feed, nothing),
     ConditionalFeed: Schedule(feed.feed, nothing),
     Relay: Schedule(feed.relay, pushed.check),
