@@ -27,19 +27,19 @@ class Request:
     ended: int
     carried: bool
     answered: bool
-    challenged: bool = False
+    challenged: bool
     """Whether the source has sent its challenge."""
-    starts: int = NEVER
-    """When a new lease starts, if one does; the answer may be lost after that."""
-    gone: bool = False
-    """Whether the lease has ended, so that the answer is 410."""
-    end: str = ""
-    """The end of the lease, which the answer names."""
+    starts: int
+    """When a new lease starts, or NEVER; the answer may be lost after that."""
+    gone: bool
+    """Whether the lease has ended, so that an answer is 410."""
+    end: str
+    """The end of the lease, which an answer names."""
 
 
 def leased(given: Given) -> History:
     """`Leased`: the deliveries of a webhook, or those and the polls of a hybrid, and the requests for a new lease."""
-    found, approach = _beneath(given), given.approach
+    found, approach = _beneath(_subscribed(given)), given.approach
     assert isinstance(approach, Leased)
     recorded = sizes.exchanges(replace(approach, reconcile_interval=0.0, forgotten=1.0), pushed.RUN)
     shown = next(each for each in recorded if each.path.endswith("/verify")).answer
@@ -67,13 +67,13 @@ def leased(given: Given) -> History:
     return replace(found, given=given, sent=found.sent + requests, setup=setup)
 
 
-def _beneath(given: Given) -> History:
-    """What the approach that is leased does, with a delivery for each event that occurs during a lease."""
-    subscribed = _subscribed(given)
+def _beneath(subscribed: Given) -> History:
+    """What the approach that is leased does."""
     return (combined.hybrid if isinstance(subscribed.approach, Hybrid) else pushed.webhook)(subscribed)
 
 
 def _subscribed(given: Given) -> Given:
+    """The approach that is leased, which is sent a delivery for each event that occurs during a lease."""
     approach = given.approach
     assert isinstance(approach, Leased)
     starts = [_first_lease(given), *(each.starts for each in _counted(given) if each.starts < NEVER)]
@@ -106,7 +106,7 @@ def _requests(given: Given) -> Iterator[Request]:
     approach, epoch = given.approach, nanoseconds(given.epoch)
     assert isinstance(approach, Leased)
     chance, outages, at = random.Random(f"{approach.seed}/consumer-1"), given.outages("action"), 0
-    ttl, wait, ends = nanoseconds(approach.ttl), nanoseconds(approach.retry_wait), 0
+    ttl, wait = nanoseconds(approach.ttl), nanoseconds(approach.retry_wait)
     ends = _first_lease(given) + ttl
     known = timestamp((epoch + ends) / NANO)
     while chance.random() >= approach.forgotten:
@@ -114,37 +114,36 @@ def _requests(given: Given) -> Iterator[Request]:
         while True:
             trips = 2 if verifies else 1
             ended, carried, cut, answered = ends_with(outages, at, 2 * trips * given.delay)
-            request = Request(verifies, at, ended, carried, answered)
+            challenged = verifies and carried and at + given.delay < cut
             decided = at + (2 * trips - 1) * given.delay
-            if carried:
-                request = replace(request, challenged=verifies and at + given.delay < cut)
-            if carried and decided < cut:
-                gone = not verifies and decided >= ends
-                if not gone:
-                    ends = decided + ttl
-                    request = replace(request, starts=decided)
-                request = replace(request, gone=gone, end=timestamp((epoch + ends) / NANO))
-            yield request
+            gone = not verifies and decided >= ends
+            starts = decided if carried and decided < cut and not gone else NEVER
+            if starts < NEVER:
+                ends = starts + ttl
+            named = timestamp((epoch + ends) / NANO)
+            yield Request(verifies, at, ended, carried, answered, challenged, starts, gone, named)
             at = ended
-            if answered and not request.gone:
-                known = request.end
+            if answered and not gone:
+                known = named
                 break
-            verifies = answered and request.gone
+            verifies = answered  # by a 410
             if not verifies:
                 at += wait
 
 
 def check(given: Given) -> None:
-    """Refuse what differs between consumers, verifications in the drain or of a resting endpoint, and what a webhook's
-    deliveries must not be."""
+    """Refuse what a webhook refuses, what differs between consumers, and some verifications: of an endpoint that may
+    rest or be switched off, and after the horizon, while the run is not settled.
+    """
     approach, profile = given.approach, given.scenario.retries
     assert isinstance(approach, Leased)
     if 0 < approach.forgotten < 1 and given.scenario.consumers > 1:
         share = f"each consumer forgets other renewals, got a share of {approach.forgotten:g}"
         raise ValueError(f"{share} and {given.scenario.consumers:,} consumers: use the virtual lens")
     pushed.check_kinds(given, "action", "setup")
-    pushed.check(_subscribed(given))
-    over = max([_beneath(given).over, *(each.ended for each in _counted(given))])
+    subscribed = _subscribed(given)
+    pushed.check(subscribed)
+    over = max([_beneath(subscribed).over, *(each.ended for each in _counted(given))])
     for each in takewhile(lambda each: each.sent <= over or each.sent < given.horizon, _requests(given)):
         if each.verifies and (profile.rest or profile.off):
             rule = "the model lens needs a profile without rest and off where a lease ends"

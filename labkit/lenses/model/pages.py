@@ -2,6 +2,7 @@
 
 from bisect import bisect_right
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, Protocol
 
 import numpy as np
@@ -53,12 +54,12 @@ class Pages:
     ended: int
     """When the last poll before the horizon was answered, or failed."""
 
-    @property
+    @cached_property
     def of(self) -> NDArray[np.int64]:
         """For each event of the list: the number of the page that holds it, from 0."""
         return np.repeat(np.arange(len(self.sent)), self.stop - self.start)
 
-    @property
+    @cached_property
     def received(self) -> Instants:
         """For each event of the list: when its page was answered."""
         return self.answered[self.of]
