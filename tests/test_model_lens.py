@@ -17,6 +17,7 @@ from model_rows import (
     check_same,
     check_same_or_refused,
     happening,
+    history_of,
     is_refused,
     lists,
     long_polls,
@@ -59,7 +60,6 @@ from labkit.arrivals import EPOCH
 from labkit.cli import main
 from labkit.lenses import ModelLens
 from labkit.lenses.model import history
-from labkit.lenses.model.history import Given
 from labkit.lenses.model.schedules import SCHEDULES
 from labkit.policies import SwitchOff
 
@@ -175,7 +175,7 @@ def test_polls_are_those_of_the_sample_path():
     scenario = Scenario(poisson(60, DAY, seed=3))
     occurred = [event.occurred_at for event in scenario.arrivals.events]
     path = sample_paths.polling(occurred, DAY, 0.02, lambda found: 47.0)
-    found = SCHEDULES[Polling].history(Given(scenario, Polling(47.0)))
+    found = history_of(scenario, Polling(47.0))
     assert found.received_at.tolist() == pytest.approx(path.received.tolist(), abs=1e-8)
     counted = path.sent < DAY
     assert (found.sent.requests, found.sent.empty) == (counted.sum(), path.empty[counted].sum())

@@ -14,6 +14,7 @@ from model_rows import (
     check_same,
     check_same_or_refused,
     happening,
+    history_of,
     lists,
     long_polls,
     pollings,
@@ -38,9 +39,7 @@ from labkit import (
 )
 from labkit.clock import NANO, nanoseconds
 from labkit.lenses import ModelLens, VirtualLens
-from labkit.lenses.model.history import Given
 from labkit.lenses.model.outages import Windows
-from labkit.lenses.model.schedules import SCHEDULES
 
 fractions = st.one_of(st.integers(0, 60).map(lambda n: n / 2), st.integers(0, 30 * NANO).map(lambda n: n / NANO))
 durations = st.one_of(st.sampled_from([0.5, 1.0, 10.0, 60.0, 300.0]), st.integers(100, 60_000).map(lambda n: n / 1000))
@@ -86,7 +85,7 @@ def test_any_small_scenario_with_outages_pushed_is_as_in_the_virtual_lens(scenar
 def test_an_answer_that_arrives_as_an_outage_begins_is_lost():
     """By hand: a poll at 9.96 s is cut at 10 s, one at 15 s is refused, and one at 20 s is answered at 20.04 s."""
     scenario = Scenario(happening([9.0], 22), faults=(Outage(start=10, duration=10),))
-    found = SCHEDULES[Polling].history(Given(scenario, Polling(5, initial_delay=9.96)))
+    found = history_of(scenario, Polling(5, initial_delay=9.96))
     assert found.received_at.tolist() == [20.04]
     assert (found.sent.requests, found.sent.errors, found.sent.connections) == (3, 2, 2)
 
@@ -117,9 +116,9 @@ def test_a_delivery_is_attempted_at_the_instants_of_its_profile():
     By Brevo's waits, the one of 0 s comes at 600 and 4,200 s, and one of 700 s as the rest that begins at 600 s ends.
     """
     scenario = Scenario(happening([0.0, 700.0], 3600), faults=(Outage(duration=1200),))
-    found = SCHEDULES[Webhook].history(Given(scenario, Webhook()))
+    found = history_of(scenario, Webhook())
     assert found.received_at.tolist() == [2105.02, 2805.02]
-    found = SCHEDULES[Webhook].history(Given(replace(scenario, retries=profile("brevo")), Webhook()))
+    found = history_of(replace(scenario, retries=profile("brevo")), Webhook())
     assert found.received_at.tolist() == [4200.02, 1200.02]
 
 
@@ -142,10 +141,6 @@ def test_any_small_scenario_with_outages_by_notice_or_lease_is_as_in_the_virtual
     check_same_or_refused(scenario, approach)
 
 
-def instants_of(approach, scenario):
-    return SCHEDULES[type(approach)].history(Given(scenario, approach))
-
-
 def test_a_notice_that_fails_is_sent_again_with_the_next_event_and_stands_for_both():
     """By hand: refused at 10 s, again with the event at 12 s, and by the second one's first wait at 17 s.
 
@@ -153,7 +148,7 @@ def test_a_notice_that_fails_is_sent_again_with_the_next_event_and_stands_for_bo
     """
     scenario = Scenario(happening([10.0, 12.0, 30.0], 60), faults=(Outage(start=9, duration=6),))
     check_same(scenario, Doorbell(20))
-    found = instants_of(Doorbell(20), scenario)
+    found = history_of(scenario, Doorbell(20))
     assert found.received_at.tolist() == [17.06, 17.06, 30.06]
     assert (found.sent.requests, found.sent.errors, found.sent.empty) == (4 + 2 + 2, 2, 2 + 2)
 
@@ -162,7 +157,7 @@ def test_a_poll_reads_what_a_failed_notice_stood_for():
     """By hand: refused at 10 s; the poll at 14 s brings the event, and the notice at 15 s finds nothing."""
     scenario = Scenario(happening([10.0], 20), faults=(Outage(start=9, duration=3, kinds=("delivery", "fetch")),))
     check_same(scenario, Doorbell(14))
-    assert instants_of(Doorbell(14), scenario).received_at.tolist() == [14.04]
+    assert history_of(scenario, Doorbell(14)).received_at.tolist() == [14.04]
 
 
 def test_a_notice_and_a_poll_that_read_at_the_same_time_after_the_horizon_are_refused():
@@ -181,7 +176,7 @@ def test_a_lease_that_ends_in_an_outage_loses_what_occurs_until_the_url_is_verif
     world = {"faults": (Outage(start=7, duration=9),), "retries": RetryProfile(waits=(1, 10))}
     scenario = Scenario(happening([9.31, 9.32, 16.42, 16.43], 20), **world)
     check_same(scenario, Leased(10, 2, 1))
-    found = instants_of(Leased(10, 2, 1), scenario)
+    found = history_of(scenario, Leased(10, 2, 1))
     assert found.received_at.tolist() == pytest.approx([20.33, math.nan, math.nan, 16.45], abs=0, nan_ok=True)
     assert (found.sent.requests, found.sent.errors, found.setup) == (2 + 1 + 9 + 2, 2 + 9 + 1, 6)
 
@@ -191,7 +186,7 @@ def test_what_occurs_after_a_forgotten_renewal_is_left_to_the_polls(share):
     scenario = Scenario(happening(range(0, 300, 7), 300))
     for approach in (Leased(20, 5, forgotten=share), Leased(20, 5, forgotten=share, reconcile_interval=100)):
         check_same(scenario, approach)
-    assert instants_of(approach, scenario).polled.any()
+    assert history_of(scenario, approach).polled.any()
 
 
 milliseconds = st.integers(1, 30_000).map(lambda n: n / 1000)
