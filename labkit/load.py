@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from labkit.checks import number, share, whole
 from labkit.clock import NANO, nanoseconds
+from labkit.waits import first_polls, jittered_waits, spread_waits
 
 if TYPE_CHECKING:
     import numpy as np
@@ -96,11 +97,12 @@ class FanOut:
         import numpy as np
 
         width, intervals = _grid(duration, seconds)
-        sent = self._first if self.jitter else self._sent
-        counts = np.diff(np.array([sent(number * width) for number in range(intervals + 1)]))
-        if self.jitter:
-            counts = counts + self._later(duration, seconds)
-        return _series(counts, seconds)
+        edges = width * np.arange(intervals + 1, dtype=object)  # Python's integers
+        period = nanoseconds(self.period)
+        rest = edges if self.jitter else edges % period  # with jitter these are the first polls alone
+        sent = (edges - rest) // period * self.consumers + first_polls(rest, self.consumers, nanoseconds(self.spread))
+        counts = np.diff(sent).astype(np.int64)
+        return _series(counts + self._later(duration, seconds) if self.jitter else counts, seconds)
 
     def latency(self, occurred: "Sequence[float]") -> dict[str, float]:
         """Mean, quantiles and maximum of the latencies of events at these instants, over all consumers, in seconds.
@@ -114,8 +116,6 @@ class FanOut:
         {'mean': 15.0, 'p50': 15.0, 'p95': 20.0, 'p99': 20.0, 'max': 20.0}
         """
         import numpy as np
-
-        from labkit.waits import jittered_waits, spread_waits
 
         if not len(occurred) or min(occurred) < 0:
             raise ValueError(f"occurred must be instants >= 0 seconds, at least one, got {list(occurred)[:3]}")
@@ -136,18 +136,6 @@ class FanOut:
 
         waits = jittered_waits(at, first, later / step, step, self._pause())
         return {name: round(wait + self.delay, 9) for name, wait in waits.items()}
-
-    def _first(self, instant: int) -> int:
-        """How many consumers have sent their first poll before an instant, in nanoseconds: k, from 0, at k·spread/N."""
-        spread = nanoseconds(self.spread)
-        if instant >= spread:
-            return self.consumers if instant else 0
-        return -(-instant * self.consumers // spread)
-
-    def _sent(self, instant: int) -> int:
-        """How many polls have been sent before an instant, without jitter."""
-        rounds, rest = divmod(instant, nanoseconds(self.period))
-        return rounds * self.consumers + self._first(rest)
 
     def _later(self, duration: float, seconds: float) -> "NDArray[np.float64]":
         """The expected polls per interval after each consumer's first: the renewal equation, on a grid, by FFT.

@@ -28,18 +28,13 @@ def spread_waits(since: "NDArray[np.int64]", consumers: int, spread: int, period
     since = np.where(before, since, since % period)
     if large:
         since = since.astype(object)  # Python's integers
-
-    def first(instants: "NDArray[Any]") -> "NDArray[Any]":
-        """How many consumers have sent their first poll before each instant."""
-        sent: NDArray[Any] = -(-np.clip(instants, 0, max(spread, 1)) * consumers // max(spread, 1))
-        return sent
-
-    earlier = first(since)
+    earlier = first_polls(since, consumers, spread)
 
     def up_to(wait: int) -> int:
         """How many waits are at most so long."""
         ends = since + wait + 1
-        within = first(ends) - earlier + np.where(before, 0, first(ends - period))
+        again = np.where(before, 0, first_polls(ends - period, consumers, spread))
+        within = first_polls(ends, consumers, spread) - earlier + again
         return int(np.minimum(within, consumers).sum())
 
     total, longest = consumers * len(since), 2 * period - int(since.min(initial=0))
@@ -50,6 +45,21 @@ def spread_waits(since: "NDArray[np.int64]", consumers: int, spread: int, period
         low, high = (_least(up_to, int(place) + more, longest) for more in (1, 2))
         figures[name] = low + (high - low) * (place - int(place))
     return figures | {"max": float(_least(up_to, total, longest))}
+
+
+def first_polls(instants: "NDArray[Any]", consumers: int, spread: int) -> "NDArray[Any]":
+    """How many consumers have sent their first poll before each instant: k, from 0, at k·spread/N, in nanoseconds.
+
+    Where the product of an instant and the consumers does not fit in 64 bits, give an array of Python's integers.
+
+    >>> import numpy as np
+    >>> first_polls(np.array([0, 1, 5, 6]), consumers=2, spread=10).tolist()
+    [0, 1, 1, 2]
+    """
+    import numpy as np
+
+    sent: NDArray[Any] = -(-np.clip(instants, 0, max(spread, 1)) * consumers // max(spread, 1))
+    return sent
 
 
 def jittered_waits(
