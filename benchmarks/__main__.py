@@ -52,7 +52,9 @@ BENCHMARKS: dict[str, Benchmark] = {
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--only", "names", multiple=True, type=click.Choice([*BENCHMARKS]), help="Repeatable. [default: all]")
-@click.option("--short", is_flag=True, help="Small sizes, few repeats, to show that all run: quote no figure of it.")
+@click.option(
+    "--short", is_flag=True, help="Small sizes and few repeats, to show that all run. Do not quote its figures."
+)
 @click.option("--against", metavar="COMMIT", help="Also time runs of the virtual lens against those of a commit.")
 @click.option("--json", "json_path", metavar="PATH|-", help="Write the lines as JSON; - is standard output.")
 def bench(names: Sequence[str], short: bool, against: str | None, json_path: str | None) -> None:

@@ -1,4 +1,4 @@
-"""The latency of a client that behaves, while 8 others send bad inputs; beside its latency when it is alone."""
+"""The latency of a well-behaved client while 8 others send bad inputs, beside its latency when it is alone."""
 
 import multiprocessing
 import random

@@ -39,7 +39,7 @@ class Machine:
 
 
 FAN_OUT = "FanOut(consumers, interval).load(duration)"
-"""What has a load where a result has its row alone."""
+"""What computes a load if a result has its row alone."""
 
 
 @dataclass(frozen=True, repr=False)

@@ -33,9 +33,8 @@ class SweepFile:
 
     def _read(self, sweep: Mapping[str, Any]) -> list[dict[str, Any]]:
         """The rows that are there, after the header, which is written if the file is new."""
-        path = self.path
         header = _line({"sweep": sweep})
-        with open(path, "ab+") as file:
+        with open(self.path, "ab+") as file:
             file.seek(0)
             written = file.read()
             lines = written[: written.rfind(b"\n") + 1].splitlines(keepends=True)
@@ -46,7 +45,7 @@ class SweepFile:
                 raise self._no_sweep(1, lines[0])
             if documents and documents[0] != (sought := json.loads(header)):
                 differs = _difference(documents[0]["sweep"], sought["sweep"])
-                raise ValueError(f"{path} is the file of another sweep: {differs}; use another file, or delete it")
+                raise ValueError(f"{self.path} is the file of another sweep: {differs}; use another file, or delete it")
             file.truncate(sum(map(len, lines)))
             if not lines:
                 file.write(header)

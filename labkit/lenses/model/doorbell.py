@@ -29,7 +29,7 @@ class Played:
     polled: NDArray[np.bool_]
     """Whether a poll has read a page."""
     events: int
-    """The deliveries that the attempts stand for, each as often as it was attempted."""
+    """The deliveries that the attempts stand for; each counts once per attempt."""
 
 
 def doorbell(given: Given) -> History:
@@ -47,7 +47,7 @@ def doorbell(given: Given) -> History:
 def play(given: Given) -> Played:
     """A notice is sent as an event occurs, or as the last one has ended, if events have occurred meanwhile.
 
-    A failed one is sent again by the waits of the profile, or earlier with the next event; it stands for all that wait.
+    One that fails is sent again after the profile's wait, or earlier with the next event, and stands for all that wait.
     """
     profile, delay, occurred = given.scenario.retries, given.delay, given.occurred.tolist()
     outages, reader = given.outages("delivery", profile.timeout), Reader(given, occurred, LARGEST_PAGE)
@@ -93,18 +93,18 @@ class _Polls:
         self._busy = -1
 
     def read(self, reader: Reader, until: int | None = None) -> None:
-        """Have those read that are sent before an instant, or all of them."""
+        """Send those that are due before an instant, or all of them."""
         if self._timing:
             self._busy = reader.poll(self._timing, self.outages, self.line, until)
 
     def check(self, since: int, until: int) -> None:
-        """Refuse a poll at the time at which a notice has the consumer read: they would have one cursor."""
+        """Refuse a poll while the consumer reads because of a notice: both would move one cursor."""
         if self._timing and (self._busy >= since or since - self._trip <= self._timing.next <= until):
             raise ValueError(f"at {since / NANO:g} s a notice and a poll read at the same time: use the virtual lens")
 
 
 def check(given: Given) -> None:
-    """Refuse what `play` refuses, notices that take too long, and an endpoint that is switched off."""
+    """Refuse what `play` refuses, notices that take too long, and an endpoint that may be switched off."""
     pushed.check_kinds(given, "delivery", "fetch")
     played, trip = play(given), 2 * given.delay
     made = played.made

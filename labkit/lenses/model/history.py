@@ -37,7 +37,7 @@ class Given:
     written: list[bytes] | None = None
     """The documents, if they have been written already: they do not depend on the approach."""
     subscribed: NDArray[np.bool_] | None = None
-    """Which events of the list a subscription is sent, if it has a lease; else all that are wanted."""
+    """Which events are sent to a subscription that has a lease; None: all that are wanted."""
 
     @cached_property
     def delay(self) -> int:
@@ -129,7 +129,7 @@ class History:
     polled: NDArray[np.bool_] | None = None
     """Of the events of a webhook with polls beside it: which a poll brought."""
     over: int = 0
-    """When the last delivery has ended, and the last event has been received, of approaches that are leased."""
+    """When the last delivery has ended and the last event has been received: of a webhook and a hybrid alone."""
     latency: NDArray[np.float64] = field(init=False)
 
     def __post_init__(self) -> None:

@@ -50,7 +50,7 @@ class _Window:
         return self._next(self._start + self._length, after)
 
     def _next(self, first: int, after: int) -> int:
-        """The first instant after another one of those that are a period apart, from the first of them on."""
+        """The first instant after another one, of `first` and those that come a period, two periods, … later."""
         return first + max(0, (after - first) // self._period + 1) * self._period
 
 
