@@ -126,8 +126,7 @@ class FanOut:
             return {name: round((wait + delay) / NANO, 9) for name, wait in waits.items()}
         seconds = self.interval / 16
         at = np.array(occurred, dtype=float) - self.delay
-        later = self._density(max(occurred) + seconds, seconds)
-        step = seconds * _grid(max(occurred) + seconds, seconds)[1] / len(later)
+        later, step = self._density(max(occurred) + seconds, seconds)
 
         def first(instants: "NDArray[np.float64]") -> "NDArray[np.float64]":
             if not self.spread:
@@ -146,7 +145,7 @@ class FanOut:
         """
         import numpy as np
 
-        later = self._density(duration, seconds)
+        later, _ = self._density(duration, seconds)
         counts: NDArray[np.float64] = self.consumers * later.reshape(_grid(duration, seconds)[1], -1).sum(axis=1)
         return np.where(counts < 1e-9 * self.consumers, 0, counts).round(3)  # what is less is the transform's error
 
@@ -155,8 +154,11 @@ class FanOut:
         low, high = ((1 + sign * self.jitter) * self.interval + 2 * self.delay for sign in (-1, 1))
         return low, high
 
-    def _density(self, duration: float, seconds: float) -> "NDArray[np.float64]":
-        """A consumer's expected polls after its first, in each step of the grid: about 0.3 µs and 90 bytes per step."""
+    def _density(self, duration: float, seconds: float) -> "tuple[NDArray[np.float64], float]":
+        """A consumer's expected polls after its first, in each step of the grid, and the length of a step.
+
+        A step takes about 0.3 µs and 90 bytes.
+        """
         import numpy as np
 
         low, high = self._pause()
@@ -181,7 +183,7 @@ class FanOut:
         weights = 1e-8 ** (np.arange(size) / (2 * size))
         transforms = (np.fft.rfft(each * weights[: len(each)], 2 * size) for each in (second, pause))
         later: NDArray[np.float64] = np.fft.irfft(next(transforms) / (1 - next(transforms)), 2 * size)[:size] / weights
-        return later
+        return later, step
 
 
 @dataclass(frozen=True)

@@ -39,12 +39,22 @@ def spread_waits(since: "NDArray[np.int64]", consumers: int, spread: int, period
 
     total, longest = consumers * len(since), 2 * period - int(since.min(initial=0))
     mean = spread * (consumers - 1) / (2 * consumers) + float((earlier * period / consumers - since).mean())
-    figures = {"mean": mean}
+    quantiles = linear_quantiles(total, lambda place: _least(up_to, place + 1, longest))
+    return {"mean": mean} | quantiles | {"max": float(_least(up_to, total, longest))}
+
+
+def linear_quantiles(total: int, at: Callable[[int], float]) -> dict[str, float]:
+    """NumPy's linear quantiles of `total` values, of which `at(n)` is the n-th in ascending order, from 0.
+
+    >>> linear_quantiles(4, lambda place: [2, 4, 7, 9][place])["p50"]
+    5.5
+    """
+    figures = {}
     for name, q in QUANTILES.items():
         place = (total - 1) * q
-        low, high = (_least(up_to, int(place) + more, longest) for more in (1, 2))
+        low, high = at(int(place)), at(min(int(place) + 1, total - 1))
         figures[name] = low + (high - low) * (place - int(place))
-    return figures | {"max": float(_least(up_to, total, longest))}
+    return figures
 
 
 def first_polls(instants: "NDArray[Any]", consumers: int, spread: int) -> "NDArray[Any]":

@@ -22,7 +22,7 @@ from labkit.network import TIMEOUT
 from labkit.network.exchange import KEEP_ALIVE
 from labkit.scenario import Scenario
 from labkit.totals import Totals, currency, latency_figures
-from labkit.waits import QUANTILES
+from labkit.waits import linear_quantiles
 
 Instants = NDArray[np.int64]
 """Whole nanoseconds after t = 0."""
@@ -192,13 +192,9 @@ def _latency_figures(held: NDArray[np.float64], consumers: int) -> dict[str, flo
     """The figures of so many copies of the latencies: the quantiles of Result, which lie between two neighbours."""
     if len(held) * consumers <= MOST_COPIES:
         return latency_figures(pd.Series(np.tile(held, consumers)))
-    ordered, figures = np.sort(held), {"mean": float(held.mean())}
-    for name, q in QUANTILES.items():
-        place = (len(held) * consumers - 1) * q
-        below, share = int(place), place - int(place)
-        low, high = ordered[below // consumers], ordered[(below + 1) // consumers]
-        figures[name] = float(low + (high - low) * share)
-    figures["max"] = float(ordered[-1])
+    ordered = np.sort(held)
+    quantiles = linear_quantiles(len(held) * consumers, lambda place: float(ordered[place // consumers]))
+    figures = {"mean": float(held.mean())} | quantiles | {"max": float(ordered[-1])}
     return {name: round(value, 9) for name, value in figures.items()}
 
 
