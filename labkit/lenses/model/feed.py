@@ -39,19 +39,15 @@ def feed(given: Given) -> History:
     if isinstance(approach, ConditionalFeed):
         cut_out = np.where(gap + since > 0, last.request.fixed + tag[gap], cut_out)
         # every answer but the first of each list is 304, and every request but the first has the ETag of the last 200
-        repeats = pages.empty.copy()
-        if len(repeats):
-            repeats[0] = max(0, repeats[0] - 1)
-        same = last.answer.fixed + tag
         begins = int(pages.empty[0] > 0)  # an empty list is answered in full, once
+        repeats = pages.empty.copy()
+        repeats[0] -= begins
+        same = last.answer.fixed + tag
         into = begins * int(whole[0]) + int((repeats * same).sum() + whole[1:][counted].sum())
         asked = last.request.fixed
         later = int((repeats * (asked + tag)).sum())
         held = (asked + tag[:-1])[counted]
-        if begins:
-            out = first.request.fixed + later + int(held.sum())
-        else:
-            out = later + int(held[1:].sum()) + (first.request.fixed if requests else 0)
+        out = bool(requests) * first.request.fixed + later + int(held[1 - begins :].sum())
     out += int(cut_out.sum())
     sent = pages.summed(given.horizon, out, into)
     return History(given, pages.received[given.wanted], sent, setup=0, lost=lost)
