@@ -62,7 +62,7 @@ def confidence_intervals(frame: "pd.DataFrame", *figures: str, level: float = 0.
     """The mean of each figure over a sweep's repeats, with Student's t interval for it, `F_low` to `F_high`.
 
     A row per scenario and approach, in the frame's order, with the number of `runs` that did not fail. Latencies of
-    29, 30 and 31 s: the mean is 30 s, its standard error 1/√3 = 0.577 s, and t = 4.303 for 95 % with 2 degrees of
+    29, 30 and 31 s: the mean is 30 s, its standard error 1/√3 = 0.577 s, and t = 4.303 for 95% with 2 degrees of
     freedom, so the interval is 30 ± 2.484 s. A single run has a mean, and no interval (NaN).
 
     >>> import pandas as pd

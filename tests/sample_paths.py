@@ -67,7 +67,7 @@ def currency(occurred, received, horizon):
 
 
 def agrees(expected, samples, finest=0.01):
-    """Whether a mean over seeds is the expected one, by its standard error, which must be under 1 % of it or 0.1."""
+    """Whether a mean over seeds is the expected one, by its standard error, which must be under 1% of it or 0.1."""
     samples = np.asarray(samples, dtype=float)
     error = samples.std(ddof=1) / math.sqrt(len(samples))
     assert error <= finest * max(abs(expected), 0.1), f"standard error {error:g} of {expected:g}: too few events"

@@ -212,7 +212,7 @@ def drawn(number, events=300):
 
 
 def check_brute(number):
-    """The advice is one of least cost: among the search's settings exactly, and on a finer grid within 2 %."""
+    """The advice is one of least cost: among the search's settings exactly, and on a finer grid within 2%."""
     need, arrivals = drawn(number)
     found = advise(need, arrivals, thorough=False)
     refused = [name for name, reason in reasons(found).items() if reason.startswith("not computed")]

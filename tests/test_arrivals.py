@@ -210,7 +210,7 @@ def test_counts_are_poisson_with_the_mean_that_was_asked_for(make):
 
 
 def test_poisson_gaps_are_exponential():
-    """Kolmogorov-Smirnov over 20 seeds together; the bound is that of one check at 0.1 %."""
+    """Kolmogorov-Smirnov over 20 seeds together; the bound is that of one check at 0.1%."""
     from scipy import stats
 
     found = [gap for seed in range(20) for gap in gaps(poisson(per_hour=30, seed=seed))]

@@ -164,7 +164,7 @@ def test_the_baselines_are_the_lab_s_approaches(approach: Approach, rule: Callab
 
 
 def test_the_fixed_interval_is_the_best_of_the_fixed_ones_on_a_poisson_stream() -> None:
-    """J = D/T + nT/2τ is flat at its minimum: within 3 % of the formula, and higher 30 % to either side."""
+    """J = D/T + nT/2τ is flat at its minimum: within 3% of the formula, and higher 30% to either side."""
     trace = traces(seed=1)[5]
     best = math.sqrt(2 * trace.tau / trace.rate)
     found = {share: simulate(trace, lambda poll, share=share: best * share).cost for share in (0.7, 1.0, 1.3)}

@@ -115,7 +115,7 @@ def test_the_range_is_that_of_chi_squared_where_windows_are_full(windows, mean):
 
 @pytest.mark.parametrize("events", [100, 1000])
 def test_a_poisson_stream_is_out_of_its_range_once_in_a_hundred_times(events):
-    """200 streams; 10 or more of them outside have a probability of 1e-4 at 1 %."""
+    """200 streams; 10 or more of them outside have a probability of 1e-4 at 1%."""
     runs = [dispersion(np.sort(uniform(events, seed) * SECOND).astype(np.int64), 1e-6) for seed in range(200)]
     outside = sum(any(scale.verdict != "poisson" for scale in scales) for scales in runs)
     assert LEVEL == 0.99
@@ -183,7 +183,7 @@ def test_rates_by_hour_and_weekday_are_those_of_pandas(zone):
 
 
 def test_a_daily_rhythm_repeats_and_chance_bursts_and_busy_spells_do_not():
-    """Of 15 streams without a rhythm, 1 % may be taken for one."""
+    """Of 15 streams without a rhythm, 1% may be taken for one."""
     assert all(describe(daily(20, 7 * 86_400, seed)).rhythm.daily for seed in range(5))
     others = [make(20, 7 * 86_400, seed) for make in (poisson, bursty) for seed in range(5)]
     others += [switching(1, 60, duration=7 * 86_400, seed=seed) for seed in range(5)]

@@ -400,7 +400,7 @@ def herd(jitter: float) -> tuple[list[float], int]:
 
 
 def test_jitter_spreads_a_herd_of_1000_deliveries_and_without_it_they_are_all_due_at_once() -> None:
-    """Without jitter 20 at a time are under way for 5 s. With 20 % they come from 48 to 72 s, far below the limit:
+    """Without jitter 20 at a time are under way for 5 s. With 20% they come from 48 to 72 s, far below the limit:
 
     42 per second, so 4.2 under way in the mean; a Poisson number of that mean is over 15 once in 50,000.
     """

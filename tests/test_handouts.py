@@ -34,7 +34,7 @@ def table(name: str, heading: str = "") -> dict[int, list[str]]:
 
 
 def is_in(option: str, value: float) -> bool:
-    """Whether an option has a value: `under 25 %`, `25 to 60 %`, `over 1,000`, `5 or 6`, `12 or more`, `none`."""
+    """Whether an option has a value: `under 25%`, `25 to 60%`, `over 1,000`, `5 or 6`, `12 or more`, `none`."""
     low, high = ([*map(float, re.findall(r"\d+(?:\.\d+)?", option.replace(",", "")))] * 2)[:2] or [SMALL[option]] * 2
     if option.startswith("under "):
         return value < high
@@ -94,8 +94,8 @@ def test_the_formulas_of_the_sheet_are_those_of_the_theory() -> None:
 def test_a_claim_that_no_cell_prints_and_a_range_that_does_not_hold_are_noticed() -> None:
     assert "5ofthemfornothing" in shown(COURSE["00"].cell("unplugged"))
     assert "6ofthemfornothing" not in shown(COURSE["00"].cell("unplugged"))
-    assert is_in("12 or more", 13) and not is_in("12 or more", 11) and is_in("none", 0) and not is_in("over 60 %", 60)
-    assert is_in("100 to 1,000", 1000) and not is_in("under 25 %", 25) and is_in("9", 9) and not is_in("5 or 6", 7)
+    assert is_in("12 or more", 13) and not is_in("12 or more", 11) and is_in("none", 0) and not is_in("over 60%", 60)
+    assert is_in("100 to 1,000", 1000) and not is_in("under 25%", 25) and is_in("9", 9) and not is_in("5 or 6", 7)
 
 
 def test_all_pages_are_written(tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ def test_after_five_days_without_a_success_it_is_off_and_nothing_is_attempted_an
 
 
 def test_under_five_per_cent_of_the_attempts_of_an_hour() -> None:
-    """Slack's rule with 20 attempts at least: one of 20 is 5 %, and one of 21 is under it."""
+    """Slack's rule with 20 attempts at least: one of 20 is 5%, and one of 21 is under it."""
     for succeeded, off_at in ((1, 21), (2, 41), (0, 20)):
         with world((), off=SwitchOff(success_below=0.05, window=HOUR, least_attempts=20)) as it:
             good = {f"evt_{n}" for n in range(1, succeeded + 1)}

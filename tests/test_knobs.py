@@ -55,7 +55,7 @@ class TestPrice:
         assert frames(priced(60)) == frames(priced(300))
 
     def test_rarer_events_change_only_what_finds_nothing(self):
-        """Ten times as rare, and as many requests, as late: 98 % empty instead of 84."""
+        """Ten times as rare, and as many requests, as late: 98% empty instead of 84."""
         usual, rare = priced(every=354), priced(every=3540)
         assert dots(usual)[0] == dots(rare)[0]
         assert curves(usual)[0] == curves(rare)[0]

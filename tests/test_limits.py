@@ -163,7 +163,7 @@ def answering(answer):
 
 
 def test_jitter_spreads_the_pauses_evenly_and_by_its_seed():
-    """At 20 % of 60 s: from 48 to 72 s, and 1.3 % of latency (1 + 0.2²/3)."""
+    """At 20% of 60 s: from 48 to 72 s, and 1.3% of latency (1 + 0.2²/3)."""
     runs = [VirtualLens().run(Scenario(HOUR), Polling(jitter=0.2, seed=seed)) for seed in (1, 1, 2)]
     pauses = [run.exchanges.sent_at.diff().dropna() - 0.04 for run in runs]
     assert pauses[0].equals(pauses[1])

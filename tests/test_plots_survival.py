@@ -77,7 +77,7 @@ def test_what_is_lost_ends_in_the_band(outage) -> None:
             if len(line.get_xdata()) == 2 and line.get_xdata()[-1] > 345_600]  # fmt: skip
     assert [share for _, share in ends] == [pytest.approx(85 / 121), 1]
     assert all(x < axes.get_xlim()[1] for x, _ in ends)
-    assert {"never", "70 %", "100 %"} <= set(texts(figure))
+    assert {"never", "70%", "100%"} <= set(texts(figure))
 
 
 def test_marks_of_lines_that_have_lost_the_same_stand_side_by_side_in_the_band() -> None:
@@ -100,8 +100,8 @@ def test_the_key_has_the_soonest_first_with_its_last_one_and_what_is_lost(outage
     assert entries == [
         "poll every 60 s:\n19 min 59 s",
         "webhook, retries of Svix:\n35 min 5 s",
-        "webhook, retries of Slack:\n6 min, 70 % lost",
-        "webhook, retries of GitHub:\n100 % lost",
+        "webhook, retries of Slack:\n6 min, 70% lost",
+        "webhook, retries of GitHub:\n100% lost",
     ]
 
 

@@ -27,7 +27,7 @@ class TestLatencies:
     def test_median_and_95th_percentile_are_marked_and_said(self) -> None:
         occurred = [float(n) for n in range(20)]
         figure = plots.latencies(made(Polling(), occurred, [at + 1 + n for n, at in enumerate(occurred)]))
-        assert "poll every 60 s: half within 10 s, 95 % within 19 s." in figure.sentence
+        assert "poll every 60 s: half within 10 s, 95% within 19 s." in figure.sentence
         dots = {(line.get_xdata()[0], line.get_ydata()[0]): line.get_markerfacecolor()
                 for line in figure.drawing.axes[0].lines if len(line.get_xdata()) == 1}  # fmt: skip
         assert dots == {(10, 0.5): Polling.style.colour, (19, 0.95): "white"}
@@ -36,7 +36,7 @@ class TestLatencies:
         figure = plots.latencies([polled(), pushed()])
         ends = [line.get_ydata()[-1] for line in figure.drawing.axes[0].lines if line.get_drawstyle() == "steps-post"]
         assert ends == [1, pytest.approx(2 / 3)]
-        assert "webhook: half within 35.5 s, 95 % never, lost 1 of 3" in figure.sentence
+        assert "webhook: half within 35.5 s, 95% never, lost 1 of 3" in figure.sentence
         nothing = plots.latencies(made(Webhook(), [10, 20], [nan, nan])).sentence
         assert "webhook: less than half received, lost 2 of 2" in nothing
 

@@ -299,7 +299,7 @@ def test_when_latency_is_dear_the_best_interval_is_to_ask_again_at_once():
 
 @pytest.mark.parametrize("draw", ["jitter", "exponential"])
 def test_unequal_periods_wait_longer_and_are_empty_more_often(draw):
-    """Polls jittered by ±20 %, and at exponential gaps. Batch means: the waits are not independent."""
+    """Polls jittered by ±20%, and at exponential gaps. Batch means: the waits are not independent."""
     rng = np.random.default_rng(0)
     periods = rng.uniform(48, 72, 100_000) if draw == "jitter" else rng.exponential(60, 100_000)
     polls = np.cumsum(periods)

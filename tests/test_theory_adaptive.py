@@ -106,7 +106,7 @@ def test_a_rate_of_nearly_nothing_stands_at_the_longest_and_one_of_thousands_at_
 
 @pytest.mark.parametrize(("load", "later"), [(0.01, 0.18), (2.0, 0.46)])
 def test_at_equal_requests_aimd_is_later_than_fixed_polling(load, later):
-    """By 18 to 46 % as λ·add goes from 0.01 to 2; halving and doubling by 68 %."""
+    """By 18 to 46% as λ·add goes from 0.01 to 2; halving and doubling by 68%."""
     closed = theory.Aimd(load, 0, 1, 1e-3, 1e4)
     assert closed.mean_wait / (closed.period / 2) - 1 == pytest.approx(later, abs=0.01)
     halved = theory.HalveDouble(load, 0, 1e-6, 1e6)

@@ -225,9 +225,9 @@ def test_each_receipt_and_request_is_that_of_an_independent_sample_path(name, se
 
 @pytest.mark.parametrize("name", CASES)
 def test_the_closed_form_is_the_mean_of_many_such_sample_paths(name):
-    """To 1 %, as `agrees` demands. The lens's rows equal those of sample paths (above), so this holds for the lens too.
+    """To 1%, as `agrees` demands. The lens's rows equal those of sample paths (above), so this holds for the lens too.
 
-    Rows of the lens itself would be too few for that: three of 450 events differ from theory by up to 38 % by chance.
+    Rows of the lens itself would be too few for that: three of 450 events differ from theory by up to 38% by chance.
     """
     _, lived, closed, names = CASES[name]
     horizon = 3000 / RATE

@@ -45,7 +45,7 @@ def test_the_intervals_are_scipy_s_in_the_frame_s_order():
 
 
 def test_as_many_intervals_as_the_level_says_hold_the_true_mean():
-    """Of 2,000 samples of 5, 90 % hold it, with a standard error of 0.67 %: four of them are allowed."""
+    """Of 2,000 samples of 5, 90% hold it, with a standard error of 0.67%: four of them are allowed."""
     rng = random.Random(1)
     frame = made([rng.gauss(30, 4) for _ in range(10_000)]).assign(scenario=np.arange(10_000) // 5)
     table = confidence_intervals(frame, "lost", level=0.9)

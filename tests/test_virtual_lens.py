@@ -267,7 +267,7 @@ def test_polling_sends_fewer_requests_than_the_webhook_beyond_one_event_a_period
 
 
 def test_how_current_one_is_on_the_earthquakes_is_near_theory():
-    """Current 92.0 % of the time and 1.63 s stale by theory; the week is one sample, Poisson at this scale."""
+    """Current 92.0% of the time and 1.63 s stale by theory; the week is one sample, Poisson at this scale."""
     row, closed = week_at_60().row(), theory.Polling(1707 / 604_800, 60, 0.02)
     assert row["freshness"] == pytest.approx(closed.freshness, abs=0.01)
     assert row["staleness"]["mean"] == pytest.approx(closed.staleness, rel=0.1)

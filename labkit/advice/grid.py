@@ -1,4 +1,4 @@
-"""The values that a search distinguishes: 240 per factor of ten, about 1 % apart, with three significant digits."""
+"""The values that a search distinguishes: 240 per factor of ten, about 1% apart, with three significant digits."""
 
 import math
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The numbers of a need, and the values to which a search may move each: about 1 % apart."""
+"""The numbers of a need, and the values to which a search may move each: about 1% apart."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -64,7 +64,7 @@ def downwards(start: float) -> Value:
 
 
 def counted(name: str, now: int, least: int, changed: Callable[[int], Question]) -> Number:
-    """A number that is whole: one more or less each step, and above 100 about 1 %.
+    """A number that is whole: one more or less each step, and above 100 about 1%.
 
     >>> number = counted("may_lose", 99, 0, lambda new: None)
     >>> [number.up(steps) for steps in (1, 2, 3)], number.down(99), number.down(100)

@@ -25,7 +25,7 @@ class Relaxation(NamedTuple):
 
 
 def relaxations(need: Need, events: Events) -> list[Relaxation]:
-    """Each single change that helps. A number is changed as little as the search distinguishes, about 1 %."""
+    """Each single change that helps. A number is changed as little as the search distinguishes, about 1%."""
     helpful = list[Relaxation]()
     switched = ("hold", True, replace(need, hold=True)), ("unreachable", False, replace(need, unreachable=False))
     for name, value, changed in switched:

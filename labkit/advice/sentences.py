@@ -58,7 +58,7 @@ def sentences(advice: Advice) -> Iterator[str]:
 
 
 def _alternative(chosen: Option, advice: Advice) -> Iterator[str]:
-    """What is best without batches, and the first runner-up if the answer saves less than 5 % (nearly a tie)."""
+    """What is best without batches, and the first runner-up if the answer saves less than 5% (nearly a tie)."""
     others = [option for option, _ in advice.runners_up if not option.short]
     if not others:
         return

@@ -52,7 +52,7 @@ READING = {
     "error_requests": "errors: requests without an answer, or answered with an error.",
     "requests_per_event": "per event: requests / events.",
     "latency_mean": "latency: seconds from the moment an event happened until it was received.",
-    "latency_p95": "p95: 95 % of the events were received in at most this time.",
+    "latency_p95": "p95: 95% of the events were received in at most this time.",
     "lost": "lost: events that were never received.",
     "duplicates": "duplicates: events that were received again.",
     "freshness": "freshness: the share of the time in which no event was missing.",

@@ -74,7 +74,7 @@ def check(name: str, value: object, expected: object, *, within: float = 0.0, hi
     labkit.course.check.Incorrect: incorrect: the interval is '60' (str), expected 60. Hint: a number, without quotes
     """
     if not _equal(value, expected, within):
-        tolerance = f" ± {100 * within:g} %" if within else ""
+        tolerance = f" ± {100 * within:g}%" if within else ""
         raise _incorrect(name, value, f"{_shown(expected)}{tolerance}", hint)
 
 

@@ -75,7 +75,7 @@ def poisson_ratio(windows: int, mean: float, z: float) -> float:
     (windows - 1) · variance / mean is chi-squared with windows - 1 degrees of freedom. Where windows are nearly empty
     it is as skew as one with fewer, (windows - 1) / (1 + 1 / (2 mean))²: the third cumulant of a multinomial's
     chi-squared (Haldane 1937). The quantile is Wilson and Hilferty's. For 168 hours of 10 events it is 0.80 to 1.23
-    with 95 %.
+    with 95%.
 
     >>> [round(poisson_ratio(168, 10, z), 2) for z in (-1.96, 0, 1.96)]
     [0.8, 1.0, 1.23]

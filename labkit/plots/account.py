@@ -43,7 +43,7 @@ def _gaps(found: Description) -> Iterator[str]:
     if (gaps := found.gaps) is None:
         return
     after = date(gaps.longest_after, found.zone)
-    text = "Half of the gaps are up to {half}, 95 % up to {most}; the longest, {longest}, begins at {after}."
+    text = "Half of the gaps are up to {half}, 95% up to {most}; the longest, {longest}, begins at {after}."
     yield phrase(text, half=duration(gaps.p50), most=duration(gaps.p95), longest=duration(gaps.max), after=after)
     yield phrase("The squared coefficient of variation of the gaps is {cv2}; a Poisson stream's is 1.", cv2=gaps.cv2)
     if gaps.ties:

@@ -57,7 +57,7 @@ def price(interval: float = 60.0, mean_gap: float = 354.0, delay: float = 0.02) 
     """The price of polling every `interval` s: a point on theory's curve of all intervals from 10 s to 1 h.
 
     Events are Poisson, one every `mean_gap` s on average; the network takes `delay` s each way. At 60 s, with one event
-    every 354 s: 60 requests per hour, 30 s late, 84 % of the polls empty. ValueError for an interval or gap <= 0.
+    every 354 s: 60 requests per hour, 30 s late, 84% of the polls empty. ValueError for an interval or gap <= 0.
     """
     number("mean_gap", mean_gap, "seconds", above=0)
     here, *laws = (Polling(1 / mean_gap, seconds, delay) for seconds in (interval, *INTERVALS))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 CAPTION = (
     "The share of the events that were received within a latency, on a logarithmic axis: a line further left is sooner,"
     " and a steep one is regular. The marks are the median (filled) and the 95th percentile (hollow). A line that ends"
-    " below 100 % has lost events."
+    " below 100% has lost events."
 )
 DASHES = ("-", "--", "-.", ":")
 MARKED = (0.5, 0.95)
@@ -25,7 +25,7 @@ MARKED = (0.5, 0.95)
 def latencies(results: Results) -> Figure:
     """The empirical distribution of the latency, one line per result, with its median and 95th percentile.
 
-    Of 20 events of which 19 arrived within 60 s and one never, 95 % were received within 60 s.
+    Of 20 events of which 19 arrived within 60 s and one never, 95% were received within 60 s.
     """
     several = as_results(results)
     drawing = canvas(13, max(6.0, 0.5 * len(several)))
@@ -92,8 +92,8 @@ class _Line:
         if not half:
             said = gettext("less than half received")
         elif not most:
-            said = gettext("half within {half}, 95 % never", half=half)
+            said = gettext("half within {half}, 95% never", half=half)
         else:
-            said = gettext("half within {half}, 95 % within {most}", half=half, most=most)
+            said = gettext("half within {half}, 95% within {most}", half=half, most=most)
         lost = gettext(", lost {lost} of {events}", lost=self.lost, events=self.events) if self.lost else ""
         return f"{self.title}: {said}{lost}"

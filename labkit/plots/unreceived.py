@@ -36,7 +36,7 @@ def survival(results: Results) -> Figure:
     """A step line for each result, with the source's retries on it, and what never arrives in a band on the right.
 
     The results may differ in the source's retry profile. Of 121 events in an outage of 1,200 s, a poller every 60 s
-    has the last one within 20 min; by webhook with the retries of Slack, 85 never arrive: the line ends at 70 %.
+    has the last one within 20 min; by webhook with the retries of Slack, 85 never arrive: the line ends at 70%.
     """
     several = as_results(results)
     drawing = canvas(13, max(6.2, 1.6 + 0.75 * len(several)))

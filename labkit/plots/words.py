@@ -54,9 +54,9 @@ def percent(share: float) -> str:
     """A share in two significant digits.
 
     >>> percent(0.0123), percent(1)
-    ('1.2 %', '100 %')
+    ('1.2%', '100%')
     """
-    return gettext("{share} %", share=short(100 * share, 2))
+    return gettext("{share}%", share=short(100 * share, 2))
 
 
 def printable(text: str, longest: int = 40) -> str:

@@ -31,7 +31,7 @@ def problem(status: int, detail: str | None, headers: Iterable[tuple[str, str]] 
 class refuse:  # noqa: N801 - it reads as a statement
     """Answer a ValueError of the block with a status, and with the error's text as the detail.
 
-    A class, since three of these stand in the way of each poll: a generator's context manager costs 2 % of a run.
+    A class, since three of these stand in the way of each poll: a generator's context manager costs 2% of a run.
     """
 
     def __init__(self, status: int) -> None:

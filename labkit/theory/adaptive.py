@@ -86,7 +86,7 @@ class HalveDouble(AdaptiveTheory):
 
     Each step up needs a step down, so half of the polls are empty at any rate, unless the limits are reached. The
     distribution is exact once a limit has been reached. Before, the intervals are start·2^k, which changes the means by
-    1 in 10,000 and a share under a quantile by up to 1 %; limits that are start·2^k make it exact from the start.
+    1 in 10,000 and a share under a quantile by up to 1%; limits that are start·2^k make it exact from the start.
 
     >>> law = HalveDouble(rate=1 / 353.678, delay=0.02)
     >>> round(law.empty_share, 3), round(law.mean_interval), round(law.mean_latency)
@@ -195,7 +195,7 @@ def _mover(grid: "Floats", to: "Floats") -> "Callable[[Floats], Floats]":
 def aimd_fluid_interval(rate: float, add: float, delay: float = 0.0) -> float:
     """The T at which steps up and down balance: add·e^(-λP) = (1 - e^(-λP))·T/2, P = T + 2d. Poisson only.
 
-    For λ·add from 0.01 to 0.2 the true mean is 3 to 7 % below it; for λ·add of 1 and more it is above.
+    For λ·add from 0.01 to 0.2 the true mean is 3 to 7% below it; for λ·add of 1 and more it is above.
 
     >>> round(aimd_fluid_interval(rate=1 / 360, add=5), 1)
     57.6
@@ -213,7 +213,7 @@ def aimd_fluid_interval(rate: float, add: float, delay: float = 0.0) -> float:
 
 
 def aimd_rough_interval(rate: float, add: float) -> float:
-    """√(2·add/λ): the fluid interval for small λ·add and no delay. The true mean is at least 10 % below it.
+    """√(2·add/λ): the fluid interval for small λ·add and no delay. The true mean is at least 10% below it.
 
     >>> round(aimd_rough_interval(rate=1 / 360, add=5), 6)
     60.0

@@ -38,7 +38,7 @@ def unequal_empty_share(rate: float, periods: Sequence[float]) -> float:
 class Jittered(IntervalTheory):
     """Polling whose every pause is T times a uniform number between 1 - j and 1 + j: `jitter` j is a share.
 
-    It costs no requests, and little latency: 1.3 % at j = 0.2.
+    It costs no requests, and little latency: 1.3% at j = 0.2.
 
     >>> round(Jittered(1 / 353.678, 60, 0.02, jitter=0.2).mean_latency, 2)
     30.44
