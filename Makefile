@@ -28,7 +28,7 @@ test: .venv/test.stamp $(NPM)  ## everything: lint, types, import directions, un
 	$(BIN)/lint-imports
 	$(BIN)/pytest -n 3 --dist loadscope --no-loadscope-reorder --nbval notebooks tests labkit
 
-quick: .venv/test.stamp        ## under a minute: lint, types, and the tests that are not marked slow
+quick: .venv/test.stamp        ## in about a minute: lint, types, and the tests that are not marked slow
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/pytest -q -n 2 -m "not slow" tests labkit

@@ -16,7 +16,6 @@ NUMBERS = list(COURSE)
 TEACHING = (contents.NOTEBOOKS / "TEACHING.md").read_text(encoding="utf-8")
 ANSWERS_PAGE = (contents.NOTEBOOKS / "ANSWERS.md").read_text(encoding="utf-8")
 REFERENCE = re.compile(r"\b(\d\d), cell `([^`]+)`")
-TO_COME = re.compile(r"\b(\d\d),? \(?to come\b")
 WIDTH = 98
 
 
@@ -122,20 +121,13 @@ def test_no_line_of_code_is_wider_than_a_projector_shows(number: str) -> None:
 @pytest.mark.parametrize("name", PAGES)
 def test_every_cell_that_is_pointed_at_exists(name: str) -> None:
     for number, id in REFERENCE.findall(PAGES[name]):
-        if number in COURSE:
-            COURSE[number].cell(id)
-        else:
-            assert name == "index.ipynb" or "to come" in PAGES[name]
+        COURSE[number].cell(id)
 
 
-@pytest.mark.parametrize("name", PAGES)
-def test_nothing_is_to_come_that_is_there(name: str) -> None:
-    assert [number for number in re.findall(TO_COME, PAGES[name]) if number in COURSE] == []
-
-
-def test_what_is_to_come_is_noticed() -> None:
-    said = "notebook 04 (to come), 05 (to come), and that is notebook 06, to come"
-    assert re.findall(TO_COME, said) == ["04", "05", "06"]
+def test_a_word_that_no_notebook_has_is_no_word_of_the_glossary() -> None:
+    assert contents.first_use({"word": "webhook"}, COURSE) == "00/opening"
+    with pytest.raises(LookupError, match="must be in a notebook, got 'telegram'"):
+        contents.first_use({"word": "telegram"}, COURSE)
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -138,10 +138,13 @@ def sentences(rows: list[dict[str, Any]], course: dict[str, Walkthrough]) -> str
     return "\n".join(lines)
 
 
-def first_use(word: dict[str, Any], course: dict[str, Walkthrough]) -> str | None:
-    """The place where a word comes first: the cell named, or the first notebook's that has it, a bold one first."""
+def first_use(word: dict[str, Any], course: dict[str, Walkthrough]) -> str:
+    """The place where a word comes first: the cell named, or the first notebook's that has it, a bold one first.
+
+    Raises LookupError for a word that no notebook has.
+    """
     if "cell" in word:
-        return word["cell"]
+        return str(word["cell"])
     pattern = rf"(?<!\w)(?:{word.get('find', re.escape(word['word']))})s?(?!\w)"
     for number, each in course.items():
         texts = [cell for cell in each.notebook.cells if cell.cell_type == "markdown"]
@@ -149,7 +152,7 @@ def first_use(word: dict[str, Any], course: dict[str, Walkthrough]) -> str | Non
             for cell in texts:
                 if re.search(marked, NAVIGATION.sub("", cell.source)):
                     return f"{number}/{cell.id}"
-    return None
+    raise LookupError(f"a word of the glossary must be in a notebook, got {word['word']!r}")
 
 
 def glossary(words: list[dict[str, Any]], course: dict[str, Walkthrough]) -> str:
@@ -161,8 +164,8 @@ def glossary(words: list[dict[str, Any]], course: dict[str, Walkthrough]) -> str
         *table("word", "meaning", "first in"),
     ]
     for word in sorted(words, key=lambda word: word["word"].casefold()):
-        place = first_use(word, course)
-        lines.append(f"| **{word['word']}** | {word['meaning']} | {link(place, course) if place else 'to come'} |")
+        place = link(first_use(word, course), course)
+        lines.append(f"| **{word['word']}** | {word['meaning']} | {place} |")
     return "\n".join(lines)
 
 

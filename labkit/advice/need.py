@@ -32,17 +32,17 @@ class Need:
     hold: bool = False
     """Whether a connection may stay open, and the source offers that."""
     rate_limit: RateLimit = field(default_factory=RateLimit)
-    """The source's, for the requests of each consumer."""
+    """The source's limit on the requests of each consumer."""
     retries: RetryProfile | None = None
-    """The source's; None assumes those of Standard Webhooks."""
+    """When the source retries; None assumes what Standard Webhooks suggests."""
     outage: float = 0.0
     may_lose: int = 0
     price_per_million: float | None = None
-    """Per million requests, whoever sends them."""
+    """The price of a million requests, whoever sends them."""
     price_per_gb: float | None = None
-    """Per 1,000,000,000 bytes, in either direction."""
+    """The price of 1,000,000,000 bytes, in either direction."""
     delay: float = 0.020
-    """Of the network, each way."""
+    """The network's delay, in seconds each way."""
     without: tuple[str, ...] = ()
     """Names of approaches that the source does not offer, such as ("batched",)."""
 
@@ -68,5 +68,5 @@ class Need:
         return self.price_per_million is not None or self.price_per_gb is not None
 
     def record(self) -> dict[str, Any]:
-        """As plain values."""
+        """The need as plain values."""
         return asdict(self)

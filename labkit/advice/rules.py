@@ -22,7 +22,7 @@ RULES: dict[type[Approach], Rule] = {
     OnDemand: Rule("There are fewer reads than requests of anything else, and a read is never late.", "09", "query"),
     Polling: Rule("Events are frequent for the deadline (λT > 1): one poll brings several.", "03", "crossover"),
     Webhook: Rule("Events are rare for the deadline (λT < 1): most polls would be empty.", "03", "crossover"),
-    Hybrid: Rule("Nothing may be missing after an outage: a webhook and a sweep.", "09", "both"),
+    Hybrid: Rule("Nothing may be missing after an outage: a webhook and reconciliation.", "09", "both"),
     Batched: Rule("Events may wait for each other: one delivery brings several.", "04", "batch"),
     LongPolling: Rule("A connection may stay open: the source answers when there is an event.", "04", "held"),
     Stream: Rule("A connection may stay open: one request, and its answer brings all events.", "04", "held"),

@@ -40,7 +40,7 @@ class Leased(Approach):
     forgotten: float = share(0.0, "of the renewals")
     reconcile_interval: float = seconds(0.0)
     seed: int = 0
-    """Of what is forgotten."""
+    """The seed of the renewals that are forgotten."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

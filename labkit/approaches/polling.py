@@ -39,7 +39,7 @@ class Polling(Approach):
     jitter: float = share(0.0, "of the interval")
     """A share: each pause is the interval times a uniform random number from 1 - jitter to 1 + jitter."""
     seed: int = 0
-    """Of the jitter."""
+    """The seed of the jitter."""
     conditional: bool = False
     """Whether to send the last answer's `ETag`; an empty poll is then answered 304."""
 

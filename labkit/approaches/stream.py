@@ -34,7 +34,7 @@ class Stream(Approach):
     phrase: ClassVar[str] = "stream"
     style: ClassVar[Style] = Style("#56B4E9", "p", "..")
     reconnect_pause: ClassVar[float] = 1.0
-    """The source's `retry`."""
+    """Seconds before it reconnects: the source's `retry`."""
 
     def theory(self, rate: float, delay: float) -> theory.ClosedForm:
         return theory.Stream(rate, delay)
