@@ -303,7 +303,7 @@ def take(path, id, amount):
     "page": "seen = []\n\ndef page(events, cursor, limit):\n    {}",
     "delay": "import math, sys\n\ndef next_delay(history, tau):\n    {}",
     "waits": "def retry_waits():\n    {}",
-    "alarm": "calls = []\n\ndef reconciliation_alarm():\n    def alarm(counts):\n        {}\n    return {interval}, alarm",
+    "alarm": "calls = []\n\ndef reconcile_alarm():\n    def alarm(counts):\n        {}\n    return {interval}, alarm",
     "book": """import sqlite3
 from contextlib import closing
 from threading import Lock

@@ -71,7 +71,7 @@ HINTS = {
         "After 10 minutes of outage a step of 5 minutes is short enough. After 2 hours it may be an hour and more.",
         "If the steps grow with the time since the event, lateness grows with the outage. What if that time doubles?",
     ),
-    "reconciliation_alarm": (
+    "reconcile_alarm": (
         "How many events happen in one interval? So many are recovered if the channel is dead. And if it is healthy?",
         "100 weeks have 67,200 reconciliations of 900 s. About one in 560 recovers 3 events or more, by chance.",
         "Events come at random: if 23 are expected in one interval, 12 may come. The rule needs a distance from both.",
