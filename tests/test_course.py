@@ -1,10 +1,8 @@
 """The course hangs together: its pages are made of its notebooks, and whatever they point at is there."""
 
 import ast
-import builtins
 import re
 from copy import deepcopy
-from typing import Any
 
 import contents
 import nbformat
@@ -205,7 +203,7 @@ def test_a_prediction_ends_at_the_next_text_and_marks_are_written_once(monkeypat
              text("said", "**Seven** it is."), code("after", "9", tags=["hide-output", "hide-input"]),
              code("checks", "10", jupyter={"source_hidden": True}), text("exercises", "**Which?**")]  # fmt: skip
     monkeypatch.setitem(vars(each), "notebook", nbformat.v4.new_notebook(cells=cells))
-    monkeypatch.setattr(contents, "course_texts", lambda: {"paths": [], "answered_later": {}})
+    monkeypatch.setattr(contents, "course_texts", lambda: {"answered_later": {}})
     once = contents.linked(each, COURSE)
     found = {cell.id: cell.metadata["tags"] for cell in once.cells if "tags" in cell.metadata}
     assert found == {"answer": ["hide-output"], "picture": ["interactive", "hide-output"], "checks": ["hide-input"]}
@@ -301,49 +299,3 @@ def test_a_number_that_no_cell_has_is_noticed(said: str, missing: list[str]) -> 
     share = nbformat.v4.new_code_cell("assert share == 0.9")
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(said, id="text"), code, share])
     assert without_a_cell(notebook) == {("text", number) for number in missing}
-
-
-@pytest.mark.parametrize("path", contents.course_texts()["paths"], ids=lambda path: path["tag"])
-def test_a_path_takes_the_time_that_it_says_and_its_cells_have_its_tag(path: dict[str, Any]) -> None:
-    steps = path["steps"]
-    assert f"{sum(step['minutes'] for step in steps)} minutes" in path["title"]
-    for number in COURSE:
-        listed = [id for step in steps if step["notebook"] == number for id in step["cells"]]
-        cells = COURSE[number].notebook.cells
-        assert [cell.id for cell in cells if path["tag"] in cell.metadata.get("tags", [])] == listed
-
-
-def missing_names(sources: list[str]) -> set[str]:
-    """Names that code uses and none of it, nor Python, defines before.
-
-    >>> sorted(missing_names(["import math", "x = math.pi", "print(x, y)"]))
-    ['y']
-    """
-    known, missing = set(dir(builtins)), set()
-    for source in sources:
-        nodes = list(ast.walk(ast.parse(source)))
-        for node in nodes:
-            if isinstance(node, ast.Import | ast.ImportFrom):
-                known |= {(name.asname or name.name).split(".")[0] for name in node.names}
-            elif isinstance(node, ast.FunctionDef | ast.ClassDef):
-                known.add(node.name)
-            elif isinstance(node, ast.arg):
-                known.add(node.arg)
-            elif isinstance(node, ast.ExceptHandler) and node.name:
-                known.add(node.name)
-            elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-                known.add(node.id)
-        missing |= {node.id for node in nodes if isinstance(node, ast.Name) and node.id not in known}
-    return missing
-
-
-@pytest.mark.parametrize("path", contents.course_texts()["paths"], ids=lambda path: path["tag"])
-@pytest.mark.parametrize("number", NUMBERS)
-def test_the_cells_of_a_path_need_no_other_cell(number: str, path: dict[str, Any]) -> None:
-    ids = [id for step in path["steps"] if step["notebook"] == number for id in step["cells"]]
-    cells = [COURSE[number].cell(id) for id in ids]
-    assert missing_names([cell.source for cell in cells if cell.cell_type == "code"]) == set()
-
-
-def test_a_name_from_another_cell_is_noticed() -> None:
-    assert missing_names(["import math", "x = math.pi", "print(x, y)"]) == {"y"}

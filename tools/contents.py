@@ -3,8 +3,8 @@
     python tools/contents.py          # after a notebook was added, renamed or retitled, or contents.toml was changed
     python tools/contents.py --check  # change nothing, and say what is out of date
 
-A tag says which path a cell belongs to (`path-40`), or what the website folds: the output that answers a prediction
-(`hide-output`), and the code of a cell that JupyterLab folds (`hide-input`; a writer sets `jupyter.source_hidden`).
+A tag says what the website folds: the output that answers a prediction (`hide-output`), and the code of a cell that
+JupyterLab folds (`hide-input`; a writer sets `jupyter.source_hidden`).
 Only markdown cells and cells' tags are touched, so that every stored output stays as it ran.
 """
 
@@ -85,7 +85,7 @@ def walkthroughs() -> dict[str, Walkthrough]:
 
 @cache
 def course_texts() -> dict[str, Any]:
-    """What no notebook says of itself: sentences, paths and words."""
+    """What no notebook says of itself: sentences and words."""
     return tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
 
 
@@ -117,17 +117,6 @@ def contents(course: dict[str, Walkthrough]) -> str:
     missing = [f"{number:02}" for number in range(max(numbers)) if number not in numbers]
     lines += ["", f"{sum(each.minutes for each in course.values())} minutes in all."]
     lines += [f"To come: {', '.join(missing)}."] if missing else []
-    return "\n".join(lines)
-
-
-def path_text(path: dict[str, Any], course: dict[str, Walkthrough]) -> str:
-    lines = [f"## {path['title']}", "", path["about"].strip(), ""]
-    lines += table("minutes", "notebook", "what", "from cell", "to cell")
-    for step in path["steps"]:
-        number, cells = step["notebook"], step["cells"]
-        ends = [link(f"{number}/{id}", course) for id in (cells[0], cells[-1])]
-        lines.append(f"| {step['minutes']} | {number} | {step['what']} | {ends[0]} | {ends[1]} |")
-    lines += ["", f"{sum(step['minutes'] for step in path['steps'])} minutes. Its cells have the tag `{path['tag']}`."]
     return "\n".join(lines)
 
 
@@ -173,7 +162,6 @@ def page(course: dict[str, Walkthrough]) -> NotebookNode:
     """The contents page."""
     said = course_texts()
     texts = {"opening": said["opening"].strip(), "contents": contents(course)}
-    texts |= {path["tag"]: path_text(path, course) for path in said["paths"]}
     texts |= {"sentences": sentences(said["sentences"], course), "words": glossary(said["words"], course)}
     return notebook_of([nbformat.v4.new_markdown_cell(text, id=id) for id, text in texts.items()])
 
@@ -219,16 +207,11 @@ def predictions(each: Walkthrough) -> dict[str, list[str]]:
 
 def tags(each: Walkthrough) -> dict[str, set[str]]:
     """Each tag that this writes, and the ids of the walkthrough's cells that have it."""
-    found = {
-        path["tag"]: {id for step in path["steps"] if step["notebook"] == each.number for id in step["cells"]}
-        for path in course_texts()["paths"]
-    }
     answers = {id for ids in predictions(each).values() for id in ids}
-    found["hide-output"] = {id for id in answers if each.cell(id).outputs}
-    found["hide-input"] = {cell.id for cell in each.notebook.cells if is_folded(cell)}
-    for id in {id for ids in found.values() for id in ids}:
-        each.cell(id)
-    return found
+    return {
+        "hide-output": {id for id in answers if each.cell(id).outputs},
+        "hide-input": {cell.id for cell in each.notebook.cells if is_folded(cell)},
+    }
 
 
 def is_folded(cell: NotebookNode) -> bool:

@@ -23,7 +23,6 @@ CELL = re.compile(r"(?P<place>(?P<number>\d\d)/[a-z0-9-]+)(?:\[(?P<start>\d*):(?
 TEACHING = contents.NOTEBOOKS / "TEACHING.md"
 ANSWERS = contents.NOTEBOOKS / "ANSWERS.md"
 REFERENCE = re.compile(r"\b(\d\d), cell `([^`]+)`")
-FROM_A_PATH = re.compile(r"path-\d+")
 
 
 @cache
@@ -110,7 +109,7 @@ def id_of(place: str) -> str:
 
 
 def taken(choice: str, course: dict[str, contents.Walkthrough]) -> NotebookNode:
-    """A walkthrough's cell as a lesson has it: with its id, without the tags of paths, blank if it is code."""
+    """A walkthrough's cell as a lesson has it: with its id, blank if it is code."""
     parts = CELL.fullmatch(choice)
     if not parts:
         raise ValueError(f"a place must be NN/cell-id or NN/cell-id[1:], got {choice!r}")
@@ -126,7 +125,7 @@ def taken(choice: str, course: dict[str, contents.Walkthrough]) -> NotebookNode:
                 f"{choice}: an edit of lessons.toml must find its text once, found {source.count(old)}: {old!r}"
             )
         source = source.replace(old, new)
-    tags = [tag for tag in cell.metadata.get("tags", []) if not FROM_A_PATH.fullmatch(tag)]
+    tags = list(cell.metadata.get("tags", []))
     new_cell = nbformat.v4.new_code_cell if cell.cell_type == "code" else nbformat.v4.new_markdown_cell
     return new_cell(source, id=id_of(parts["place"]), metadata={"tags": tags} if tags else {})
 
