@@ -141,6 +141,23 @@ def test_any_small_scenario_with_outages_by_notice_or_lease_is_as_in_the_virtual
     check_same_or_refused(scenario, approach)
 
 
+def test_polls_that_never_find_an_event_do_not_matter_once_a_delivery_brings_it():
+    """By hand: the poll at 0.5 s waits until the next outage cuts it at 11.37 s, and the next one is sent 0.5 s later.
+
+    It waits until 22.74 s, and so on for ever. The delivery is sent again 5 s after 11.37 s, and arrives.
+    """
+    down = outage(1.0, 10.37, start=0.0, target="receiver", error="timeout")
+    scenario = Scenario(happening([0.0], 1), delay=0.0, faults=(down,))
+    check_same(scenario, Hybrid(0.5))
+    assert history_of(scenario, Hybrid(0.5)).received.tolist() == [16_370_000_000]
+
+
+def test_a_verification_takes_the_connection_that_brought_the_410_even_at_the_same_instant():
+    """By hand, without delay: the renewal at 3.4 s is refused, that at 3.9 s is answered 410: a verification at once."""
+    scenario = Scenario(happening([0.0], 8), delay=0.0, faults=(Outage(start=0.0, duration=3.631),))
+    check_same(scenario, Leased(ttl=4.0, renew_before=0.1, retry_wait=0.5, forgotten=0.0, reconcile_interval=3.0))
+
+
 def test_a_notice_that_fails_is_sent_again_with_the_next_event_and_stands_for_both():
     """By hand: refused at 10 s, again with the event at 12 s, and by the second one's first wait at 17 s.
 

@@ -6,6 +6,7 @@ from labkit.approaches import Hybrid, Polling
 from labkit.lenses.model import pushed, sizes
 from labkit.lenses.model.history import Given, History
 from labkit.lenses.model.outages import NEVER
+from labkit.lenses.model.pages import Pushed
 from labkit.lenses.model.polling import pages_of, sizes_of, timing_of, weigh
 from labkit.wire import LARGEST_PAGE
 
@@ -22,10 +23,12 @@ def hybrid(given: Given) -> History:
     pushed_at, copies = pushed.receipts(given, made, arrived, given.delay)
     interval = approach.reconcile_interval
     poller = Polling(interval=interval, initial_delay=interval, limit=LARGEST_PAGE)
-    pages, listed = pages_of(given, poller, timing_of(poller))
-    received = np.minimum(pushed_at, pages.received)
-    polled = pages.received <= pushed_at
-    barren = np.bincount(pages.of, weights=polled, minlength=len(pages.sent)) == 0
+    missing, ended = np.flatnonzero(pushed_at == NEVER), int(made.ended.max(initial=0))
+    pages, listed = pages_of(given, poller, timing_of(poller), Pushed(int(missing.max(initial=-1)) + 1, ended))
+    found = len(pages.of)
+    read_at = np.append(pages.received, np.full(len(pushed_at) - found, NEVER))
+    received, polled = np.minimum(pushed_at, read_at), read_at <= pushed_at
+    barren = np.bincount(pages.of, weights=polled[:found], minlength=len(pages.sent)) == 0
     copies += int(pages.settled(given.horizon, made.ended, received)[pages.of].sum()) - int((pushed_at == NEVER).sum())
     brought = made.first(arrived) & ~polled[made.of]
     sent = pushed.weigh(given, recorded, made, pushed.ids(given), pushed.full(given), brought)

@@ -14,8 +14,9 @@ from labkit.clock import NANO, nanoseconds
 from labkit.event import timestamp
 from labkit.lenses.model import combined, pushed, sizes
 from labkit.lenses.model.attempts import ends_with
-from labkit.lenses.model.history import Given, History, Sent, concurrent
+from labkit.lenses.model.history import Given, History, Sent
 from labkit.lenses.model.outages import NEVER
+from labkit.lenses.model.pages import Line
 
 
 @dataclass(frozen=True)
@@ -50,17 +51,17 @@ def leased(given: Given) -> History:
 
     made = list(_counted(given))
     carried, answered = ([each for each in made if getattr(each, name)] for name in ("carried", "answered"))
-    sent, ended = (np.array([getattr(each, name) for each in carried], dtype=np.int64) for name in ("sent", "ended"))
-    kept = np.array([each.answered for each in carried], dtype=bool)
-    connections, held_for = concurrent(sent, ended, kept, given.horizon)
+    line = Line(given.horizon)
+    for each in carried:
+        line.use(each.sent, each.ended, kept=each.answered)
     named = sum(not each.gone for each in answered)
     requests = Sent(
         requests=len(made),
         errors=len(made) - named,
         bytes_out=sum(verification if each.verifies else renewal for each in carried),
         bytes_in=sum((gone if each.gone else answer) + len(each.end) for each in answered),
-        connections=connections,
-        held=held_for,
+        connections=line.connections,
+        held=line.total(),
         named_answers=named,
     )
     setup = pushed.setup_of(recorded) + sum(each.challenged for each in made)

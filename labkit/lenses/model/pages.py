@@ -56,12 +56,12 @@ class Pages:
 
     @cached_property
     def of(self) -> NDArray[np.int64]:
-        """For each event of the list: the number of the page that holds it, from 0."""
+        """For each event of the list that has been found: the number of the page that holds it, from 0."""
         return np.repeat(np.arange(len(self.sent)), self.stop - self.start)
 
     @cached_property
     def received(self) -> Instants:
-        """For each event of the list: when its page was answered."""
+        """For each event of the list that has been found: when its page was answered."""
         return self.answered[self.of]
 
     def over(self, deliveries: Instants, received: Instants) -> int:
@@ -138,21 +138,34 @@ class Held:
     """Whether the next page is requested at once, if there are more events."""
 
 
+@dataclass(frozen=True)
+class Pushed:
+    """What deliveries bring beside the polls, which go on until the run is settled."""
+
+    missing: int
+    """Up to which place in the list an event is missing that no delivery brings."""
+    ended: int
+    """When the last delivery has ended."""
+
+
 class Reader:
     """Reads a list by its cursor, page by page, until all events have been found and the horizon has been reached."""
 
-    def __init__(self, given: Given, visible: list[int], limit: int, held: Held = Held()) -> None:
+    def __init__(
+        self, given: Given, visible: list[int], limit: int, held: Held = Held(), pushed: Pushed | None = None
+    ) -> None:
         self.given, self.visible, self.limit, self.held = given, visible, limit, held
         self.delay, self.horizon = given.delay, given.horizon
         self.rows: list[Row] = []
         self.found = 0
+        self._pushed = pushed or Pushed(len(visible), 0)
         self._empty, self._cut, self._idle = [0], list[tuple[int, bool]](), 2 * given.delay + held.wait
         self._failed = self._ended = 0
 
     def poll(self, timing: Timing, outages: Windows, line: Line, until: int | None = None) -> int:
         """Send the polls that are due before an instant. Returns when the last one that found an event has ended."""
         busy, idle, visible, held = -1, self._idle, self.visible, self.held
-        while self.found < len(visible) or timing.next < self.horizon:
+        while timing.next < self.horizon or self.found < self._pushed.missing or self._may_be_read(timing.next):
             at, found = timing.next, self.found
             if until is not None and at >= until:
                 break
@@ -181,6 +194,12 @@ class Reader:
             busy, is_cut = self.read(at, cut, line)
             timing.answered(1, idle, busy + held.recover if is_cut else busy, self.found > found)
         return busy
+
+    def _may_be_read(self, at: int) -> bool:
+        """Whether a poll may find an event before the run is settled by deliveries."""
+        return self.found < len(self.visible) and at <= max(
+            self._pushed.ended, self._ended, self.rows[-1][1] if self.rows else 0
+        )
 
     def read(self, at: int, cut: int, line: Line) -> tuple[int, bool]:
         """Request pages from an instant on, until there are no more events. Returns the end, and whether it was cut."""
@@ -226,8 +245,16 @@ class Reader:
         )
 
 
-def find(given: Given, visible: list[int], timing: Timing, limit: int, outages: Windows, held: Held = Held()) -> Pages:
+def find(
+    given: Given,
+    visible: list[int],
+    timing: Timing,
+    limit: int,
+    outages: Windows,
+    held: Held = Held(),
+    pushed: Pushed | None = None,
+) -> Pages:
     """The pages of one poller."""
-    reader, line = Reader(given, visible, limit, held), Line(given.horizon)
+    reader, line = Reader(given, visible, limit, held, pushed), Line(given.horizon)
     reader.poll(timing, outages, line)
     return reader.pages(line)

@@ -10,7 +10,7 @@ from labkit.approaches import Aimd, Approach, HalveDouble, LongPolling, Polling
 from labkit.clock import nanoseconds
 from labkit.lenses.model import sizes
 from labkit.lenses.model.history import Given, History, Instants, Sent, digits
-from labkit.lenses.model.pages import Held, Pages, Timing, find
+from labkit.lenses.model.pages import Held, Pages, Pushed, Timing, find
 from labkit.lenses.model.timing import Adaptive, FixedDelay, FixedRate, check_rate
 from labkit.network import TIMEOUT
 
@@ -89,13 +89,15 @@ def polled(given: Given, approach: Polling, timing: Timing) -> tuple[Instants, S
     return pages.received[wanted], weigh(given, sizes_of(approach), pages, listed, news == 0, approach.conditional)
 
 
-def pages_of(given: Given, approach: Polling, timing: Timing) -> tuple[Pages, NDArray[np.int64]]:
+def pages_of(
+    given: Given, approach: Polling, timing: Timing, pushed: Pushed | None = None
+) -> tuple[Pages, NDArray[np.int64]]:
     """The pages, and the places in the source's order, from 0, of the events that its list shows this poller."""
     shown = given.wanted if approach.filtered == "source" else np.ones(len(given.events), dtype=bool)
     listed = np.flatnonzero(shown)
     visible = given.occurred[listed].tolist()
     outages = given.outages("poll")
-    return find(given, visible, timing, approach.limit, outages), listed
+    return find(given, visible, timing, approach.limit, outages, pushed=pushed), listed
 
 
 def sizes_of(approach: Polling) -> PageSizes:
