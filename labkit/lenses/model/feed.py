@@ -5,9 +5,10 @@ import numpy as np
 from labkit.approaches import ConditionalFeed, Feed, Relay
 from labkit.clock import nanoseconds
 from labkit.lenses.model import pushed, sizes
+from labkit.lenses.model.find import find
 from labkit.lenses.model.history import Given, History, digits
 from labkit.lenses.model.outages import NEVER, Windows
-from labkit.lenses.model.pages import Pages, find
+from labkit.lenses.model.pages import Pages
 from labkit.lenses.model.timing import FixedDelay
 
 UNLIMITED = 2**62

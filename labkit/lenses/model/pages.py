@@ -138,6 +138,9 @@ class Held:
     """Whether the next page is requested at once, if there are more events."""
 
 
+PLAIN = Held()
+
+
 @dataclass(frozen=True)
 class Pushed:
     """What deliveries bring beside the polls, which go on until the run is settled."""
@@ -152,7 +155,7 @@ class Reader:
     """Reads a list by its cursor, page by page, until all events have been found and the horizon has been reached."""
 
     def __init__(
-        self, given: Given, visible: list[int], limit: int, held: Held = Held(), pushed: Pushed | None = None
+        self, given: Given, visible: list[int], limit: int, held: Held = PLAIN, pushed: Pushed | None = None
     ) -> None:
         self.given, self.visible, self.limit, self.held = given, visible, limit, held
         self.delay, self.horizon = given.delay, given.horizon
@@ -243,18 +246,3 @@ class Reader:
             cut=np.array(self._cut, dtype=np.int64).reshape(-1, 2),
             ended=self._ended,
         )
-
-
-def find(
-    given: Given,
-    visible: list[int],
-    timing: Timing,
-    limit: int,
-    outages: Windows,
-    held: Held = Held(),
-    pushed: Pushed | None = None,
-) -> Pages:
-    """The pages of one poller."""
-    reader, line = Reader(given, visible, limit, held, pushed), Line(given.horizon)
-    reader.poll(timing, outages, line)
-    return reader.pages(line)

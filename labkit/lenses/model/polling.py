@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from labkit.approaches import Aimd, Approach, HalveDouble, LongPolling, Polling
 from labkit.clock import nanoseconds
 from labkit.lenses.model import sizes
+from labkit.lenses.model.find import find
 from labkit.lenses.model.history import Given, History, Instants, Sent, digits
-from labkit.lenses.model.pages import Held, Pages, Pushed, Timing, find
+from labkit.lenses.model.pages import Held, Pages, Pushed, Timing
 from labkit.lenses.model.timing import Adaptive, FixedDelay, FixedRate, check_rate
 from labkit.network import TIMEOUT
 
