@@ -63,6 +63,8 @@ class Result:
     """The row, if it has been computed already."""
     totals: Totals | None = None
     """What the row says, from a lens that counts without a row of each exchange."""
+    sent_at: "NDArray[np.int64] | None" = None
+    """From such a lens: when each request of one consumer is sent, in nanoseconds. None if there are polls."""
 
     def __post_init__(self) -> None:
         if self.frames is None:
@@ -171,6 +173,8 @@ class Result:
         consumer that polls every 59.96 s, 20 ms each way: 1 in the first second of each minute, and 59 times 0. A
         refused call counts; a poll of a relay does not, because the source has no part in it.
         """
+        if self.sent_at is not None:  # each consumer does the same at the same instants
+            return self.scenario.consumers * per_interval(self.sent_at, self.scenario.duration, seconds)
         self._frames(f"for pollers, use {FAN_OUT}; for others, the virtual lens")
         counted = self.counted
         of_source = (counted.kind == "delivery") | (counted.host == SOURCE)
@@ -182,9 +186,9 @@ class Result:
 
         `peak` is in requests per second; by default that of `load()`, for which a result needs its exchanges.
         """
-        if peak is None:
+        if peak is None and self.sent_at is None:
             self._frames(f"give the peak; for pollers, it is {FAN_OUT}.max()")
-            peak = float(self.load().max())
+        peak = float(self.load().max()) if peak is None else peak
         return figures.of(self.row(), self.scenario.duration, peak)
 
     def _currency(self) -> tuple[float, float]:

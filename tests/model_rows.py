@@ -75,12 +75,15 @@ def history_of(scenario, approach):
 
 
 def check_same(scenario, approach):
-    """Every figure of the row, and each receipt to the nanosecond."""
+    """Every figure of the row, each receipt to the nanosecond, and the load, which the model has without polls."""
     virtual = VirtualLens().run(scenario, approach)
     found = history_of(scenario, approach)
     alone = virtual.receipts[virtual.receipts.consumer == "consumer-1"]
     assert found.received_at.tolist() == pytest.approx(alone.received_at.tolist(), abs=0, nan_ok=True)
-    assert ModelLens().run(scenario, approach).row() == virtual.row() | {"lens": "model"}
+    model = ModelLens().run(scenario, approach)
+    assert model.row() == virtual.row() | {"lens": "model"}
+    if model.sent_at is not None:
+        assert model.load(0.1).tolist() == virtual.load(0.1).tolist()
 
 
 instants = st.lists(st.integers(0, 19_999), max_size=14)

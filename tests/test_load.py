@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_results import polled, pushed
 
-from labkit import compare, poisson, theory
-from labkit.approaches import Polling, Relay, Webhook
+from labkit import Outage, compare, poisson, profile, theory
+from labkit.approaches import Batched, Leased, Polling, Relay, Stream, Thin, Webhook
 from labkit.load import Costs, FanOut
 from labkit.result import Result
 from labkit.scenario import Scenario
@@ -76,6 +76,17 @@ class TestResult:
         fan = FanOut(5, 60, delay=0.02, spread=60.04)
         runs = [run(Polling(60.0, initial_delay=number * 12.008)) for number in range(5)]
         assert sum(each.load(5) for each in runs).tolist() == fan.load(600, 5).tolist()
+
+    @pytest.mark.parametrize("approach", [Webhook(), Thin(), Batched(5, 30.0), Leased(100.0, 10.0), Stream()], ids=str)
+    def test_of_the_model_is_that_of_each_consumer_for_all_of_them(self, approach):
+        down = Outage(target="source", start=100, duration=200)
+        scenario = Scenario(
+            RARE, consumers=3, faults=(down,), retries=replace(profile("standard_webhooks"), jitter=0.0)
+        )
+        virtual, model = (compare(scenario, [approach], lens=lens)[0] for lens in ("virtual", "model"))
+        assert model.load(5).tolist() == virtual.load(5).tolist()
+        assert model.load().max() in (3, 6)
+        assert model.costs(Costs(0.001)) == virtual.costs(Costs(0.001))
 
     def test_without_exchanges_it_refuses(self):
         result = compare(RARE, [Polling(60.0)], lens="model")[0]

@@ -110,6 +110,8 @@ class Sent:
     """Of the requests, those whose Host is the consumer's name."""
     named_answers: int = 0
     """Of the answers, those that have the consumer's name in their body."""
+    at: tuple[Instants, ...] = ()
+    """When requests of the source, or to it, are sent. Polls are missing: there may be many, and FanOut counts them."""
 
     def __add__(self, other: "Sent") -> "Sent":
         return Sent(*(getattr(self, name) + getattr(other, name) for name in self.__dataclass_fields__))
@@ -167,6 +169,11 @@ class History:
             connections=consumers * sent.connections,
             connection_seconds=round(consumers * sent.held / NANO, 6),
         )
+
+    def sent_at(self) -> Instants | None:
+        """When each request is sent; None if there are polls."""
+        at = np.concatenate([np.zeros(0, dtype=np.int64), *self.sent.at])
+        return at if len(at) == self.sent.requests else None
 
     def recovered(self, grace: float = 60.0) -> int:
         """As `Result.recovered`."""

@@ -63,6 +63,7 @@ def leased(given: Given) -> History:
         connections=line.connections,
         held=line.total(),
         named_answers=named,
+        at=(np.array([each.sent for each in made], dtype=np.int64),),
     )
     setup = pushed.setup_of(recorded) + sum(each.challenged for each in made)
     return replace(found, given=given, sent=found.sent + requests, setup=setup)

@@ -32,7 +32,8 @@ class ModelLens:
         """Compute when each event is received, and what is sent up to the horizon."""
         from labkit.lenses.model.history import Given
 
-        return Result(scenario, approach, self.name, None, totals=self.history(Given(scenario, approach)).totals())
+        history = self.history(Given(scenario, approach))
+        return Result(scenario, approach, self.name, None, totals=history.totals(), sent_at=history.sent_at())
 
     def history(self, given: "Given") -> "History":
         """One consumer's run, with an instant for each event; `run` has its sums. Refuses what `check` refuses."""

@@ -60,6 +60,7 @@ def thin(given: Given) -> History:
         bytes_in=int(into[counted & read].sum()),
         connections=connections,
         held=held,
+        at=(fetched_at[counted],),
     )
     return History(given, received, sent + fetches, setup_of(recorded), received == NEVER, copies)
 
@@ -118,6 +119,7 @@ def weigh(
         connections=connections,
         held=held,
         named=int(carried.sum()),
+        at=(made.sent[counted],),
     )
 
 

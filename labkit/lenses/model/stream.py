@@ -25,7 +25,8 @@ def stream(given: Given) -> History:
     bodies = len("id: \ndata: \n\n") + cursor + full(given)
     head = recorded.answer.fixed - _chunk(len("id: \ndata: \n\n") + cursor + sizes.PROBE_BYTES)
 
-    received, sent = np.zeros(len(occurred), dtype=np.int64), Sent(failed, errors=failed)
+    received = np.zeros(len(occurred), dtype=np.int64)
+    sent = Sent(len(failed), errors=len(failed), at=(np.array(failed, dtype=np.int64),))
     for at, cut, first, stop in opened:
         written = np.maximum(occurred[first:stop], at + delay)
         received[first:stop] = written + delay
@@ -39,21 +40,22 @@ def stream(given: Given) -> History:
             bytes_out=recorded.request.fixed + (len("Last-Event-ID: \r\n") + cursor if first else 0),
             connections=1,
             held=min(cut, given.horizon) - at,
+            at=(np.array([at]),),
         )
         if at + 2 * delay <= end:
             sent.bytes_in += head + _written(written, bodies[first:stop], at + delay, end - delay)
     return History(given, received, sent, setup=0)
 
 
-def _requests(given: Given) -> tuple[list[tuple[int, int, int, int]], int, int]:
+def _requests(given: Given) -> tuple[list[tuple[int, int, int, int]], list[int], int]:
     """Each request that is carried: when it is sent and cut, and which events it brings, from one up to another.
 
-    Also the number of requests that fail up to the horizon, and the last instant of the run, when every event has been
-    received and the last request before the horizon has been answered.
+    Also when the requests are sent that fail up to the horizon, and the last instant of the run, when every event has
+    been received and the last request before the horizon has been answered.
     """
     occurred, delay, outages = given.occurred, given.delay, given.outages("poll")
     opened = list[tuple[int, int, int, int]]()
-    retry, at, found, failed, over = nanoseconds(FIRST_RETRY), 0, 0, 0, given.horizon - 1
+    retry, at, found, failed, over = nanoseconds(FIRST_RETRY), 0, 0, list[int](), given.horizon - 1
     trip = 2 * delay
     while found < len(occurred) or at < given.horizon:
         given.check_not_late(at)
@@ -62,7 +64,8 @@ def _requests(given: Given) -> tuple[list[tuple[int, int, int, int]], int, int]:
             tries, until = FixedDelay(at, retry), outages.change(at)
             if counted := tries.before(min(until, given.horizon), hold):
                 last = tries.after(counted - 1, hold)
-                failed, over = failed + counted, max(over, outages.end(last, trip))
+                failed += range(at, last + 1, retry + hold)
+                over = max(over, outages.end(last, trip))
             last = tries.after(tries.before(until, hold) - 1, hold)
             at = outages.end(last, trip) + retry
             continue
