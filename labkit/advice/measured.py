@@ -2,15 +2,17 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from labkit.approaches import Approach, Webhook
 from labkit.arrivals import Arrivals
+from labkit.clock import NANO
 from labkit.faults import Outage
 from labkit.lenses import ModelLens
 from labkit.load import busiest_window
 from labkit.policies import RetryProfile
 from labkit.scenario import Scenario
+from labkit.totals import latency_figures
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,18 +23,32 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """One consumer's run of an approach: its history and its row."""
+    """One consumer's run of an approach: its history, and those of a row's figures that an advice needs."""
 
     history: "History"
 
     @cached_property
-    def row(self) -> dict[str, Any]:
-        return self.history.totals().row(self.history.given.approach, ModelLens.name)
+    def latency(self) -> dict[str, float | None]:
+        """The figures of a row, of what was received."""
+        import pandas as pd
+
+        return latency_figures(pd.Series(self.history.latency).dropna())
+
+    @property
+    def lost(self) -> int:
+        return int((self.history.latency != self.history.latency).sum())
+
+    @property
+    def requests(self) -> int:
+        return self.history.sent.requests
 
     @property
     def bytes(self) -> int:
-        sent: int = self.row["bytes_out"] + self.row["bytes_in"]
-        return sent
+        return self.history.sent.bytes_out + self.history.sent.bytes_in
+
+    @property
+    def connection_seconds(self) -> float:
+        return self.history.sent.held / NANO
 
     def within(self, deadline: float) -> float:
         """The share of all events that were received within the deadline; a lost event was not."""

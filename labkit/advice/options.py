@@ -123,10 +123,10 @@ def measured(approach: Approach, need: Need, log: Log) -> dict[str, Any]:
     run, hours = log.run(approach), log.arrivals.duration / HOUR
     broken = log.run(approach, need.outage) if need.outage else None
     return {
-        **_paid(need, run.row["requests"] / hours, run.bytes / hours),
-        "latency": run.row["latency"],
+        **_paid(need, run.requests / hours, run.bytes / hours),
+        "latency": run.latency,
         "within_deadline": run.within(need.deadline),
-        "connections": need.consumers * run.row["connection_seconds"] / log.arrivals.duration,
+        "connections": need.consumers * run.connection_seconds / log.arrivals.duration,
         "busiest_minute": need.consumers * peak(run.history, MINUTE),
         "most_in_rate_limit": _limited(approach, run, need),
         "outage": broken and _outage(broken, need, log),
@@ -142,8 +142,8 @@ def _limited(approach: Approach, run: Measured, need: Need) -> int:
 
 def _outage(broken: Measured, need: Need, log: Log) -> dict[str, Any]:
     """What an outage does to one consumer: it starts where most events are."""
-    start, latency = log.busiest(need.outage), broken.row["latency"]
-    return {"start": start, "lost": broken.row["lost"], "latest": latency["max"], "mean_latency": latency["mean"]}
+    start, latency = log.busiest(need.outage), broken.latency
+    return {"start": start, "lost": broken.lost, "latest": latency["max"], "mean_latency": latency["mean"]}
 
 
 def looked_up(approach: OnDemand, need: Need, log: Log) -> dict[str, Any]:
@@ -153,7 +153,7 @@ def looked_up(approach: OnDemand, need: Need, log: Log) -> dict[str, Any]:
     latency = {"mean": form.mean_latency} | {name: form.quantile(q) for name, q in QUANTILES.items()}
     window = need.rate_limit.seconds
     return {
-        **_paid(need, per_hour, per_hour * polls.bytes / max(polls.row["requests"], 1)),
+        **_paid(need, per_hour, per_hour * polls.bytes / max(polls.requests, 1)),
         "latency": latency | {"max": None},
         "within_deadline": None,
         "connections": need.consumers * per_hour / HOUR * 2 * log.delay,

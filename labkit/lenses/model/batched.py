@@ -9,7 +9,7 @@ from labkit.approaches import Batched
 from labkit.clock import nanoseconds
 from labkit.lenses.model import pushed, sizes
 from labkit.lenses.model.attempts import Attempts, Rests, Row, ends_with
-from labkit.lenses.model.history import Given, History
+from labkit.lenses.model.history import Given, History, once
 from labkit.lenses.model.outages import NEVER
 from labkit.lenses.model.pushed import Group
 from labkit.source.outbox import Delivery, batches
@@ -33,6 +33,7 @@ def batched(given: Given) -> History:
     return History(given, received, sent, pushed.setup_of(recorded), received == NEVER, copies)
 
 
+@once
 def play(given: Given) -> tuple[Attempts, list[Group]]:
     """The attempts, in the order sent, and the deliveries in each; a delivery's `seq` is its event's place, from 0.
 

@@ -1,10 +1,11 @@
 """What the model knows of one consumer: when each event was received, and what was sent up to the horizon."""
 
-from collections.abc import Iterable, Sized
+from collections.abc import Callable, Iterable, Sized
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, wraps
 from heapq import heappop, heappush
 from itertools import count, repeat, takewhile
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -24,6 +25,7 @@ from labkit.scenario import Scenario
 from labkit.totals import Totals, currency, latency_figures
 from labkit.waits import linear_quantiles
 
+P, T = ParamSpec("P"), TypeVar("T")
 Instants = NDArray[np.int64]
 """Whole nanoseconds after t = 0."""
 
@@ -38,6 +40,8 @@ class Given:
     """The documents, if they have been written already: they do not depend on the approach."""
     subscribed: NDArray[np.bool_] | None = None
     """Which events are sent to a subscription that has a lease; None: all that are wanted."""
+    computed: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """What functions that are computed `once` have returned."""
 
     @cached_property
     def delay(self) -> int:
@@ -92,6 +96,20 @@ class Given:
     def wanted(self) -> NDArray[np.bool_]:
         """Which events of the list the consumer should receive."""
         return np.array([self.approach.wants(event.type) for event in self.events], dtype=bool)
+
+
+def once(compute: Callable[Concatenate[Given, P], T]) -> Callable[Concatenate[Given, P], T]:
+    """Compute a function once for each `Given`: a check and the run after it need the same attempts."""
+
+    @wraps(compute)
+    def kept(given: Given, *args: P.args, **named: P.kwargs) -> T:
+        key = compute, args, *named.items()
+        if key not in given.computed:
+            given.computed[key] = compute(given, *args, **named)
+        found: T = given.computed[key]
+        return found
+
+    return kept
 
 
 @dataclass

@@ -14,7 +14,7 @@ from labkit.event import to_json
 from labkit.ledger import Kind
 from labkit.lenses.model import sizes
 from labkit.lenses.model.attempts import Attempts, check_health, check_in_flight, play
-from labkit.lenses.model.history import Given, History, Instants, Sent, concurrent, digits, lengths
+from labkit.lenses.model.history import Given, History, Instants, Sent, concurrent, digits, lengths, once
 from labkit.lenses.model.outages import NEVER
 from labkit.lenses.model.sizes import PROBE, Message, Recorded
 from labkit.source.dispatcher import message
@@ -65,6 +65,7 @@ def thin(given: Given) -> History:
     return History(given, received, sent + fetches, setup_of(recorded), received == NEVER, copies)
 
 
+@once
 def attempts(given: Given, takes: int) -> Attempts:
     """The attempts of the wanted events, each answered after `takes` nanoseconds if nothing breaks."""
     profile = given.scenario.retries
