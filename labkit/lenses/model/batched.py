@@ -43,6 +43,7 @@ def play(given: Given) -> tuple[Attempts, list[Group]]:
     assert isinstance(approach, Batched)
     to = Subscription("sub", "", (), "active", "", batch_count=approach.count)
     outages, wait = given.outages("delivery", profile.timeout), pushed.waits(given)
+    events, documents, longest = given.events, given.documents, nanoseconds(approach.max_wait)
     occurred = [*given.occurred.tolist(), NEVER]
     fresh, again = list[Delivery](), list[tuple[int, int, Delivery]]()
     ending: list[tuple[int, int]] = []  # when each attempt under way ends, and its number
@@ -55,10 +56,8 @@ def play(given: Given) -> tuple[Attempts, list[Group]]:
             break
         triggered = due <= now or occurred[stored] <= now
         while occurred[stored] <= now:
-            event = given.events[stored]
-            fresh.append(
-                Delivery(to, stored, event.id, given.documents[stored], 1, 1, now + nanoseconds(approach.max_wait))
-            )
+            event = events[stored]
+            fresh.append(Delivery(to, stored, event.id, documents[stored], 1, 1, now + longest))
             stored += 1
         while ending and ending[0][0] <= now:
             _, number = heappop(ending)

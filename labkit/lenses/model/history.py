@@ -25,7 +25,8 @@ from labkit.scenario import Scenario
 from labkit.totals import Totals, currency, latency_figures
 from labkit.waits import linear_quantiles
 
-P, T = ParamSpec("P"), TypeVar("T")
+P = ParamSpec("P")
+T = TypeVar("T")
 Instants = NDArray[np.int64]
 """Whole nanoseconds after t = 0."""
 
@@ -72,7 +73,12 @@ class Given:
     @cached_property
     def occurred(self) -> Instants:
         """When each event of the list is stored."""
-        return np.array([nanoseconds(event.occurred_at) for event in self.events], dtype=np.int64)
+        return np.rint(self.occurred_at * NANO).astype(np.int64)
+
+    @cached_property
+    def occurred_at(self) -> NDArray[np.float64]:
+        """When each event of the list occurs, in seconds."""
+        return np.array([event.occurred_at for event in self.events], dtype=float)
 
     @property
     def epoch(self) -> float:
@@ -95,6 +101,8 @@ class Given:
     @cached_property
     def wanted(self) -> NDArray[np.bool_]:
         """Which events of the list the consumer should receive."""
+        if not self.approach.types:
+            return np.ones(len(self.events), dtype=bool)
         return np.array([self.approach.wants(event.type) for event in self.events], dtype=bool)
 
 
@@ -102,7 +110,7 @@ def once(compute: Callable[Concatenate[Given, P], T]) -> Callable[Concatenate[Gi
     """Compute a function once for each `Given`: a check and the run after it need the same attempts."""
 
     @wraps(compute)
-    def kept(given: Given, *args: P.args, **named: P.kwargs) -> T:
+    def kept(given: Given, /, *args: P.args, **named: P.kwargs) -> T:
         key = compute, args, *named.items()
         if key not in given.computed:
             given.computed[key] = compute(given, *args, **named)
@@ -153,7 +161,7 @@ class History:
     latency: NDArray[np.float64] = field(init=False)
 
     def __post_init__(self) -> None:
-        occurred = np.array([event.occurred_at for event in self.given.events], dtype=float)[self.given.wanted]
+        occurred = self.given.occurred_at[self.given.wanted]
         self.occurred_at = occurred
         self.received_at = self.received / NANO
         if self.lost is not None:

@@ -3,11 +3,15 @@
 from typing import TYPE_CHECKING
 
 from labkit.approaches import Approach
+from labkit.clock import NANO
 from labkit.result import Result
 from labkit.scenario import Scenario
 
 if TYPE_CHECKING:
     from labkit.lenses.model.history import Given, History
+
+YEAR = 31_557_600.0
+"""Seconds."""
 
 
 class ModelLens:
@@ -44,13 +48,17 @@ class ModelLens:
 
 
 def _check(given: "Given") -> None:
-    from labkit.lenses.model.outages import check_faults
+    from labkit.lenses.model.outages import NEVER, check_faults
     from labkit.lenses.model.schedules import SCHEDULES
 
     scenario, approach, remedy = given.scenario, given.approach, "use the virtual lens"
     if type(approach) not in SCHEDULES:
         known = ", ".join(each.name for each in SCHEDULES)
         raise ValueError(f"the model lens has {known}, and no {approach.name}: use the {approach.lenses[0]} lens")
+    if scenario.duration * NANO >= NEVER:
+        raise ValueError(
+            f"the model lens computes up to 146 years, got {scenario.duration / YEAR:,.0f} years: {remedy}"
+        )
     check_faults(scenario.faults, scenario.duration)
     limit = scenario.rate_limit
     if limit.requests or limit.poll_interval:
