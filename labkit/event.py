@@ -13,6 +13,7 @@ ID_RULE = "1 to 64 of A-Z, a-z, 0-9, _ and -"
 
 TYPE = re.compile(r"(?!.{129})[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*")
 """An event's type: words joined by single dots, at most 128 characters in all."""
+TYPE_RULE = "words of A-Z, a-z, 0-9 and _, joined by dots"
 
 _UNIX = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from labkit.arrivals import WEEK, Arrivals
 from labkit.checks import number
-from labkit.event import ID, TYPE, Event
+from labkit.event import ID, TYPE, TYPE_RULE, Event
 from labkit.log import Part, Reading, parts
 from labkit.log.instants import NUMBER
-from labkit.log.read import late_rows, name_of
+from labkit.log.outlying import outlying
+from labkit.log.read import FIX, counted, late_rows, name_of
 from labkit.log.rows import Row, open_rows, parts_of
 from labkit.wire import RESERVED
 
@@ -44,10 +45,11 @@ def from_log(*logs: str | PathLike[str], time_column: str | None = None, time_fo
     """The events of your own log, one per row, with t = 0 at the earliest. docs/logs.md says what a log can be.
 
     A log is a file with CSV or JSON lines; several are read in order, and "-" is standard input. The instants are those
-    of `time_column`, or of the column found to hold them. The columns `id` and `type` (or `type_column`) are used if
-    every cell is valid; all others become data. Without a `duration` the run ends one mean gap after the last event,
-    and after at least 1 s: events at 0, 10 and 20 s make 30 s, at a rate of one per 10 s. `notes` says what was guessed
-    or changed. Raises ValueError, with the file, the row and the value, for a value that is not an instant.
+    of `time_column`, or of the column found to hold them. The column `id` is used if every cell is valid, and the valid
+    cells of `type` (or `type_column`); all else becomes data. Without a `duration` the run ends one mean gap after the
+    last event, and after at least 1 s: events at 0, 10 and 20 s make 30 s, at a rate of one per 10 s. `notes` says what
+    was guessed or changed. Raises ValueError, with the file, the row and the value, for a value that is not an instant,
+    or that is decades away from all others.
     """
     reading = Reading(time_column, time_format, day_first, time_zone, type_column)
     tables, notes = list[_Table](), list[str]()
@@ -55,12 +57,13 @@ def from_log(*logs: str | PathLike[str], time_column: str | None = None, time_fo
         tables.append(_Table(part))
         notes += part.notes()
     kind = type_column or "type"
-    own_ids = _own(tables, "id", "id", "ids are numbered by row", notes)
-    own_types = _own(tables, kind, "type", f"all are {RECORDED!r}", notes)
+    if duration is None:
+        _check_far(tables)
+    own_ids = _ids(tables, notes)
+    types, whole = _types(tables, kind, notes)
     ids = own_ids or [f"evt_{number}" for number in _numbered(tables)]
-    types = own_types or [RECORDED] * len(ids)
     times = parts_of(tables[0].part.column, tables[0].rows.columns)
-    used = {*times} | ({"id"} if own_ids else set()) | ({kind} if own_types else set())
+    used = {*times} | ({"id"} if own_ids else set()) | ({kind} if whole else set())
     data = chain.from_iterable(table.data(without=used) for table in tables)
     instants = chain.from_iterable(table.instants for table in tables)
     events = _at_least(tables, min_magnitude, list(zip(instants, ids, types, data, strict=True)))
@@ -142,18 +145,41 @@ def _at_least(tables: Sequence[_Table], min_magnitude: float | None, events: Seq
     return kept
 
 
-def _own(tables: Sequence[_Table], name: str, field: str, instead: str, notes: list[str]) -> list[str] | None:
-    """The log's own ids or types if all are valid; otherwise None, and a note of why not."""
-    if any(name not in table.rows.columns for table in tables):
+def _check_far(tables: Sequence[_Table]) -> None:
+    """Raise ValueError, with file and row, for an instant that is decades away from all others."""
+    import numpy as np
+
+    if far := outlying(np.sort(np.concatenate([table.instants for table in tables]))):
+        table = next(table for table in tables if far.instant in table.instants)
+        row = table.numbers[table.instants.index(far.instant)]
+        table.rows.fail(f"row {row}: {far}, so a run would be that long: {FIX}")
+
+
+def _ids(tables: Sequence[_Table], notes: list[str]) -> list[str] | None:
+    """The log's own ids if all are valid; otherwise None, and a note of why not."""
+    if any("id" not in table.rows.columns for table in tables):
         return None
-    cells = [cell for table in tables for cell in table.column(name)]
-    form, refused = (ID, ()) if field == "id" else (TYPE, RESERVED)
-    bad = next((cell for cell in cells if cell in refused or not form.fullmatch(cell)), None)
-    if bad is None and (field != "id" or len(set(cells)) == len(cells)):
+    cells = [cell for table in tables for cell in table.column("id")]
+    bad = next((cell for cell in cells if not ID.fullmatch(cell)), None)
+    if bad is None and len(set(cells)) == len(cells):
         return cells
-    why = "repeats a value" if bad is None else f"has {bad!r}, which is not a valid event {field}"
-    notes.append(f"Column {name!r} {why}: {instead}, and the column is kept in data.")
+    why = "repeats a value" if bad is None else f"has {bad!r}, which is not a valid event id"
+    notes.append(f"Column 'id' {why}: ids are numbered by row, and the column is kept in data.")
     return None
+
+
+def _types(tables: Sequence[_Table], name: str, notes: list[str]) -> tuple[list[str], bool]:
+    """The type of each event, and whether all are the log's own; a note names one that is not valid."""
+    if any(name not in table.rows.columns for table in tables):
+        return [RECORDED] * sum(len(table.cells) for table in tables), False
+    cells = [cell for table in tables for cell in table.column(name)]
+    valid = {cell: cell not in RESERVED and bool(TYPE.fullmatch(cell)) for cell in dict.fromkeys(cells)}
+    if bad := [cell for cell in valid if not valid[cell]]:
+        rows = sum(not valid[cell] for cell in cells)
+        others = ["", ", nor is 1 other"][len(bad) - 1] if len(bad) < 3 else f", nor are {len(bad) - 1:,} others"
+        why = f"has {bad[0]!r}, which is not a valid event type ({TYPE_RULE}){others}"
+        notes.append(f"Column {name!r} {why}: {counted(rows)} have {RECORDED!r} instead. The column is kept in data.")
+    return [cell if valid[cell] else RECORDED for cell in cells], not bad
 
 
 def _numbers(cells: Sequence[str]) -> Sequence[object]:

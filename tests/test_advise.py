@@ -204,7 +204,7 @@ def drawn(number, events=300):
         unreachable=chance.random() < 0.2, hold=chance.random() < 0.2,
         rate_limit=RateLimit(chance.choice([0, 0, max(1, round(3600 / deadline / 2))])),
         retries=profile(chance.choice(["standard_webhooks", "github", "convoy"])),
-        outage=outage, may_lose=chance.choice([0, 0, 10]),
+        outage=outage, may_lose=chance.choice([0, 0, 10]) * bool(outage),
         price_per_million=chance.choice([None, 0.5]), price_per_gb=chance.choice([None, 0.1]),
         without=chance.choice([(), PLAIN]),
     )  # fmt: skip
@@ -306,6 +306,15 @@ def test_what_nobody_said_is_assumed_in_words():
         assert words in said
     short = advise(Need(deadline=3600), poisson(per_hour=10, duration=7200), thorough=False)
     assert "The events span 7,200 s, so no interval longer than 720 s was tried." in short.assumed
+
+
+def test_of_a_log_of_one_event_it_says_that_the_figures_may_be_chance_and_counts_no_batch_after_its_end():
+    found = advise(Need(deadline=60, outage=5 * 3600), poisson(per_hour=1, duration=3600, seed=2), thorough=False)
+    assert (len(found.events.events), kind(found)) == (1, "webhook")
+    assert "There is only 1 event, so the figures may be chance." in found.assumed
+    assert "The events span only 3,600 s: what the rest of the outage loses is not counted." in found.assumed
+    many = " ".join(advise(Need(deadline=60, outage=3600), poisson(per_hour=60, duration=7200), thorough=False).assumed)
+    assert ("chance" in many, "is not counted" in many) == (False, False)
 
 
 def test_the_busiest_minute_of_webhooks_is_that_of_the_events():
@@ -554,7 +563,9 @@ def test_a_slice_holds_the_busiest_hour_and_no_more_than_a_thousand_events():
     ("given", "message"),
     [
         ({"deadline": -1}, "deadline must be > 0 seconds, got -1"),
-        ({"deadline": 1, "share": 95}, "share must be from 0 to 1 of the events, got 95"),
+        ({"deadline": 1, "share": 95}, "share must be from 0 to 1 of the events, got 95: did you mean 0.95?"),
+        ({"deadline": 1, "share": 101}, "share must be from 0 to 1 of the events, got 101"),
+        ({"deadline": 1, "may_lose": 5}, "may_lose needs the length of an outage (--outage 5h), got 5 and no outage"),
         ({"deadline": 1, "consumers": 0}, "consumers must be a whole number >= 1, got 0"),
         ({"deadline": 1, "hold": 1}, "hold must be True or False, got 1"),
         ({"deadline": 1, "price_per_gb": -1}, "price_per_gb must be >= 0, got -1"),

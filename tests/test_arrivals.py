@@ -560,6 +560,26 @@ def test_a_type_that_the_api_refuses_is_replaced_and_stays_in_data(write, type):
     assert f"Column 'type' has {type!r}, which is not a valid event type" in found.notes[-1]
 
 
+def test_a_type_with_an_accent_does_not_take_the_others_with_it(write):
+    found = from_log(write("type,time\npago,1\nenvío,2\ndevolución,3\nenvío,4\n"))
+    assert [event.type for event in found.events] == ["pago", "event.recorded", "event.recorded", "event.recorded"]
+    assert [event.data["type"] for event in found.events] == ["pago", "envío", "devolución", "envío"]
+    assert found.notes[-1] == (
+        "Column 'type' has 'envío', which is not a valid event type (words of A-Z, a-z, 0-9 and _, joined by dots),"
+        " nor is 1 other: 3 rows have 'event.recorded' instead. The column is kept in data."
+    )
+
+
+@pytest.mark.parametrize("year", [1970, 2099])
+def test_a_log_with_an_instant_decades_away_is_refused_with_its_row(write, year):
+    rows = [f"2026-01-01T00:{n:02}:00Z" for n in range(20)]
+    rows[7] = f"{year}{rows[7][4:]}"
+    wrong = rf"mine\.csv: row 9: {year}-01-01T00:07:00.000Z is \d\d years .*: correct the row or remove it"
+    with pytest.raises(ValueError, match=wrong):
+        from_log(write("time\n" + "\n".join(rows)))
+    assert len(from_log(write("time\n" + "\n".join(rows)), duration=60).events) == 1
+
+
 @pytest.mark.parametrize(
     ("cells", "expected"),
     [

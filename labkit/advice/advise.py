@@ -20,6 +20,9 @@ from labkit.wire import PAGE
 if TYPE_CHECKING:
     import pandas as pd
 
+FEW_EVENTS = 30
+"""Of fewer events, an answer says that there are few."""
+
 
 @dataclass(frozen=True)
 class Advice:
@@ -155,12 +158,17 @@ def _assumed(need: Need, log: Log, found: Sequence[Option], events: Arrivals | f
         said.append("The source offers batches: --without batched if not.")
     if Polling in kinds:
         said.append(f"A poll returns up to {PAGE} events, of all types in one list.")
-    span = log.arrivals.duration
+    span, count = log.arrivals.duration, len(log.arrivals.events)
+    if count < FEW_EVENTS:
+        many = "There is only 1 event" if count == 1 else f"There are only {count} events"
+        said.append(f"{many}, so the figures may be chance.")
     if need.deadline > (most := span / FEWEST_INTERVALS):
         said.append(f"The events span {span:,.6g} s, so no interval longer than {most:,.6g} s was tried.")
     if need.outage:
         start = log.busiest(need.outage)
         said.append(f"The receiver is down where most events are: from {start:,.6g} s on, for {need.outage:,.6g} s.")
+        if need.outage > span:
+            said.append(f"The events span only {span:,.6g} s: what the rest of the outage loses is not counted.")
     if Hybrid in kinds:
         said.append("A hybrid polls once per length of the outage: what was lost is known at most that long after it.")
     if OnDemand in kinds:

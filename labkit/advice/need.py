@@ -49,11 +49,16 @@ class Need:
     def __post_init__(self) -> None:
         check_fields(self)
         number("deadline", self.deadline, "seconds", above=0)
+        if isinstance(self.share, int | float) and 1 < self.share <= 100:
+            meant = f"got {self.share:g}: did you mean {self.share / 100:g}?"
+            raise ValueError(f"share must be from 0 to 1 of the events, {meant}")
         share("share", self.share, "of the events")
         number("reads", self.reads, "per hour", least=0)
         whole("consumers", self.consumers, 1)
         number("outage", self.outage, "seconds", least=0)
         whole("may_lose", self.may_lose, 0, unit="events")
+        if self.may_lose and not self.outage:
+            raise ValueError(f"may_lose needs the length of an outage (--outage 5h), got {self.may_lose} and no outage")
         number("delay", self.delay, "seconds each way", least=0, below=LONGEST_DELAY)
         for name in self.without:
             one_of("without", name, tuple(APPROACHES))

@@ -29,7 +29,7 @@ COUNTS = (LARGEST_BATCH, 300, 100, 30, 10)
 UNKNOWN = "not computed"
 """How the reason begins if the lens refuses an approach."""
 FEWEST_INTERVALS = 10
-"""At least this many intervals must fit into the log: with fewer, the number of polls is chance."""
+"""At least this many intervals or waits must fit into the log: with fewer, the number of requests is chance."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def good(found: Sequence[Option], need: Need) -> list[Option]:
 
 def best(need: Need, log: Log) -> Option | None:
     """The best option alone. An outage takes long to compute, so only options that would be the best are given one."""
-    sound = replace(need, outage=0.0)
+    sound = replace(need, outage=0.0, may_lose=0)
     found = [option_of(kind, sound if kind is not Hybrid else need, log) for kind in SETTINGS if _asked(kind, need)]
     for option in good(found, need):
         if not need.outage or not (option := option_of(type(option.approach), need, log)).short:
@@ -202,8 +202,8 @@ def _batched(need: Need, log: Log) -> Approach | None:
     """The largest of the counts for which the bytes of each batch fit into one delivery."""
 
     def tried(count: int) -> Approach | None:
-        sure = need.deadline - need.delay
-        return _soon(partial(Batched, count), partial(batched, log), need, log, sure, LONGEST_BATCH_WAIT)
+        sure, most = need.deadline - need.delay, min(log.arrivals.duration / FEWEST_INTERVALS, LONGEST_BATCH_WAIT)
+        return _soon(partial(Batched, count), partial(batched, log), need, log, sure, max(most, LEAST_TIME))
 
     *larger, least = COUNTS
     for count in larger:

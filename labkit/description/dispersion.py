@@ -52,6 +52,7 @@ def dispersion(at: "NDArray[np.int64]", resolution: float) -> list[Scale]:
         for window in WINDOWS
         if (length := round(window * SECOND)) % round(resolution * SECOND) == 0
         and span // length >= FEWEST_WINDOWS
+        and since[0] < span // length * length  # whole windows have events
         and len(since) ** 2 * length / span / 2 >= FEWEST_PAIRS
     ]
     z = NormalDist().inv_cdf(0.5 + LEVEL ** (1 / max(len(lengths), 1)) / 2)

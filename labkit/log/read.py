@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from labkit.log.instants import DAY_FIRST, DIGITS, ISO, Instants, check_format, form_of, remedy, zone_of
+from labkit.log.outlying import outlying
 from labkit.log.rows import Row, Rows, listed, open_rows, parts_of
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ TIME_COLUMNS = ("occurred_at", "timestamp", "time", "created_at", "datetime", "d
 TIME_OF_DAY = re.compile("[0-9]{1,2}:[0-9]{2}")
 MOST_TYPES = 1000
 OTHERS = "(all others)"
+FIX = "correct the row or remove it"
 """The number of types that are counted one by one, and the name under which all others are counted."""
 
 
@@ -123,11 +125,16 @@ def read_log(*files: str | PathLike[str], time_column: str | None = None, time_f
 
     reading = Reading(time_column, time_format, day_first, time_zone, type_column)
     found, types, notes = array("q"), dict[str, int](), list[str]()
+    low, high, first, last = inf, -inf, ("", 0), ("", 0)  # the first and last instant, and the file and row of each
     name = type_column or "type"
     for part in parts(files, reading):
         kind = part.rows.cell(name) if name in part.rows.columns else None
-        for _, instant, row in part:
+        for number, instant, row in part:
             found.append(instant)
+            if instant < low:
+                low, first = instant, (part.rows.file, number)
+            if instant > high:
+                high, last = instant, (part.rows.file, number)
             if kind is not None:
                 text = kind(row)
                 text = text if text in types or len(types) < MOST_TYPES else OTHERS
@@ -137,6 +144,11 @@ def read_log(*files: str | PathLike[str], time_column: str | None = None, time_f
     if late := int(np.count_nonzero(at < np.maximum.accumulate(at))):
         notes.append(late_rows(late))
         at.sort()
+    if far := outlying(at):
+        file, number = first if far.first else last
+        notes.append(
+            f"{file}: row {number}: {far}. It is probably wrong, and the rate and the gaps depend on it: {FIX}."
+        )
     return Log(name_of(files), at, types, zone_of(time_zone), tuple(notes))
 
 
