@@ -45,7 +45,8 @@ def sentences(advice: Advice) -> Iterator[str]:
     if advice.rule:
         yield f"Rule: {advice.rule}"
     for label, events in advice.confirmed.items():
-        yield f"Confirmed by the virtual lens: {label}, on {events:,} event{'' if events == 1 else 's'} around the busiest hour."
+        many = "1 event" if events == 1 else f"{events:,} events"
+        yield f"Confirmed by the virtual lens: {label}, on {many} around the busiest hour."
     for limit in advice.limits:
         value, more = VALUES[limit.number].format(_shown(limit.changes)), limit.direction == "upwards"
         other = limit.approach or "nothing meets the need"
