@@ -153,7 +153,7 @@ def test_polls_that_never_find_an_event_do_not_matter_once_a_delivery_brings_it(
 
 
 def test_a_verification_takes_the_connection_that_brought_the_410_even_at_the_same_instant():
-    """By hand, without delay: the renewal at 3.4 s is refused, that at 3.9 s is answered 410: it is verified at once."""
+    """By hand, without delay: a renewal at 3.4 s is refused, one at 3.9 s is answered 410, and verified at once."""
     scenario = Scenario(happening([0.0], 8), delay=0.0, faults=(Outage(start=0.0, duration=3.631),))
     check_same(scenario, Leased(ttl=4.0, renew_before=0.1, retry_wait=0.5, forgotten=0.0, reconcile_interval=3.0))
 
