@@ -1,6 +1,8 @@
 """What the repository says of itself to newcomers and to services is one and the same, and can be run."""
 
 import re
+import shutil
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -54,3 +56,18 @@ def test_a_hook_checks_files_that_it_selects() -> None:
     names = [path.relative_to(ROOT).as_posix() for path in (ROOT / "notebooks").rglob("*.ipynb")]
     for hook in repo["hooks"]:
         assert "types_or" in hook or [name for name in names if re.search(hook["files"], name)] != [], hook["id"]
+
+
+@pytest.mark.skipif(not shutil.which("bash"), reason="the release workflow's shell is bash")
+def test_a_release_has_the_addresses_of_the_repository_that_builds_it(tmp_path: Path) -> None:
+    steps = read(ROOT / ".github/workflows/release.yml")["jobs"]["release"]["steps"]  # type: ignore[index]
+    (step,) = (each for each in steps if "addresses" in each.get("name", ""))
+    at = {"SERVER_URL": "https://git.example", "REPOSITORY": "group/lab", "REPOSITORY_OWNER": "group"}
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    environment = {f"GITHUB_{name}": value for name, value in at.items()}
+    subprocess.run(["bash", "-c", step["run"]], cwd=tmp_path, env=environment, check=True)
+    assert tomllib.loads((tmp_path / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"] == {
+        "Source": "https://git.example/group/lab",
+        "Issues": "https://git.example/group/lab/issues",
+        "Website": "https://group.github.io/lab/",
+    }
