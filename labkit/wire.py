@@ -20,6 +20,8 @@ LONGEST_WAIT = 60
 """Seconds for which a long poll may be held. By RFC 6202, 5.5, 30 s are safe, and up to 120 s have worked."""
 HEARTBEAT = 15.0
 """Seconds of silence after which a stream sends a comment, so that no proxy takes it for dead (HTML, 9.2.7)."""
+LONGEST_DATE = 100
+"""Characters of a `Retry-After` that are read as a date; the longest that HTTP knows has 33."""
 SHORTEST_LOOK = 0.001
 """Seconds between two looks of a fake stream, at least: it would keep a CPU busy otherwise."""
 
@@ -59,7 +61,7 @@ def retry_after(header: str, unix_now: float, longest: float) -> float:
     if header.isascii() and header.isdigit():
         return min(float(header[:12]), longest)  # 12 digits are beyond any limit; a header may have thousands
     try:
-        date = parsedate_to_datetime(header)
+        date = parsedate_to_datetime(header[:LONGEST_DATE])
         return min(max(0.0, date.replace(tzinfo=date.tzinfo or UTC).timestamp() - unix_now), longest)
     except (ValueError, OverflowError):
         return 0.0

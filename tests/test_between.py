@@ -1,8 +1,10 @@
 """Everything between asking and being told: each approach held against its own arithmetic."""
 
 import math
+import re
 from dataclasses import replace
 
+import httpx
 import pytest
 from flask import Flask, Response, request
 
@@ -30,6 +32,7 @@ from labkit import (
     poisson,
     switching,
 )
+from labkit import signature as signing
 from labkit.approaches import Consumer
 from labkit.approaches.stream import blocks, lines
 from labkit.clock import VirtualClock
@@ -39,6 +42,7 @@ from labkit.network.memory import MemoryNetwork
 from labkit.policies import RetryProfile
 
 DAY = earthquakes(duration=86_400)
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 
 def row(arrivals, approach, delay=0.02):
@@ -328,3 +332,44 @@ def test_a_run_that_would_never_end_is_refused(approach):
 def test_a_connection_is_held_up_to_the_horizon_at_the_longest():
     measured = compare(poisson(3600, 5.0), [LongPolling(), Stream()]).rows()
     assert all(each["connection_seconds"] <= 5 for each in measured)
+
+
+@pytest.mark.parametrize("junk", ["[]", '{"id": 7}', '{"id": "evt_2", "type": "a.b", "timestamp": "t", "data": {}}'])
+def test_a_thin_receiver_takes_no_other_event_than_the_one_that_was_announced(junk):
+    """503: the source is to come again, as if it could not be read."""
+    clock, ledger, app = VirtualClock(), Ledger(), Flask("source")
+    network = MemoryNetwork(clock, ledger)
+    app.post("/subscriptions")(lambda: {"id": "sub_1", "secret": SECRET})
+    app.post("/subscriptions/sub_1/verify")(lambda: {"id": "sub_1"})
+    app.get("/events/evt_1")(lambda: Response(junk, mimetype="application/json"))
+    consumer = Consumer("me", network.host("source", app), clock, network, ledger)
+    ledger.add_consumer("me")
+    body = b'{"id":"evt_1","type":"a.b","timestamp":"t","data":{}}'
+    with clock:
+        Thin().subscribe(consumer)
+        headers = signing.headers([SECRET], "evt_1", int(clock.epoch + clock.now()), body)
+        with network.client("source", "delivery") as client:
+            answer = client.post("http://me/hook", content=body, headers=headers | {"Content-Type": "application/json"})
+    assert (answer.status_code, ledger.received) == (503, 0)
+    assert answer.text.startswith("the source could not be read: the answer must be the event evt_1, got ")
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        ("[]", "the answer must be a subscription, got b'[]'"),
+        ('{"id": "../x", "secret": ""}', "the answer must be a subscription, got "),
+        (
+            '{"id": "sub_1"}',
+            "the source gave no secret for http://me/hook: if it is subscribed already",
+        ),
+        ('{"id": "sub_1", "secret": "abc"}', "secret must be whsec_"),
+    ],
+)
+def test_a_source_that_answers_a_subscription_with_something_else_is_refused_before_the_run(answer, error):
+    clock, ledger, app = VirtualClock(), Ledger(), Flask("source")
+    network = MemoryNetwork(clock, ledger)
+    app.post("/subscriptions")(lambda: Response(answer, mimetype="application/json"))
+    consumer = Consumer("me", network.host("source", app), clock, network, ledger)
+    with clock, pytest.raises((httpx.DecodingError, RuntimeError, ValueError), match=re.escape(error)):
+        Webhook().subscribe(consumer)

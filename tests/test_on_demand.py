@@ -17,7 +17,7 @@ class Source:
     def __init__(self, answers: list[int]) -> None:
         self.clock, self.ledger, self.answers = VirtualClock(), Ledger(), answers
         self.network, app = MemoryNetwork(self.clock, self.ledger), Flask("source")
-        page = {"events": [{"id": "evt_1"}], "next": "c", "has_more": False}
+        page = {"events": [{"id": "evt_1", "type": "a.b"}], "next": "c", "has_more": False}
         app.get("/events")(lambda: page)
         app.post("/events/<id>/acknowledge")(self.answer)
         self.url = self.network.host("source", app)

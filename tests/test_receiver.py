@@ -484,6 +484,16 @@ def test_a_fetch_that_fails_is_503_and_the_event_takes_effect_when_it_comes_agai
     assert [(id, json.loads(raw)) for id, raw in hook.rows()] == [("evt_1", fetched)]
 
 
+@pytest.mark.parametrize("fetched", [None, [], {}, {"id": 7}, {**EVENT, "id": "a\x1b[31m"}, {**EVENT, "data": None}])
+def test_what_was_fetched_is_checked_like_what_was_sent_and_junk_is_503(tmp_path: Path, fetched: Any) -> None:
+    """The message itself was good, so it is neither refused for ever nor kept aside."""
+    hook = Hook(tmp_path / "inbox.sqlite", fetch=lambda _: [fetched])
+    with closing(hook.inbox):
+        reply = hook.post()
+        assert reply.status == 503 and reply.body.startswith(b"what was fetched is no event: ")
+        assert hook.untouched() and hook.arrived == []
+
+
 def test_a_message_may_stand_for_several_events_or_for_none(tmp_path: Path) -> None:
     """As a doorbell does, at which the receiver looks for what is new."""
     new = [[event("a"), event("b")], [event("b"), event("c")], []]

@@ -4,12 +4,17 @@ import json
 import socket
 from contextlib import closing, contextmanager, suppress
 
+import httpcore
 import httpx
 import pytest
 import websocket
+from hypothesis import given
+from hypothesis import strategies as st
+from wsproto.connection import Connection, ConnectionType
+from wsproto.events import CloseConnection, Ping, TextMessage
 
 from labkit import EventSource, Scenario, WebSocket, compare, poisson, serve
-from labkit.approaches.websocket import accepted, upgrade
+from labkit.approaches.websocket import accepted, messages, upgrade
 from labkit.lenses import RealLens
 
 
@@ -141,3 +146,63 @@ def test_an_answer_that_has_not_understood_the_handshake_is_no_websocket():
     assert not accepted(ours, httpx.Response(101, headers=good))
     assert not accepted(sample, httpx.Response(200, headers=good))
     assert not accepted(sample, httpx.Response(101))
+
+
+class Heard(httpcore.NetworkStream):
+    """A connection on which these bytes come, in pieces of `size`."""
+
+    def __init__(self, sent: bytes, size: int) -> None:
+        self.rest, self.size, self.written = sent, size, b""
+
+    def read(self, max_bytes, timeout=None):
+        piece, self.rest = self.rest[: self.size], self.rest[self.size :]
+        return piece
+
+    def write(self, buffer, timeout=None):
+        self.written += buffer
+
+
+def heard(sent: bytes, size: int = 65_536):
+    """The messages in these bytes, and whether the ledger was told that they are junk."""
+    rejects = []
+    told = {"network_stream": Heard(sent, size), "labkit.reject": rejects.append}
+    answer = httpx.Response(101, extensions=told, request=httpx.Request("GET", "http://source/ws"))
+    return messages(answer), rejects
+
+
+def frames(*events):
+    ours = Connection(ConnectionType.SERVER)
+    return b"".join(ours.send(event) for event in events)
+
+
+MESSAGE = '{"cursor":"c","event":{"id":"evt_1","type":"a.b"}}'
+OTHER_SHAPES = [
+    "", "{", "[]", "null", "5", "{}", '{"cursor":"c"}', '{"cursor":"c","event":[]}', '{"cursor":"c","event":{"id":1}}',
+    MESSAGE.replace('"c"', "7"), MESSAGE.replace('"c"', '"a\\u0000"'), MESSAGE.replace("evt_1", "a b"), "[" * 100_000,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("shape", OTHER_SHAPES, ids=lambda shape: shape[:40])
+def test_a_message_of_another_shape_is_the_declared_error_and_on_record(shape):
+    received, rejects = heard(frames(TextMessage(MESSAGE), TextMessage(shape)))
+    assert next(received) == ({"id": "evt_1", "type": "a.b"}, "c")
+    with pytest.raises(httpx.DecodingError, match=r"^a message must have an event and its cursor, got "):
+        next(received)
+    assert rejects == ["DecodingError"]
+
+
+def test_a_message_that_does_not_end_is_not_kept():
+    received, rejects = heard(frames(*[TextMessage("x" * 65_536, message_finished=False)] * 17))
+    with pytest.raises(httpx.DecodingError, match="a message must have at most 1048576 characters, got more"):
+        list(received)
+    assert rejects == ["DecodingError"]
+
+
+@given(st.lists(st.sampled_from([frames(TextMessage(MESSAGE)), frames(Ping()), frames(CloseConnection(1000))])
+                | st.binary(max_size=20), max_size=8), st.integers(1, 100))  # fmt: skip
+def test_any_bytes_are_messages_or_the_declared_error(sent, size):
+    received, rejects = heard(b"".join(sent), size)
+    try:
+        assert all(event["id"] == "evt_1" for event, _ in received)
+    except httpx.DecodingError:
+        assert rejects == ["DecodingError"]

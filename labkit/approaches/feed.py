@@ -8,7 +8,7 @@ import httpx
 from labkit import theory
 from labkit.approaches.approach import Approach, Style
 from labkit.approaches.consumer import Consumer
-from labkit.approaches.page import document
+from labkit.approaches.page import events_in, note_tag
 from labkit.approaches.parameters import idle_seconds, whole_number
 from labkit.wire import LARGEST_PAGE
 
@@ -42,13 +42,12 @@ class Feed(Approach):
             try:
                 answer = client.get(f"/feed?last={self.last}", headers=headers)
                 if answer.status_code != 304:
-                    answer.raise_for_status()
-                    for event in reversed(document(answer)["events"]):
+                    for event in reversed(events_in(answer)):
                         if event["id"] not in seen:
                             seen.add(event["id"])
                             consumer.receive(event, answer)
                     if self.conditional:
-                        headers["If-None-Match"] = answer.headers["ETag"]
+                        note_tag(answer, headers)
             except httpx.HTTPError:
                 pass
             consumer.pause(self.interval)

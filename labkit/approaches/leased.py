@@ -11,7 +11,6 @@ from labkit import theory
 from labkit.approaches.approach import Approach, Style
 from labkit.approaches.consumer import Consumer
 from labkit.approaches.hybrid import Hybrid
-from labkit.approaches.page import document
 from labkit.approaches.parameters import SHORTEST, seconds, share
 from labkit.approaches.webhook import accepted, subscribe_receiver
 from labkit.checks import number
@@ -83,9 +82,10 @@ def _renewed(client: httpx.Client, id: str) -> dict[str, Any]:
         answer = client.post(f"/subscriptions/{id}/renew")
         if answer.status_code == httpx.codes.GONE:
             answer = client.post(f"/subscriptions/{id}/verify")
-        subscription: dict[str, Any] = document(answer.raise_for_status())
+        subscription = accepted(answer.raise_for_status())
+        expiry(0, subscription["expires_at"])
         return subscription
-    except httpx.HTTPError:
+    except (httpx.HTTPError, KeyError, TypeError, ValueError):  # with no instant, it is no lease
         return {}
 
 

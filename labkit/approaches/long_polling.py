@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from typing import ClassVar
+from urllib.parse import quote
 
 import httpx
 
@@ -41,7 +42,7 @@ class LongPolling(Approach):
         path, timeout = f"/events?limit={self.limit}&wait={self.written_wait}", self.wait + TIMEOUT
         while True:
             try:
-                cursor = take(consumer, client.get(f"{path}&after={cursor}", timeout=timeout))
+                cursor = take(consumer, client.get(f"{path}&after={quote(cursor)}", timeout=timeout))
             except httpx.HTTPError:
                 consumer.pause(self.reconnect_pause)
             consumer.pause(self.pause)

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 from labkit import theory
 from labkit.approaches.approach import Approach, Style
 from labkit.approaches.consumer import Consumer
-from labkit.approaches.page import pages
+from labkit.approaches.page import note_tag, pages
 from labkit.approaches.parameters import idle_seconds, seconds, share, whole_number
 from labkit.checks import event_types
 from labkit.wire import LARGEST_PAGE, PAGE
@@ -65,7 +65,7 @@ class Polling(Approach):
                         consumer.receive(event, answer)
                 cursor = page["next"]
                 if self.conditional:
-                    known["If-None-Match"] = answer.headers["ETag"]
+                    note_tag(answer, known)
 
     def path(self) -> str:
         """The request's path and query, without the cursor.

@@ -8,7 +8,7 @@ import httpx
 from labkit import theory
 from labkit.approaches.approach import Approach, Style
 from labkit.approaches.consumer import Consumer
-from labkit.approaches.page import document
+from labkit.approaches.page import events_in
 from labkit.approaches.parameters import idle_seconds
 from labkit.approaches.webhook import register
 from labkit.event import to_json
@@ -57,8 +57,8 @@ class Relay(Approach):
         client, cursor = consumer.client("poll"), 0
         while True:
             try:
-                answer = client.get(f"{consumer.found['relay']}/kept?after={cursor}").raise_for_status()
-                kept = document(answer)["events"]
+                answer = client.get(f"{consumer.found['relay']}/kept?after={cursor}")
+                kept = events_in(answer)
             except httpx.HTTPError:
                 pass
             else:

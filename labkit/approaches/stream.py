@@ -13,7 +13,7 @@ import httpx
 from labkit import theory
 from labkit.approaches.approach import Approach, Style
 from labkit.approaches.consumer import Consumer
-from labkit.approaches.page import oldest
+from labkit.approaches.page import is_event, oldest, rejected
 from labkit.approaches.parameters import seconds
 from labkit.wire import HEARTBEAT, SHORTEST_LOOK
 
@@ -47,7 +47,7 @@ class Stream(Approach):
         """Read until the run ends; reconnect after `retry` ms, with the last block's id (HTML, 9.2.3)."""
         client, last, retry = consumer.client("poll"), "", 3.0
         while True:
-            headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": last} if last else {})
+            headers = {b"Accept": b"text/event-stream"} | ({b"Last-Event-ID": last.strip().encode()} if last else {})
             try:
                 with client.stream("GET", self.path, headers=headers) as answer:
                     if answer.status_code == 204:
@@ -61,7 +61,8 @@ class Stream(Approach):
                     for block in blocks(lines(answer.iter_raw())):
                         if re.fullmatch("[0-9]{1,9}", block.get("retry", "")):
                             retry = int(block["retry"]) / 1000
-                        last = block.get("id", last)
+                        if block.get("id", "").isprintable():  # a header could not send another one
+                            last = block.get("id", last)
                         if block.get("data"):
                             consumer.receive(_event(block["data"], answer), answer)
             except httpx.HTTPError:
@@ -94,10 +95,9 @@ def _event(data: str, answer: httpx.Response) -> Any:
     """The event in a block's data. Raises httpx.DecodingError, an HTTPError, for what is none."""
     with suppress(ValueError, RecursionError):
         event = json.loads(data)
-        if isinstance(event, dict) and isinstance(event.get("id"), str):
+        if is_event(event):
             return event
-    answer.extensions["labkit.reject"]("DecodingError")
-    raise httpx.DecodingError(f"a block must hold an event, got {data[:80]!r}", request=answer.request)
+    raise rejected(answer, f"a block must hold an event, got {data[:80]!r}")
 
 
 def lines(chunks: Iterable[bytes]) -> Iterator[str]:

@@ -10,7 +10,7 @@ import httpx
 from labkit import theory
 from labkit.approaches.approach import Approach, Style
 from labkit.approaches.consumer import Consumer
-from labkit.approaches.page import document
+from labkit.approaches.page import document, is_event, rejected
 from labkit.approaches.webhook import subscribe_receiver
 from labkit.receiver import Inbox, Receiver, UnavailableError
 from labkit.receiver.core import Event
@@ -42,6 +42,8 @@ class Thin(Approach):
             with or_503(consumer):
                 answer = client.get(f"/events/{event['id']}").raise_for_status()
                 fetched: Event = document(answer)
+                if not is_event(fetched) or fetched["id"] != event["id"]:
+                    raise rejected(answer, f"the answer must be the event {event['id']}, got {answer.content[:80]!r}")
             consumer.receive(fetched, answer)
             return [fetched]
 

@@ -8,9 +8,11 @@ import httpx
 from labkit import theory
 from labkit.approaches.approach import Approach, Style
 from labkit.approaches.consumer import Consumer
-from labkit.approaches.page import document
+from labkit.approaches.page import document, rejected
 from labkit.checks import event_types
+from labkit.event import ID
 from labkit.receiver import Inbox, Receiver
+from labkit.signature import STANDARD
 
 
 @dataclass(frozen=True)
@@ -70,13 +72,19 @@ def register(
     """
     wanted = {"types": list(types), **options} if types else options
     subscription = accepted(client.post("/subscriptions", json={"url": url, **wanted}))
-    secrets.append(subscription["secret"])
+    secret = subscription.get("secret")
+    if not isinstance(secret, str):
+        raise RuntimeError(f"the source gave no secret for {url}: if it is subscribed already, unsubscribe it first")
+    STANDARD.check(secret)
+    secrets.append(secret)
     return accepted(client.post(f"/subscriptions/{subscription['id']}/verify"))
 
 
 def accepted(answer: httpx.Response) -> dict[str, Any]:
-    """The document of an answer. Raises RuntimeError with the source's message if it is an error."""
-    content: dict[str, Any] = document(answer)
-    if answer.is_error:
-        raise RuntimeError(f"the source refused: {content['detail']}")
-    return content
+    """The subscription in an answer. Raises RuntimeError with the source's message if it is an error."""
+    match document(answer):
+        case {"detail": str(detail)} if answer.is_error:
+            raise RuntimeError(f"the source refused: {detail}")
+        case {"id": str(id)} as content if answer.is_success and ID.fullmatch(id):
+            return dict(content)
+    raise rejected(answer, f"the answer must be a subscription, got {answer.content[:80]!r}")

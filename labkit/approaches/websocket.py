@@ -4,8 +4,10 @@ import json
 import secrets
 from base64 import b64encode
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, ClassVar
+from urllib.parse import quote
 
 import httpcore
 import httpx
@@ -13,7 +15,8 @@ import httpx
 from labkit import theory
 from labkit.approaches.approach import Approach, Style
 from labkit.approaches.consumer import Consumer
-from labkit.approaches.page import oldest
+from labkit.approaches.page import CURSOR, is_event, oldest, rejected
+from labkit.approaches.stream import LARGEST_BLOCK
 from labkit.network import TIMEOUT
 
 
@@ -39,16 +42,16 @@ class WebSocket(Approach):
         while True:
             try:
                 handshake = upgrade()
-                with client.stream("GET", f"/ws?after={cursor}", headers=handshake) as answer:
+                with client.stream("GET", f"/ws?after={quote(cursor)}", headers=handshake) as answer:
                     if answer.status_code == 410:
                         answer.read()
                         cursor = oldest(answer)
                         continue  # at once, or it may expire again
                     if accepted(handshake, answer):
                         consumer.mark_open_ended(answer)
-                        for message in messages(answer.extensions["network_stream"]):
-                            consumer.receive(message["event"], answer)
-                            cursor = message["cursor"]
+                        for event, after in messages(answer):
+                            consumer.receive(event, answer)
+                            cursor = after
             except (httpx.HTTPError, httpcore.NetworkError, httpcore.TimeoutException):
                 pass
             consumer.pause(self.reconnect_pause)
@@ -68,22 +71,40 @@ def accepted(handshake: dict[str, str], answer: httpx.Response) -> bool:
     return answer.status_code == 101 and answer.headers.get("Sec-WebSocket-Accept") == expected
 
 
-def messages(stream: httpcore.NetworkStream) -> Iterator[dict[str, Any]]:
-    """Each message, until the source closes; its pings, sent after 15 s without an event, are answered."""
+def messages(answer: httpx.Response) -> Iterator[tuple[dict[str, Any], str]]:
+    """Each event with its cursor, until the source closes; its pings, sent after 15 s without an event, are answered.
+
+    Raises httpx.DecodingError for what is no frame or no such message, and for a message of more than LARGEST_BLOCK
+    characters.
+    """
     from wsproto.connection import Connection, ConnectionType
     from wsproto.events import CloseConnection, Ping, TextMessage
+    from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
-    frames, text = Connection(ConnectionType.CLIENT), ""
+    stream, frames, text = answer.extensions["network_stream"], Connection(ConnectionType.CLIENT), ""
     while data := stream.read(65_536, timeout=TIMEOUT):
-        frames.receive_data(data)
-        for frame in frames.events():
-            if isinstance(frame, Ping):
-                stream.write(frames.send(frame.response()))
-            elif isinstance(frame, CloseConnection):
-                stream.write(frames.send(frame.response()))
-                return
-            elif isinstance(frame, TextMessage):
-                text += frame.data
-                if frame.message_finished:
-                    yield json.loads(text)
-                    text = ""
+        try:
+            frames.receive_data(data)
+            for frame in frames.events():
+                if isinstance(frame, Ping | CloseConnection):
+                    stream.write(frames.send(frame.response()))
+                if isinstance(frame, CloseConnection):
+                    return
+                if isinstance(frame, TextMessage):
+                    text += frame.data
+                    if len(text) > LARGEST_BLOCK:
+                        raise rejected(answer, f"a message must have at most {LARGEST_BLOCK} characters, got more")
+                    if frame.message_finished:
+                        yield _event(text, answer)
+                        text = ""
+        except (LocalProtocolError, RemoteProtocolError) as error:
+            raise rejected(answer, f"the source sent no WebSocket frame: {error}") from None
+
+
+def _event(text: str, answer: httpx.Response) -> tuple[dict[str, Any], str]:
+    """The event and the cursor in a message. Raises httpx.DecodingError for another one."""
+    with suppress(ValueError, RecursionError):
+        match json.loads(text):
+            case {"event": {} as event, "cursor": str(cursor)} if is_event(event) and CURSOR.fullmatch(cursor):
+                return event, cursor
+    raise rejected(answer, f"a message must have an event and its cursor, got {text[:80]!r}")

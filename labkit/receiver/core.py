@@ -51,7 +51,7 @@ class Receiver:
     on_event: Callable[[Event, sqlite3.Connection], object] = lambda event, sql: None
     fetch: Callable[[Event], Iterable[Event]] = lambda event: [event]
     """Returns the events that a message stands for, by default itself. It comes before the transaction, so it may take
-    its time, and raise UnavailableError."""
+    its time, and raise UnavailableError. What it returns is checked: no event is 503."""
     scheme: Scheme = STANDARD
     unsigned: tuple[Part, ...] = ()
     """What the scheme does not sign, named to accept it: then a recorded message can be sent again under another id."""
@@ -112,6 +112,8 @@ class Receiver:
 
     def _receive(self, message: Event, raw: bytes) -> None:
         for event in self.fetch(message):
+            if event is not message:
+                _check_fetched(event)
             self.on_arrival(event)
             self.inbox.record(event["id"], raw if event is message else to_json(event), partial(self.on_event, event))
 
@@ -134,6 +136,14 @@ def _event(id: str, message: Any) -> Event:
     if not ID.fullmatch(id):  # those in a batch, which a header does not repeat
         raise ValueError(f"an event's id must be {ID_RULE}, got {id!r:.80}")
     return message
+
+
+def _check_fetched(event: Any) -> None:
+    """Raise UnavailableError for what is no event: the message was good, so its sender is to come again."""
+    try:
+        _event(event["id"] if _has_id(event) else "", event)
+    except ValueError as error:
+        raise UnavailableError(f"what was fetched is no event: {error}") from None
 
 
 def _has_id(event: object) -> bool:
