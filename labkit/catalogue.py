@@ -45,6 +45,15 @@ def ngettext(one: str, many: str, number: float, /, **values: object) -> str:
     return _chosen.ngettext(one, many, whole).format(**values)
 
 
+def escaped(text: str) -> str:
+    r"""A text from somebody else, safe for a terminal: what is not printable stands as an escape.
+
+    >>> escaped("paid\x1b[31m")
+    'paid\\x1b[31m'
+    """
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
+
 _UNITS = (
     (86_400, "{number} day", "{number} days"),
     (3_600, "{number} h", "{number} h"),

@@ -8,6 +8,7 @@ could make the parent run anything.
 import json
 import os
 import pickle
+import re
 import signal
 import subprocess
 import sys
@@ -17,6 +18,12 @@ from contextlib import suppress
 from threading import Event, Lock, Thread
 from typing import IO, Any, NoReturn, Protocol, Self, TypeVar
 
+PLAIN = re.compile(
+    "PATH|HOME|USERPROFILE|SYSTEMROOT|SYSTEMDRIVE|WINDIR|TEMP|TMP|TMPDIR|LANG|LC_[A-Z]+|(DY)?LD_LIBRARY_PATH"
+    "|PYTHON[A-Z]+|VIRTUAL_ENV|CONDA_PREFIX|[A-Z]+_NUM_THREADS",
+    re.IGNORECASE,
+)
+"""Names of the environment that a process which runs a student's code is given: those that Python and NumPy read."""
 LONGEST_LINE = 1 << 20
 """Bytes. A longer line is no message."""
 KEPT_BYTES = 20_000
@@ -150,6 +157,11 @@ class ChildProcess:
 
     def __exit__(self, *error: object) -> None:
         self.close()
+
+
+def plain_environment() -> dict[str, str]:
+    """This process's environment without what may be a secret: a token, a grader's seed, a hub's key."""
+    return {name: value for name, value in os.environ.items() if PLAIN.fullmatch(name)}
 
 
 def with_deadline(seconds: float, work: Callable[[], T]) -> T:

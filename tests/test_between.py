@@ -359,10 +359,7 @@ def test_a_thin_receiver_takes_no_other_event_than_the_one_that_was_announced(ju
     [
         ("[]", "the answer must be a subscription, got b'[]'"),
         ('{"id": "../x", "secret": ""}', "the answer must be a subscription, got "),
-        (
-            '{"id": "sub_1"}',
-            "the source gave no secret for http://me/hook: if it is subscribed already",
-        ),
+        ('{"id": "sub_1"}', "the source gave no secret for http://me/hook: if it is subscribed already"),
         ('{"id": "sub_1", "secret": "abc"}', "secret must be whsec_"),
     ],
 )

@@ -391,7 +391,29 @@ def test_what_a_strategy_printed_before_it_failed_is_kept(tmp_path: Path) -> Non
     assert reason.value.printed.strip() == "so far"
 
 
+@pytest.mark.parametrize("ending", ["return 6000", "raise ValueError(FORGED)"])
+def test_what_a_strategy_writes_cannot_change_the_teacher_s_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], ending: str
+) -> None:
+    """An escape sequence could overwrite the score above it."""
+    forged = "\\x1b]0;title\\x07\\x1b[2J\\x1b[HScore 1.000"
+    code = f'FORGED = "{forged}"\nprint(FORGED)\ndef next_delay(history):\n    {ending}\n'
+    _, out, err = labkit(capsys, "contest", str(write(tmp_path, code)))
+    assert forged in out and all(line.isprintable() for line in (out + err).splitlines())
+    assert (forged in err) == ("raise" in ending)
+
+
 # The isolation
+
+
+def test_a_strategy_s_process_is_given_no_secret_of_the_grader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its environment has what Python and NumPy need, and nothing that a grader's shell or a hub keeps there."""
+    for name in ("LABKIT_SEED", "LABKIT_TOKEN", "LABKIT_SECRET", "JUPYTERHUB_API_TOKEN", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "known-secret")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    spy = "import os\nprint(sorted(os.environ.items()))\ndef next_delay(history): return 6000"
+    _, printed = run_strategy(write(tmp_path, spy), practice()[:1])
+    assert "OMP_NUM_THREADS" in printed and "known-secret" not in printed
 
 
 def test_a_strategy_s_process_knows_nothing_of_the_future(tmp_path: Path) -> None:

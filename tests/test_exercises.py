@@ -709,6 +709,15 @@ def test_what_a_call_raises_in_another_process_is_raised_here(tmp_path: Path) ->
         call_concurrently(answer, "take", [[7]], processes=1)
 
 
+def test_the_processes_of_the_calls_are_given_no_secret_of_the_grader(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LABKIT_SEED", "known-secret")
+    answer = tmp_path / "answer.py"
+    answer.write_text("import os\ndef take(name):\n    assert name not in os.environ\n")
+    call_concurrently(answer, "take", [["LABKIT_SEED"]], processes=1)
+
+
 def test_calls_that_wait_for_each_other_are_ended(tmp_path: Path) -> None:
     answer = tmp_path / "answer.py"
     answer.write_text("from threading import Lock\nlock = Lock()\ndef take(x):\n    lock.acquire()\n")

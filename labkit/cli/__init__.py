@@ -8,6 +8,7 @@ from importlib import import_module
 import click
 
 import labkit
+from labkit.catalogue import escaped
 
 __all__ = ["cli", "main"]
 
@@ -62,5 +63,5 @@ def main(arguments: Sequence[str] | None = None) -> None:
         click.echo(error.ctx.get_help())
     except (click.ClickException, ValueError, OSError) as raised:
         shown = raised if isinstance(raised, click.ClickException) else click.UsageError(str(raised))
-        click.echo(f"labkit: {' '.join(shown.format_message().split())}", err=True)
+        click.echo(f"labkit: {escaped(' '.join(shown.format_message().split()))}", err=True)
         sys.exit(shown.exit_code)

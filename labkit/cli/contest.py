@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from labkit.catalogue import escaped
 from labkit.cli.output import check_plot, check_target, print_table, save_plot, terminal, write_json
 from labkit.course import Contest, Disqualified, contest
 from labkit.course.strategy import LIMIT
@@ -36,7 +37,7 @@ def contest_command(strategy: str, seed: str, limit: float, json_path: str | Non
     to_stdout = json_path == "-"
     check_target("--json", json_path)
     check_plot(plot_path)
-    name, number, console = Path(strategy).name, _seed(seed), terminal(stderr=to_stdout)
+    name, number, console = escaped(Path(strategy).name), _seed(seed), terminal(stderr=to_stdout)
     outcome: Contest | Disqualified
     try:
         with console.status(f"running {name}", spinner="line"):
@@ -51,7 +52,7 @@ def contest_command(strategy: str, seed: str, limit: float, json_path: str | Non
         lines = outcome.printed.splitlines()
         more = f" (the first {SHOWN} lines)" if len(lines) > SHOWN else ""
         console.print(f"{name} printed{more}:")
-        console.print("\n".join(f"    {line}" for line in lines[:SHOWN]), style="dim")
+        console.print("\n".join(f"    {escaped(line)}" for line in lines[:SHOWN]), style="dim")
     if isinstance(outcome, Disqualified):
         raise click.ClickException(str(outcome))
     if plot_path:

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 from labkit.catalogue import gettext
 from labkit.clock import RealClock
-from labkit.process import JSON_LINES, ChildProcess, ProcessEndedError, answer_parent, with_deadline
+from labkit.process import JSON_LINES, ChildProcess, ProcessEndedError, answer_parent, plain_environment, with_deadline
 
 LIMIT = 20.0
 """Seconds that all calls together may take."""
@@ -33,7 +33,9 @@ def call_concurrently(
     """
     arguments = ["-P", __file__, str(os.getpid()), str(path), name, str(threads)]
     with ExitStack() as stack:
-        children = [stack.enter_context(ChildProcess(arguments, JSON_LINES)) for _ in range(processes)]
+        children = [
+            stack.enter_context(ChildProcess(arguments, JSON_LINES, env=plain_environment())) for _ in range(processes)
+        ]
 
         def make_calls() -> None:
             for call in [None, *calls]:  # None is answered when the file is loaded, so that all start together

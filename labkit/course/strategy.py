@@ -1,6 +1,5 @@
 """Runs a student's strategy on the traces of a contest. The traces stay here; the strategy has a process of its own."""
 
-import os
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ from labkit.course import strategy_process
 from labkit.course.scoring import Outcome, simulate
 from labkit.course.strategy_process import Poll, StrategyError
 from labkit.course.traces import ContestTrace
-from labkit.process import JSON_LINES, ChildProcess, ProcessEndedError, with_deadline
+from labkit.process import JSON_LINES, ChildProcess, ProcessEndedError, plain_environment, with_deadline
 
 LIMIT = 60.0
 """Seconds that a strategy has for all its traces together."""
@@ -34,7 +33,7 @@ class Strategy(ChildProcess):
 
     def __init__(self, path: Path, limit: float) -> None:
         arguments = ["-P", "-u", strategy_process.__file__, str(path), str(limit + 5)]
-        env = {**os.environ, "PYTHONHASHSEED": "0", "PYTHONIOENCODING": "utf-8:backslashreplace"}
+        env = {**plain_environment(), "PYTHONHASHSEED": "0", "PYTHONIOENCODING": "utf-8:backslashreplace"}
         super().__init__(arguments, JSON_LINES, env=env)
         self._trace: ContestTrace | None = None
         self._number, self._polls, self._at = 0, 0, 0.0

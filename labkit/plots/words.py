@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable
 
-from labkit.catalogue import gettext, ngettext
+from labkit.catalogue import escaped, gettext, ngettext
 
 
 def short(value: float, digits: int = 3) -> str:
@@ -65,5 +65,5 @@ def printable(text: str, longest: int = 40) -> str:
     >>> printable("paid\\x1b[31m"), printable("x" * 50, 5)
     ('paid\\\\x1b[31m', 'xxxx…')
     """
-    shown = "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text[:longest])
+    shown = escaped(text[:longest])
     return shown if len(text) <= longest and len(shown) <= longest else shown[: longest - 1] + "…"
