@@ -88,7 +88,7 @@ def test_a_stream_that_breaks_is_resumed_without_loss_or_repeat():
         def chunks():
             yield "retry: 500\n\n: greetings\n\nid: 99\n\n" if last == 0 else "event: nothing\n\n"
             for number in (last + 1, last + 2):
-                yield f'id: {number}\ndata: {{"id":\ndata: "evt_{number}"}}\n\n'
+                yield f'id: {number}\ndata: {{"type": "a.b", "id":\ndata: "evt_{number}"}}\n\n'
             yield 'data: {"id": "cut off'
 
         return Response(chunks(), mimetype="text/event-stream")
@@ -339,9 +339,9 @@ def test_a_thin_receiver_takes_no_other_event_than_the_one_that_was_announced(ju
     """503: the source is to come again, as if it could not be read."""
     clock, ledger, app = VirtualClock(), Ledger(), Flask("source")
     network = MemoryNetwork(clock, ledger)
-    app.post("/subscriptions")(lambda: {"id": "sub_1", "secret": SECRET})
-    app.post("/subscriptions/sub_1/verify")(lambda: {"id": "sub_1"})
-    app.get("/events/evt_1")(lambda: Response(junk, mimetype="application/json"))
+    app.add_url_rule("/subscriptions", "subscribe", lambda: {"id": "sub_1", "secret": SECRET}, methods=["POST"])
+    app.add_url_rule("/subscriptions/sub_1/verify", "verify", lambda: {"id": "sub_1"}, methods=["POST"])
+    app.add_url_rule("/events/evt_1", "event", lambda: Response(junk, mimetype="application/json"))
     consumer = Consumer("me", network.host("source", app), clock, network, ledger)
     ledger.add_consumer("me")
     body = b'{"id":"evt_1","type":"a.b","timestamp":"t","data":{}}'

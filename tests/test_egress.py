@@ -2,10 +2,12 @@
 
 import re
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from ipaddress import IPv4Address
-from threading import Event
+from pathlib import Path
+from threading import Event, active_count
 from typing import Any
 
 import httpx
@@ -16,7 +18,8 @@ from labkit import EventSource, RealClock
 from labkit.cli import main
 from labkit.cli import serve as command
 from labkit.ledger import Ledger
-from labkit.network.egress import Egress, ForbiddenError, is_public
+from labkit.network import egress as lookups
+from labkit.network.egress import MOST_LOOKUPS, Egress, ForbiddenError, is_public
 from labkit.network.sockets import SocketNetwork
 from labkit.policies import RetryProfile
 from labkit.server import RequestLimits, serve
@@ -142,12 +145,24 @@ def silent(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
     yield
     ended.set()
+    for _ in range(MOST_LOOKUPS):  # no look-up is left
+        assert lookups._LOOKUPS.acquire(timeout=30)
+    lookups._LOOKUPS.release(MOST_LOOKUPS)
 
 
 def test_a_name_server_that_does_not_answer_is_given_up(silent: None) -> None:
     said = "shop.example has no IPv4 address: the name server did not answer within 0.1 s"
     with pytest.raises(OSError, match=f"^{said}$"):
         Egress().resolve("shop.example", 80, within=0.1)
+
+
+def test_names_that_no_server_answers_have_a_limited_number_of_threads(silent: None) -> None:
+    """The next one waits for its turn within its own deadline; an address needs none."""
+    before = active_count()
+    for number in range(MOST_LOOKUPS + 5):
+        with pytest.raises(OSError, match="did not answer within 0.01 s"):
+            Egress().resolve(f"shop{number}.example", 80, within=0.01)
+    assert active_count() - before <= MOST_LOOKUPS
 
 
 # a source
@@ -317,6 +332,26 @@ def test_a_source_that_other_machines_may_call_reaches_no_loopback_address_unles
     assert registered(monkeypatch, *others, "--allow", "shop.example") == nobody | {"shop.example": 201}
     opened = registered(monkeypatch, *others, "--allow", "127.0.0.1")
     assert opened == nobody | {"127.0.0.1": 201, "shop.example": 201}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no 127.0.0.2 on loopback")
+def test_any_address_of_127_8_is_loopback(names: Names, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No other machine can call it: it needs no token, and calls loopback addresses."""
+    names["shop.example"] = "127.0.0.1"
+    opened = {"127.0.0.1": 201, "10.0.0.5": 422, "10.0.0.6": 422, "8.8.8.8": 422, "shop.example": 201}
+    assert registered(monkeypatch, "--host", "127.0.0.2") == opened
+
+
+@pytest.mark.parametrize(
+    ("options", "token"), [((), "short"), (("--allow-host", "a b"), "x" * 16), (("--host", "x.invalid"), "x" * 16)]
+)
+def test_what_is_refused_leaves_no_database_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], token: str
+) -> None:
+    monkeypatch.setenv("LABKIT_TOKEN", token)
+    with pytest.raises(SystemExit, match="2"):
+        main(["serve", "source", "--db", str(tmp_path / "events.db"), *options])
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_cannot_be_opened_is_refused_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:

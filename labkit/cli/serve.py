@@ -25,7 +25,7 @@ from labkit.network.egress import Egress
 from labkit.network.sockets import SocketNetwork
 from labkit.receiver import Inbox, Receiver
 from labkit.receiver.app import receiver_app
-from labkit.server import RequestLimits, serve
+from labkit.server import RequestLimits, address_of, serve
 from labkit.signature import SCHEMES, STANDARD, new_secret
 from labkit.source import EventSource
 from labkit.source.store import open_database
@@ -77,19 +77,21 @@ def serve_source(
 ) -> None:
     """An event source: POST /events, GET /events, POST /subscriptions.
 
-    It delivers to loopback addresses, and to others only if they are allowed. With --host, loopback is closed too.
+    It delivers to loopback addresses, and to others only if they are allowed. Loopback is closed too if other machines
+    may call it.
     """
     limits, clock = rate_limit_of(rate_limit, poll_interval), RealClock()
-    others = host not in ("127.0.0.1", "localhost")  # other machines may call it, but not this one's loopback
+    others = not address_of(host).is_loopback  # other machines may call it, but not this one's loopback
+    called, token = _called(allow_host), given_token(token_file)  # refused before the database is created
     egress = Egress(allow_public, tuple(name.lower() for name in allow), loopback=not others)
     network = SocketNetwork(clock, Ledger(), egress=egress)
     source = EventSource(
         clock, network, db=open_database(db), retries=retries_of(retries), rate_limit=limits, retention=retention
     )
     first_line = {"db": db, "pid": os.getpid()}
-    if not (token := given_token(token_file)) and others:
+    if others and not token:
         first_line["token"] = token = secrets.token_urlsafe(24)
-    server = serve(source.app, port, host=host, token=token, limits=_called(allow_host))
+    server = serve(source.app, port, host=host, token=token, limits=called)
     _until_ended({"url": server.url, **first_line}, server.stop, source.close)
 
 
@@ -131,6 +133,7 @@ def serve_receiver(
         by.check(secret)
     if not given and by is not STANDARD:
         raise click.UsageError(f"--scheme {scheme}: give the sender's secret by --secret-file FILE or LABKIT_SECRET")
+    called = _called(allow_host)
     recorder = Recorder(record, time_pointer, clock) if record else None
     inbox = Inbox(db)
 
@@ -144,7 +147,7 @@ def serve_receiver(
 
     keys = given or [new_secret(random.SystemRandom())]
     receiver = Receiver(keys, inbox, on_arrival=print_event, on_event=keep_event, scheme=by, unsigned=by.unsigned)
-    server = serve(receiver_app(receiver, clock), port, limits=_called(allow_host))
+    server = serve(receiver_app(receiver, clock), port, limits=called)
     if by.unsigned:
         click.echo(f"{scheme} does not sign {', '.join(by.unsigned)}: a recorded call can be sent again.", err=True)
     first_line = {"url": server.url, "hook": f"{server.url}/hook", "pid": os.getpid()}

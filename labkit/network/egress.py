@@ -3,11 +3,15 @@
 import re
 import socket
 from dataclasses import dataclass
-from functools import partial
 from ipaddress import IPv4Address, IPv4Network
+from threading import BoundedSemaphore
 
+from labkit.clock import monotonic
 from labkit.process import with_deadline
 
+MOST_LOOKUPS = 50
+"""How many names are looked up at once; further ones wait, within their own deadline."""
+_LOOKUPS = BoundedSemaphore(MOST_LOOKUPS)
 LOOKUP_SECONDS = 5.0
 """How long the system's resolver may take for a name; its own limit can be minutes."""
 
@@ -56,10 +60,7 @@ class Egress:
         if ":" in host:
             raise ForbiddenError(f"{host} is an IPv6 address: only IPv4 is supported")
         try:
-            if _is_address(host):
-                addresses = _look_up(host, port)
-            else:  # the system's resolver takes no deadline
-                addresses = with_deadline(within, partial(_look_up, host, port))
+            addresses = _look_up(host, port) if _is_address(host) else _look_up_name(host, port, within)
         except TimeoutError:
             raise OSError(f"{host} has no IPv4 address: the name server did not answer within {within:g} s") from None
         except (OSError, UnicodeError) as error:
@@ -90,6 +91,21 @@ def is_public(address: IPv4Address) -> bool:
     """
     special = address.is_multicast or address.is_reserved or any(address in network for network in _NOT_PUBLIC)
     return address.is_global and not special
+
+
+def _look_up_name(host: str, port: int, within: float) -> list[str]:
+    """`_look_up` in a thread, since the system's resolver takes no deadline; TimeoutError if all threads are busy."""
+    until = monotonic() + within
+    if not _LOOKUPS.acquire(timeout=max(0.0, within)):
+        raise TimeoutError
+
+    def look_up() -> list[str]:
+        try:
+            return _look_up(host, port)
+        finally:
+            _LOOKUPS.release()
+
+    return with_deadline(max(0.0, until - monotonic()), look_up)
 
 
 def _look_up(host: str, port: int) -> list[str]:

@@ -153,6 +153,14 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
+def address_of(host: str) -> IPv4Address:
+    """The address of a host to listen on. Any of 127/8 is loopback, whatever it is called; "" is every address."""
+    try:
+        return IPv4Address(socket.gethostbyname(host))
+    except OSError as error:
+        raise OSError(f"host must be an IPv4 address of this machine or its name, got {host!r}: {error}") from None
+
+
 def serve(
     app: WSGIApplication,
     port: int = 0,
@@ -181,16 +189,13 @@ def serve(
     whole("port", port, 0, 65_535)
     if token and not TOKEN.fullmatch(token):
         raise ValueError(f"a token must be {TOKEN_RULE}, got another text of {len(token)} characters")
-    try:
-        address = socket.gethostbyname(host)
-    except OSError as error:
-        raise OSError(f"host must be an IPv4 address of this machine or its name, got {host!r}: {error}") from None
-    if not token and not IPv4Address(address).is_loopback:
+    address = address_of(host)
+    if not token and not address.is_loopback:
         raise ValueError(f"host {host!r} can be called by other machines: give a token too")
     hidden = "JUPYTERHUB_USER" in os.environ if secret_path is None else secret_path
     stopped_by_next_run = stop_earlier_run()
     try:
-        server = Server(app, (address, port), f"/{secrets.token_urlsafe(12)}" if hidden else "", limits, token)
+        server = Server(app, (str(address), port), f"/{secrets.token_urlsafe(12)}" if hidden else "", limits, token)
     except OSError as error:
         reason = str(error.strerror).partition(" (while")[0]  # create_server adds the address
         raise OSError(f"port {port} of {host} is not available ({reason}): leave it out to get a free one") from None
