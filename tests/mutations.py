@@ -265,6 +265,27 @@ MUTATIONS = (
         "tests/test_egress.py::test_a_source_that_other_machines_may_call_reaches_no_loopback_address_unless_it_is_allowed",
     ),
     Mutation(
+        "a strategy's process has the grader's whole environment",
+        "labkit/process.py",
+        "for name, value in os.environ.items() if PLAIN.fullmatch(name)",
+        "for name, value in os.environ.items()",
+        "tests/test_contest.py::test_a_strategy_s_process_is_given_no_secret_of_the_grader",
+    ),
+    Mutation(
+        "a cursor may be anything",
+        "labkit/approaches/page.py",
+        "            if CURSOR.fullmatch(cursor):",
+        "            if True:",
+        "tests/test_any_input.py::test_a_cursor_that_no_url_can_hold_is_an_error_on_record",
+    ),
+    Mutation(
+        "what was fetched is not checked",
+        "labkit/receiver/core.py",
+        "if event is not message:",
+        "if False:",
+        "tests/test_receiver.py::test_what_was_fetched_is_checked_like_what_was_sent_and_junk_is_503",
+    ),
+    Mutation(
         "a secret that was given is printed",
         "labkit/cli/serve.py",
         "    if not given:\n        first_line",
@@ -708,7 +729,7 @@ MUTATIONS = (
     ),
     Mutation(
         "control characters of a log reach the terminal",
-        "labkit/plots/words.py",
+        "labkit/catalogue.py",
         'each if each.isprintable() else each.encode("unicode_escape").decode()',
         "each",
         "tests/test_description.py::test_types_that_a_log_s_author_made_up_are_harmless_in_a_sentence",
@@ -800,7 +821,7 @@ MUTATIONS = (
     Mutation(
         "every address is served without a token",
         "labkit/server/server.py",
-        "if not token and not IPv4Address(address).is_loopback:",
+        "if not token and not address.is_loopback:",
         "if not token and not address:",
         "tests/test_credentials.py::test_another_address_than_loopback_is_not_served_without_a_token",
     ),

@@ -137,6 +137,13 @@ def test_json_of_another_shape_is_an_error_on_record_and_the_consumer_goes_on(
         assert set(ledger.error) == {"DecodingError"}
 
 
+@pytest.mark.parametrize("cursor", ["a\\u0000", "a b", "\\u00e9", "x" * 100_000])
+def test_a_cursor_that_no_url_can_hold_is_an_error_on_record(cursor: str) -> None:
+    page = f'{{"events":[],"next":"{cursor}","has_more":true}}'
+    ledger = listen(lambda: Response(page, mimetype="application/json"), Polling(interval=1))
+    assert len(ledger.sent_at) > 1 and set(ledger.error) == {"DecodingError"}
+
+
 @pytest.mark.parametrize("tag", [None, ""])
 @pytest.mark.parametrize("approach", [Polling(interval=1, conditional=True), ConditionalFeed(interval=1)])
 def test_a_tag_that_is_missing_is_not_sent(approach: Approach, tag: str | None) -> None:
