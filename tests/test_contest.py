@@ -406,6 +406,15 @@ def test_what_a_strategy_writes_cannot_change_the_teacher_s_terminal(
 # The isolation
 
 
+def test_a_file_beside_a_strategy_is_imported_unless_python_or_a_package_has_its_name(tmp_path: Path) -> None:
+    """Where all submissions are in one folder, one student's statistics.py would run in everybody's process."""
+    for name in ("mine", "statistics", "numpy"):
+        (tmp_path / f"{name}.py").write_text("print('theirs:', __name__)\n")
+    code = "import mine, statistics, numpy\ndef next_delay(history): return 6000"
+    _, printed = run_strategy(write(tmp_path, code), practice()[:1])
+    assert printed.split() == ["theirs:", "mine"]
+
+
 def test_a_strategy_s_process_is_given_no_secret_of_the_grader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its environment has what Python and NumPy need, and nothing that a grader's shell or a hub keeps there."""
     for name in ("LABKIT_SEED", "LABKIT_TOKEN", "LABKIT_SECRET", "JUPYTERHUB_API_TOKEN", "AWS_SECRET_ACCESS_KEY"):

@@ -87,4 +87,5 @@ def accepted(answer: httpx.Response) -> dict[str, Any]:
             raise RuntimeError(f"the source refused: {detail}")
         case {"id": str(id)} as content if answer.is_success and ID.fullmatch(id):
             return dict(content)
-    raise rejected(answer, f"the answer must be a subscription, got {answer.content[:80]!r}")
+    got = f"{len(answer.content)} bytes without them"  # which are not shown: they may hold a secret
+    raise rejected(answer, f"the answer {answer.status_code} must have an id, or the detail of an error, got {got}")
