@@ -246,7 +246,7 @@ MUTATIONS = (
     Mutation(
         "a connection goes to an address that nobody checked",
         "labkit/network/sockets.py",
-        "network.egress.resolve(host, port, LOOKUP_SECONDS if left is None else min(left, LOOKUP_SECONDS))",
+        "self._network.egress.resolve(host, port, within)",
         "str(socket.getaddrinfo(host, port, socket.AF_INET, socket.SOCK_STREAM)[0][4][0])",
         "tests/test_egress.py::test_a_name_that_changes_its_address_is_refused_at_the_next_connection",
     ),
@@ -841,7 +841,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a certificate is not verified",
-        "labkit/network/connections.py",
+        "labkit/network/sockets.py",
         "httpx.create_ssl_context()",
         "httpx.create_ssl_context(verify=False)",
         "tests/test_https.py::test_a_certificate_that_cannot_be_verified_is_a_failed_attempt_and_nothing_is_sent",

@@ -10,7 +10,7 @@ from listener import OK, Listener, read_request
 
 from labkit.clock import RealClock
 from labkit.ledger import Ledger
-from labkit.network import connections, sockets
+from labkit.network import sockets
 from labkit.network.sockets import SocketNetwork
 
 
@@ -60,7 +60,7 @@ def test_a_connection_that_the_server_has_closed_meanwhile_is_not_used_again(net
 
 
 def test_idle_connections_to_other_hosts_are_closed_in_time_and_those_in_use_are_not(network, monkeypatch):
-    monkeypatch.setattr(connections, "KEEP_ALIVE", 0.05)
+    monkeypatch.setattr(sockets, "KEEP_ALIVE", 0.05)
     first, second, third = (network.host(f"host-{number}", flask.Flask("empty")) for number in range(3))
     client = network.client("me", "poll")
     client.get(first)
@@ -78,7 +78,7 @@ def test_looking_for_expired_connections_does_not_change_who_is_called(network, 
     client = network.client("me", "poll")
     for url in urls:
         client.get(url)
-    monkeypatch.setattr(connections, "KEEP_ALIVE", -1)  # look at all connections each time; they were made to be kept
+    monkeypatch.setattr(sockets, "KEEP_ALIVE", -1)  # look at all connections each time; they were made to be kept
     for url in urls:
         client.get(url)
     assert network.ledger.host == ["host-0", "host-1", "host-2"] * 2

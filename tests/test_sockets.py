@@ -376,14 +376,14 @@ def test_what_comes_packed_though_it_was_not_asked_for_stays_packed(network):
 
 def test_a_connection_closed_before_the_request_is_written_is_an_error_of_the_exchange(network, monkeypatch):
     """As by another thread that closes the network just then."""
-    connect = sockets._Backend.connect_tcp
+    connect = sockets._Connection.connect_tcp
 
     def connect_and_close(self, *address, **options):
         connection = connect(self, *address, **options)
         connection.close()
         return connection
 
-    monkeypatch.setattr(sockets._Backend, "connect_tcp", connect_and_close)
+    monkeypatch.setattr(sockets._Connection, "connect_tcp", connect_and_close)
     with Listener(silent) as server, pytest.raises(httpx.ReadError):
         network.client("me", "poll").get(server.url)
     assert network.ledger.error[0] == "ReadError"
