@@ -205,7 +205,7 @@ class _Connection(httpcore.NetworkBackend, httpcore.NetworkStream):
     """That exchange's."""
 
     def __init__(self, network: SocketNetwork, origin: httpcore.Origin, trust: ssl.SSLContext | None) -> None:
-        self._network, self.origin, self._requests = network, str(origin), 0
+        self._network, self.origin, self._requests, self._head = network, str(origin), 0, b""
         self.http = httpcore.HTTPConnection(origin, trust, keepalive_expiry=KEEP_ALIVE, network_backend=self)
 
     def connect_tcp(
@@ -231,10 +231,14 @@ class _Connection(httpcore.NetworkBackend, httpcore.NetworkStream):
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         meter = self.meter
-        if meter.connection != self._number:  # the first bytes of a request
+        if (
+            meter.connection != self._number
+        ):  # a request's head: it leaves with its body, or with its end, which httpcore writes as b""
             self._requests += 1
             meter.connection, meter.request, meter.on_cut = self._number, self._requests, self.cut
-        rest = memoryview(buffer)
+            self._head = buffer
+            return
+        rest, self._head = memoryview(self._head + buffer), b""
         while rest:
             left = self._left(timeout, httpcore.WriteTimeout)
             try:
