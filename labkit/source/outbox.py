@@ -76,7 +76,7 @@ class Outbox:
                 (now, now),
             ).fetchall()
             for *columns, in_flight_now in subscriptions:
-                subscription = from_row(columns)
+                subscription = from_row(tuple(columns))
                 room, ready = max(0, in_flight - in_flight_now), "due_at <= :now"
                 if rings := subscription.payload == "doorbell":
                     room, ready = 0 if in_flight_now else NEVER, "TRUE"

@@ -270,12 +270,9 @@ def _first_answer(sql: sqlite3.Connection, key: str, body: bytes) -> bytes | Non
     return row[1] if row else None
 
 
-def from_row(row: Sequence[Any]) -> Subscription:
+@lru_cache(10_000)
+def from_row(row: tuple[Any, ...]) -> Subscription:
+    """Cached: the same rows are read for each event and for each claim."""
     id, url, types, *rest, earlier = row
-    secrets = () if earlier == "[]" else tuple((secret, expires_at) for secret, expires_at in json.loads(earlier))
-    return Subscription(id, url, _types(types), *(*rest, secrets))
-
-
-@lru_cache(256)
-def _types(listed: str) -> tuple[str, ...]:
-    return tuple(json.loads(listed))
+    secrets = tuple((secret, expires_at) for secret, expires_at in json.loads(earlier))
+    return Subscription(id, url, tuple(json.loads(types)), *(*rest, secrets))
