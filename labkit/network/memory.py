@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from io import BytesIO
-from itertools import count
+from itertools import chain, count
 from typing import Any
 from urllib.parse import unquote_to_bytes
 from wsgiref.types import WSGIApplication
@@ -174,37 +174,26 @@ def _serve(app: WSGIApplication, environ: dict[str, Any], pipe: Pipe, meter: Met
 
     if meter.is_cut:  # before the request arrived
         return
-    chunked = sent = False
-    chunks: Iterable[bytes] = app(environ, start_response)
+    body: Iterable[bytes] = app(environ, start_response)
     try:
-        for chunk in chunks:
-            if not chunk:
-                continue
-            if not sent:
-                chunked = _send_head(head, environ, pipe)
-                sent = True
+        chunks = filter(None, body)
+        first, clock = next(chunks, None), pipe.clock
+        status, headers = head
+        sent, size, chunked = answer_head(status, headers, clock.epoch + clock.now(), environ["REQUEST_METHOD"])
+        pipe.put((status, sent), size)
+        for chunk in chain([first], chunks) if first else ():
             pipe.put(chunk, len(chunk) + (len(f"{len(chunk):x}") + 4 if chunked else 0))
             if pipe.closed:
                 break
         else:
-            if not sent:
-                chunked = _send_head(head, environ, pipe)
             pipe.put(None, len("0\r\n\r\n") if chunked else 0)
     finally:
-        if hasattr(chunks, "close"):
-            chunks.close()
+        if hasattr(body, "close"):
+            body.close()
 
 
 def _no_write(data: bytes) -> object:
     raise RuntimeError("WSGI's write() is not supported: return the body from the app")
-
-
-def _send_head(head: list[Any], environ: dict[str, Any], pipe: Pipe) -> bool:
-    """Send the status and the headers; True if the body is chunked."""
-    status, headers = head
-    sent, size, chunked = answer_head(status, headers, pipe.clock.epoch + pipe.clock.now(), environ["REQUEST_METHOD"])
-    pipe.put((status, sent), size)
-    return chunked
 
 
 def _environ(request: httpx.Request, body: bytes, meter: Meter) -> tuple[dict[str, Any], int]:

@@ -168,20 +168,18 @@ class EventSource(Publisher):
 
 def _shown(subscription: Subscription, now: int) -> dict[str, object]:
     batch = {"count": subscription.batch_count, "seconds": subscription.batch_seconds}
-    return {
+    shown = {
         "id": subscription.id,
         "url": subscription.url,
         "types": list(subscription.types),
         "status": subscription.status_at(now),
-        **({"reason": subscription.reason} if subscription.reason else {}),
-        **({"payload": subscription.payload} if subscription.payload != "full" else {}),
-        **({"batch": batch} if subscription.batch_count > 1 else {}),
-        **(
-            {"ttl": subscription.ttl, "expires_at": timestamp(subscription.expires_at / NANO)}
-            if subscription.ttl
-            else {}
-        ),
+        "reason": subscription.reason or None,
+        "payload": subscription.payload if subscription.payload != "full" else None,
+        "batch": batch if subscription.batch_count > 1 else None,
+        "ttl": subscription.ttl or None,
+        "expires_at": timestamp(subscription.expires_at / NANO) if subscription.ttl else None,
     }
+    return {name: value for name, value in shown.items() if value is not None}
 
 
 def _problem(error: HTTPException) -> Response:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
@@ -191,35 +191,33 @@ def query(*parameters: Parameter) -> Callable[[], dict[str, Any]]:
     return read
 
 
-@lru_cache(256)
-def seconds(name: str, text: str, most: float, least: float = 0.0) -> float:
-    """A time in the query, written as JSON writes numbers (RFC 8259, 6); otherwise 400."""
+def _seconds(name: str, text: str, least: float, most: float) -> float:
+    """A time, written as JSON writes numbers (RFC 8259, 6)."""
     decimal = re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,20})?([eE][+-]?[0-9]{1,3})?", text)
-    with refuse(400):
-        return number(name, float(text) if decimal else text[:40], "seconds", least=least, most=most)
+    return number(name, float(text) if decimal else text[:40], "seconds", least=least, most=most)
 
 
-@lru_cache(256)
-def whole_number(name: str, text: str, least: int, most: int) -> int:
-    """A whole number in the query, written in decimal digits; otherwise 400."""
-    with refuse(400):
-        return whole(name, int(text) if re.fullmatch("[0-9]{1,9}", text) else text[:40], least, most)
+def _whole(name: str, text: str, least: int, most: int) -> int:
+    """A whole number, written in decimal digits."""
+    return whole(name, int(text) if re.fullmatch("[0-9]{1,9}", text) else text[:40], least, most)
 
 
-def _whole(name: str, least: int, most: int, default: int) -> Parameter:
-    schema = {"type": "integer", "minimum": least, "maximum": most, "default": default}
-    return Parameter(name, schema, partial(whole_number, name, least=least, most=most), default)
+def _numeric(name: str, read: Callable[..., float], least: float, most: float, default: float) -> Parameter:
+    """A number in the query, otherwise 400. It is a whole one if it is read by `_whole`."""
 
+    @lru_cache(256)
+    def checked(text: str) -> float:
+        with refuse(400):
+            return read(name, text, least, most)
 
-def _seconds(name: str, most: float, default: float, least: float = 0.0) -> Parameter:
-    schema = {"type": "number", "minimum": least, "maximum": most, "default": default}
-    return Parameter(name, schema, partial(seconds, name, most=most, least=least), default)
+    kind = "integer" if read is _whole else "number"
+    return Parameter(name, {"type": kind, "minimum": least, "maximum": most, "default": default}, checked, default)
 
 
 AFTER = Parameter("after", {"type": "string"})
-LIMIT, LAST = (_whole(name, 1, LARGEST_PAGE, PAGE) for name in ("limit", "last"))
-WAIT = _seconds("wait", LONGEST_WAIT, 0.0)
-INTERVAL = _seconds("interval", HEARTBEAT, 5.0, SHORTEST_LOOK)
+LIMIT, LAST = (_numeric(name, _whole, 1, LARGEST_PAGE, PAGE) for name in ("limit", "last"))
+WAIT = _numeric("wait", _seconds, 0.0, LONGEST_WAIT, 0.0)
+INTERVAL = _numeric("interval", _seconds, SHORTEST_LOOK, HEARTBEAT, 5.0)
 TYPES = Parameter("type", {**msgspec.json.schema(Types), "minItems": 1}, types, ())
 KEY = Parameter("Idempotency-Key", {"type": "string", "maxLength": LONGEST_KEY}, place="header")
 TAG = Parameter("If-None-Match", {"type": "string"}, place="header")
