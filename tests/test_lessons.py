@@ -47,6 +47,16 @@ def test_the_lessons_and_the_teachers_tables_are_what_the_tool_writes() -> None:
 def test_a_lesson_takes_the_minutes_that_its_title_says(lesson: lessons.Lesson) -> None:
     (minutes,) = re.findall(r"\b(\d\d) minutes", lesson.entry["title"])
     assert lesson.minutes == int(minutes) and lesson.waiting >= 1
+    assert lesson.left >= 3, "leave a step out: questions need time"
+    assert set(lesson.entry.get("exercises", {})) <= set(lesson.entry["steps"])
+
+
+def test_the_minutes_of_a_step_follow_the_rule_that_the_teachers_page_gives() -> None:
+    """The step `stop`: 65 words at 130 per minute, one question of 90 s, one cell of 10 s."""
+    assert "at 130 words per minute" in TEACHING and "takes 90 s more" in TEACHING and "takes 10 s" in TEACHING
+    said = sum(lessons.words(COURSE["00"].cell(id).source) for id in ("stop-text", "stop-said"))
+    assert lessons.spoken("stop") == round(60 * said / 130 + 90 + 10)
+    assert lessons.words("Say `this` and [that](there.md).\n\n```\nno\n```\n\n| or | 3 s |") == 7
 
 
 @pytest.mark.parametrize("name", STORED)

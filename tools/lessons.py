@@ -19,6 +19,9 @@ import contents
 import nbformat
 from nbformat import NotebookNode
 
+WORDS_PER_MINUTE = 130
+SECONDS_PER_QUESTION = 90
+SECONDS_PER_CELL = 10
 CELL = re.compile(r"(?P<place>(?P<number>\d\d)/[a-z0-9-]+)(?:\[(?P<start>\d*):(?P<end>\d*)\])?")
 TEACHING = contents.NOTEBOOKS / "TEACHING.md"
 ANSWERS = contents.NOTEBOOKS / "ANSWERS.md"
@@ -30,13 +33,45 @@ def texts() -> dict[str, Any]:
     return tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
 
 
+def words(text: str) -> int:
+    """How many words of a cell a teacher says: not the code, and not what is folded.
+
+    >>> words("## Two words\\n\\nsay [more](more.md)\\n\\n<details>no</details>")
+    4
+    """
+    text = re.sub(r"<details>.*?</details>|```.*?```|\]\([^)]*\)", " ", text, flags=re.DOTALL)
+    return len(re.findall(r"[^\W_][^\s|]*", text))
+
+
+@cache
+def spoken(name: str) -> int:
+    """The estimated seconds of a step's teaching.
+
+    A teacher says 130 words per minute. For each text with a question, the class needs a minute to write an answer
+    down and to raise hands, and somebody who was wrong half a minute to explain. Each cell takes 10 s to run and to
+    look at. `more` adds the seconds of what is in no cell.
+    """
+    step, course = texts()["steps"][name], contents.walkthroughs()
+    seconds = float(step.get("more", 0))
+    for cell in (taken(choice, course) for choice in step.get("cells", [])):
+        if cell.cell_type == "code":
+            seconds += SECONDS_PER_CELL
+        else:
+            seconds += 60 * words(cell.source) / WORDS_PER_MINUTE + SECONDS_PER_QUESTION * bool(contents.asked(cell))
+    return round(seconds)
+
+
 @dataclass(frozen=True)
 class Step:
-    """A part of a lesson: its name in lessons.toml, and its minutes of teaching and of exercises."""
+    """A part of a lesson: its name in lessons.toml, and its minutes of exercises."""
 
     name: str
-    teaching: int
     exercises: int
+
+    @property
+    def teaching(self) -> int:
+        """Whole minutes."""
+        return round(spoken(self.name) / 60)
 
     @property
     def minutes(self) -> int:
@@ -46,6 +81,12 @@ class Step:
     def what(self) -> str:
         """With a remark if the lesson has no minutes for it."""
         return f"{texts()['steps'][self.name]['what']}{'' if self.minutes else ' (after the lesson)'}"
+
+    @property
+    def tip(self) -> str:
+        """What only the teacher is told."""
+        tip = texts()["steps"][self.name].get("tip")
+        return f". *{tip}*" if tip else ""
 
     @property
     def places(self) -> list[str]:
@@ -70,7 +111,7 @@ class Lesson:
 
     @cached_property
     def steps(self) -> list[Step]:
-        return [Step(name, *minutes) for name, minutes in self.entry["steps"].items()]
+        return [Step(name, self.entry.get("exercises", {}).get(name, 0)) for name in self.entry["steps"]]
 
     @property
     def teaching(self) -> int:
@@ -87,7 +128,12 @@ class Lesson:
 
     @property
     def minutes(self) -> int:
-        return self.teaching + self.exercises + self.waiting
+        return int(self.entry["minutes"])
+
+    @property
+    def left(self) -> int:
+        """The minutes for questions, and for what takes longer."""
+        return self.minutes - self.teaching - self.exercises - self.waiting
 
     @property
     def places(self) -> list[str]:
@@ -135,7 +181,8 @@ OPENING = """
 
 **{minutes} minutes.** {question}
 
-Teaching {teaching} minutes, exercises {exercises} (estimated), waiting {waiting} (measured as processor time).
+Teaching {teaching} minutes, exercises {exercises} (both estimated), waiting {waiting} (measured as processor time). \
+{left} minutes are left for questions.
 
 **You need** {needs}
 
@@ -154,7 +201,7 @@ def opening(lesson: Lesson, course: dict[str, contents.Walkthrough]) -> str:
     number, id = lesson.places[0].split("/")
     return OPENING.strip().format(
         **{name: lesson.entry[name] for name in ("title", "question", "needs")},
-        **{name: getattr(lesson, name) for name in ("minutes", "teaching", "exercises", "waiting")},
+        **{name: getattr(lesson, name) for name in ("minutes", "teaching", "exercises", "waiting", "left")},
         steps="\n".join([*contents.table("step", "minutes", "what"), *rows]),
         made_of=", ".join(f"[{course[number].title}]({course[number].path.name})" for number in used),
         first=id_of(lesson.places[0]),
@@ -207,15 +254,16 @@ def for_teachers(lesson: Lesson) -> str:
             for row in known
             if (places := [place for place in measured_in(row) if place in step.places])
         ]
-        begin = f"| {at} to {at + step.minutes} | {number}. {step.what} |"
+        begin = f"| {at} to {at + step.minutes} | {number}. {step.what}{step.tip} |"
         for line in expected or [[""] * 4]:
             rows.append(f"{begin} {' | '.join(line)} |")
             begin = "| | |"
         at += step.minutes
     link = f"[{lesson.path.name}]({lesson.path.name})"
-    takes = f"Teaching {lesson.teaching} minutes, exercises {lesson.exercises}, waiting {lesson.waiting}."
+    takes = f"Teaching {lesson.teaching} minutes, exercises {lesson.exercises}, waiting {lesson.waiting}"
+    left = f"{lesson.left} are left for questions."
     columns = contents.table("minutes", "step", "question", "a natural guess", "what comes out", "cell")
-    return "\n".join([f"### {lesson.entry['title']}", "", f"{link}. {takes}", "", *columns, *rows])
+    return "\n".join([f"### {lesson.entry['title']}", "", f"{link}. {takes}; {left}", "", *columns, *rows])
 
 
 def measured_in(row: list[str]) -> list[str]:
