@@ -5,6 +5,7 @@ import re
 from copy import deepcopy
 
 import contents
+import lessons
 import nbformat
 import pytest
 from nbformat import NotebookNode
@@ -95,7 +96,7 @@ def test_ids_are_unique_and_telling(number: str) -> None:
 def test_a_walkthrough_opens_and_closes_as_the_others_do(number: str) -> None:
     each = COURSE[number]
     cells = {cell.id: cell.source for cell in each.notebook.cells}
-    assert each.opening[1] == number and 10 <= each.minutes <= 60
+    assert each.opening[1] == number
     assert len(each.questions) >= 3 and all(question.endswith(("?", ".")) for question in each.questions)
     assert re.search(r"^\*\*Afterwards you can\*\* ", cells["opening"], re.MULTILINE)
     assert cells["key-points"].startswith("## Key points\n") and "assert " in cells["key-asserts"]
@@ -218,6 +219,23 @@ def test_there_are_expected_answers_for_every_walkthrough() -> None:
 def test_the_minutes_for_teachers_are_the_notebooks_own() -> None:
     told = {row[0]: int(row[1]) for row in rows("Timings")}
     assert told == {each.title: each.minutes for each in COURSE.values()}
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_the_minutes_of_a_walkthrough_are_those_of_its_exercises_and_enough_to_read_it(number: str) -> None:
+    each = COURSE[number]
+    cells = each.notebook.cells
+    opening = re.search(r"Teaching (\d+) minutes, exercises (\d+)", cells[0].source)
+    tasks = re.search(r"exercises, (\d+) minutes", nbformat.read(each.exercises, as_version=4).cells[0].source)
+    assert opening and tasks
+    teaching, exercises = int(opening[1]), int(tasks[1])
+    assert int(opening[2]) == exercises and teaching + exercises == each.minutes
+    assert 10 <= teaching <= 35 and exercises <= 45
+    texts = [cell for cell in cells if cell.cell_type == "markdown" and cell.id != "exercises"]
+    words = sum(lessons.words(cell.source.replace("<details>", "")) for cell in texts)
+    code = sum(cell.cell_type == "code" for cell in cells)
+    questions = sum(bool(contents.asked(cell)) for cell in texts)
+    assert words / 150 + questions + code / 6 < teaching + 3
 
 
 NUMBER = re.compile(r"(?<![\w.])(\d+(?:,\d{3})*(?:\.\d+)?)(?: ?(%|ms\b))?")
