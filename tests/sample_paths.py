@@ -189,8 +189,8 @@ def doorbell(occurred, horizon, delay):
     return sample_path(occurred, received, sent, empty, horizon)
 
 
-def leased(occurred, horizon, delay, ttl, before, forgets, granted=0.0, sweep=0.0):
-    """Deliveries until the lease ends that was renewed last; then nothing, or sweeps, which go on all the time."""
+def leased(occurred, horizon, delay, ttl, before, forgets, granted=0.0, reconcile=0.0):
+    """Deliveries until the lease ends that was renewed last; then nothing, or polls, which go on all the time."""
     occurred = np.asarray(occurred)
     ends, sent = granted + ttl, []
     while ends - before < horizon and not forgets():
@@ -199,12 +199,12 @@ def leased(occurred, horizon, delay, ttl, before, forgets, granted=0.0, sweep=0.
     told = occurred < ends
     received = np.where(told, occurred + delay, math.nan)
     sent, empty = [*sent, *occurred[told]], [False] * (len(sent) + told.sum())
-    if sweep:
-        period = sweep + 2 * delay
-        first_after = np.maximum(0, np.ceil((occurred[~told] - sweep - delay) / period))
-        received[~told] = sweep + first_after * period + 2 * delay
-        made = max(0, math.ceil((horizon - sweep) / period))
-        sent += [sweep + number * period for number in range(made)]
+    if reconcile:
+        period = reconcile + 2 * delay
+        first_after = np.maximum(0, np.ceil((occurred[~told] - reconcile - delay) / period))
+        received[~told] = reconcile + first_after * period + 2 * delay
+        made = max(0, math.ceil((horizon - reconcile) / period))
+        sent += [reconcile + number * period for number in range(made)]
         empty += [number not in first_after for number in range(made)]
     return sample_path(occurred, received, sent, empty, horizon)
 
@@ -221,28 +221,28 @@ def fake_stream(occurred, horizon, delay, every):
     return sample_path(occurred, looked + delay, [0.0], [False], horizon)
 
 
-def hybrid(occurred, horizon, delay, sweep, retries, lost):
-    """An attempt at once, then `retries` seconds after the event until one is not `lost(event, attempt)`; and sweeps.
+def hybrid(occurred, horizon, delay, reconcile, retries, lost):
+    """An attempt at once, then `retries` seconds after the event until one is not `lost(event, attempt)`; and polls.
 
-    A sweep that recovers nothing is empty, and so is an attempt that arrives after a sweep that found its event.
+    A poll that recovers nothing is empty, and so is an attempt that arrives after a poll that found its event.
     """
-    period = sweep + 2 * delay
+    period = reconcile + 2 * delay
     received, sent, empty, repairs = [], [], [], set()
     for number, at in enumerate(occurred):
-        sweeps = max(0, math.ceil((at - sweep - delay) / period))
-        swept = sweep + sweeps * period + 2 * delay
+        place = max(0, math.ceil((at - reconcile - delay) / period))
+        polled = reconcile + place * period + 2 * delay
         delivered = math.inf
         for attempt, after in enumerate((0.0, *retries)):
             sent.append(at + after)
             if not lost(number, attempt):
                 delivered = at + after + delay
-            empty.append(swept < delivered < math.inf)
+            empty.append(polled < delivered < math.inf)
             if delivered < math.inf:
                 break
-        received.append(min(delivered, swept))
-        if swept < delivered:
-            repairs.add(sweeps)
-    made = max(0, math.ceil((horizon - sweep) / period))
-    sent += [sweep + number * period for number in range(made)]
+        received.append(min(delivered, polled))
+        if polled < delivered:
+            repairs.add(place)
+    made = max(0, math.ceil((horizon - reconcile) / period))
+    sent += [reconcile + number * period for number in range(made)]
     empty += [number not in repairs for number in range(made)]
     return sample_path(occurred, received, sent, empty, horizon)

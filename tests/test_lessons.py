@@ -181,9 +181,9 @@ def test_the_answer_for_an_outage_of_40_minutes_is_what_the_lab_measures() -> No
 
 def test_the_answer_for_a_reconciliation_every_15_minutes_is_what_the_lab_measures() -> None:
     lease = Leased(ttl=7200, renew_before=600, forgotten=0.2, reconcile_interval=900)
-    (swept,) = compare(poisson(30, duration=86_400, seed=1), [lease])
-    polls = swept.exchanges[swept.exchanges.kind == "poll"]
-    found = swept.receipts[swept.receipts.latency > 60].groupby("exchange").size().reindex(polls.index, fill_value=0)
+    (leased,) = compare(poisson(30, duration=86_400, seed=1), [lease])
+    polls = leased.exchanges[leased.exchanges.kind == "poll"]
+    found = leased.receipts[leased.receipts.latency > 60].groupby("exchange").size().reindex(polls.index, fill_value=0)
     first = 1 + list(found > 0).index(True)
     assert f"At most {found.max()} events, and {found.sum()} in all. The {first}th one" in said("turn-2")
     assert round(polls.sent_at.iloc[first - 1] / 3600) == 6

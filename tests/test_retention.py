@@ -180,8 +180,8 @@ def test_an_outage_shorter_than_the_retention_loses_nothing(approach):
 def test_a_reconciliation_rarer_than_the_retention_is_told_that_it_cannot_see_everything(approach):
     """The webhook lost the events of the outage, and the poll after an hour sees 600 s: it is told."""
     result, _ = outage_of(600, approach)
-    sweeps = result.exchanges[(result.exchanges.kind == "poll") & (result.exchanges.method == "GET")]
-    assert sweeps.status.tolist()[:2] == [410, 200]
+    polls = result.exchanges[(result.exchanges.kind == "poll") & (result.exchanges.method == "GET")]
+    assert polls.status.tolist()[:2] == [410, 200]
     assert result.row()["lost"] > 50
 
 

@@ -10,7 +10,7 @@ from sample_paths import SEEDS, agrees, disagreements, hybrid, poisson_arrivals,
 
 from labkit import theory
 
-# rate, delay, sweep, loss, retries: none; two; two of which the second is rarely before the sweep; nearly all lost
+# rate, delay, reconcile, loss, retries: none; two; two of which the second is rarely before the poll; nearly all lost
 CASES = [
     (0.1, 2.0, 100.0, 0.3, ()),
     (0.1, 2.0, 100.0, 0.5, (5.0, 40.0)),
@@ -20,7 +20,7 @@ CASES = [
 NAMES = ("mean_latency", "requests_per_event", "empty_share", "freshness")
 
 
-def paths_of(rate, delay, sweep, loss, retries, events=5000):
+def paths_of(rate, delay, reconcile, loss, retries, events=5000):
     horizon = events / rate
     for seed in SEEDS:
         chance = random.Random(seed)
@@ -28,7 +28,7 @@ def paths_of(rate, delay, sweep, loss, retries, events=5000):
             poisson_arrivals(seed, rate, horizon),
             horizon,
             delay,
-            sweep,
+            reconcile,
             retries,
             lambda number, attempt, chance=chance: chance.random() < loss,
         )
@@ -41,10 +41,10 @@ def test_a_hybrid_costs_what_theory_says(case):
     assert not wrong_quantiles(closed, paths)
 
 
-@given(rate=st.floats(1e-6, 10), delay=st.floats(0, 10), sweep=st.floats(1, 1e5), loss=st.floats(0, 1))
-def test_without_retries_it_is_a_share_of_half_a_sweep_late(rate, delay, sweep, loss):
-    closed = theory.Hybrid(rate, delay, sweep, loss)
-    assert closed.mean_latency == pytest.approx(delay + loss * (sweep + 2 * delay) / 2)
+@given(rate=st.floats(1e-6, 10), delay=st.floats(0, 10), reconcile=st.floats(1, 1e5), loss=st.floats(0, 1))
+def test_without_retries_it_is_a_share_of_half_an_interval_late(rate, delay, reconcile, loss):
+    closed = theory.Hybrid(rate, delay, reconcile, loss)
+    assert closed.mean_latency == pytest.approx(delay + loss * (reconcile + 2 * delay) / 2)
     assert closed.recovered_share == pytest.approx(loss)
     assert closed.attempts_per_event == 1
 
@@ -61,7 +61,7 @@ def test_what_is_never_lost_is_a_webhook_and_what_always_is_polling():
         assert sure.quantile(q) == 0.5
 
 
-def test_retries_without_end_and_a_sweep_that_never_comes_make_the_attempts_of_a_webhook():
+def test_retries_without_end_and_a_reconciliation_that_never_comes_make_the_attempts_of_a_webhook():
     closed = theory.Hybrid(0.1, 0, 1e9, 0.2, tuple(range(1, 200)))
     assert closed.attempts_per_event == pytest.approx(theory.attempts_per_event(0.2))
 
@@ -73,10 +73,10 @@ def test_the_mean_is_the_mean_of_the_quantiles():
         assert np.mean([closed.quantile(q) for q in shares]) == pytest.approx(closed.mean_latency, rel=1e-3)
 
 
-def test_a_share_of_the_events_is_recovered_by_a_sweep():
+def test_a_share_of_the_events_is_recovered_by_a_reconciliation():
     """Those whose latency is not that of an attempt."""
-    rate, delay, sweep, loss, retries = CASES[1]
-    closed = theory.Hybrid(rate, delay, sweep, loss, retries)
+    rate, delay, reconcile, loss, retries = CASES[1]
+    closed = theory.Hybrid(rate, delay, reconcile, loss, retries)
     attempts = np.array([0.0, *retries]) + delay
     shares = []
     for path in paths_of(*CASES[1]):

@@ -59,7 +59,7 @@ def test_what_a_poll_brings_is_half_a_period_late():
         occurred = poisson_arrivals(seed, 2.0, duration)
         chance = random.Random(seed)
         path = leased(
-            occurred, duration, delay, ttl, before, lambda chance=chance: chance.random() < forgotten, sweep=40.0
+            occurred, duration, delay, ttl, before, lambda chance=chance: chance.random() < forgotten, reconcile=40.0
         )
         late.append(path.latency.mean())
         empty.append(np.isnan(path.received).any())

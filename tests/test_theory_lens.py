@@ -79,20 +79,20 @@ def streamed(occurred, horizon, delay, seed):
     return sample_paths.sample_path(occurred, np.maximum(occurred, delay) + delay, [0.0], [False], horizon)
 
 
-def swept(retries):
+def reconciled(retries):
     def lived(occurred, horizon, delay, seed):
         return sample_paths.hybrid(occurred, horizon, delay, 60.0, retries, partial(lost, seed))
 
     return lived
 
 
-def leasing(forgotten=0.0, sweep=0.0):
+def leasing(forgotten=0.0, reconcile=0.0):
     def lived(occurred, horizon, delay, seed):
         """The lease is granted in set-up, which takes six delays; the last verification is done after three."""
         chance = random.Random(f"{seed}/consumer-1")
         granted = -0.5 - 12 * delay + 3 * delay
         forgets = lambda: chance.random() < forgotten  # noqa: E731
-        return sample_paths.leased(occurred, horizon, delay, 300, 40, forgets, granted, sweep)
+        return sample_paths.leased(occurred, horizon, delay, 300, 40, forgets, granted, reconcile)
 
     return lived
 
@@ -139,7 +139,7 @@ CASES = {
     ),
     "leased and reconciled": (
         lambda seed: Leased(ttl=300, renew_before=40, reconcile_interval=60),
-        leasing(sweep=60.0),
+        leasing(reconcile=60.0),
         theory.Leased(RATE, DELAY, 300, 40, 0, 60),
         PLAIN,
     ),
@@ -175,13 +175,13 @@ CASES = {
     ),
     "hybrid": (
         lambda seed: Hybrid(reconcile_interval=60),
-        swept(RETRIES),
+        reconciled(RETRIES),
         theory.Hybrid(RATE, DELAY, 60, LOSS, RETRIES),
         PLAIN[:4],
     ),
     "hybrid without retries": (
         lambda seed: Hybrid(reconcile_interval=60),
-        swept(()),
+        reconciled(()),
         theory.Hybrid(RATE, DELAY, 60, LOSS),
         PLAIN[:4],
     ),
