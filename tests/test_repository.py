@@ -44,6 +44,15 @@ def test_contributing_names_files_commands_and_make_targets_that_exist() -> None
             assert (ROOT / name).exists(), name
 
 
+def test_design_names_files_that_exist() -> None:
+    text = (ROOT / "DESIGN.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(?:labkit/|tests/)?([\w/]+\.(?:py|sql|toml))`", text)
+    files = [path.as_posix() for folder in ("labkit", "tests", "tools") for path in (ROOT / folder).rglob("*.*")]
+    files.append(f"{ROOT.as_posix()}/pyproject.toml")
+    assert len(named) > 30
+    assert [name for name in named if not any(file.endswith(f"/{name}") for file in files)] == []
+
+
 @pytest.mark.parametrize("path", [*WORKFLOWS, ROOT / "CONTRIBUTING.md", ROOT / ".ci" / "run"], ids=lambda p: p.name)
 def test_each_make_target_that_is_run_exists(path: Path) -> None:
     targets = set(re.findall(r"^([a-z]+):", MAKEFILE, re.MULTILINE))
