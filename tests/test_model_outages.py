@@ -242,8 +242,9 @@ def test_retries_end_in_an_outage_without_an_end():
         (Polling(7200, "rate"), Outage(duration=1, period=7200)),
         (Relay(7200), Outage(start=20)),
         (Doorbell(7200), Outage(start=20)),
+        (Leased(100, 5, 9, reconcile_interval=7200), Outage(start=20)),
     ],
-    ids=["endless", "recurring", "relay", "doorbell"],
+    ids=["endless", "recurring", "relay", "doorbell", "leased"],
 )
 def test_polls_that_never_succeed_are_an_error_as_in_the_virtual_lens(approach, outage):
     """The recurring outage begins as each poll is sent."""

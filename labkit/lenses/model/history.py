@@ -41,6 +41,8 @@ class Given:
     """The documents, if they have been written already: they do not depend on the approach."""
     subscribed: NDArray[np.bool_] | None = None
     """Which events are sent to a subscription that has a lease; None: all that are wanted."""
+    part_of: Approach | None = None
+    """The approach that this one is a part of, if it is."""
     computed: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
     """What functions that are computed `once` have returned."""
 
@@ -56,11 +58,11 @@ class Given:
     def check_not_late(self, at: int) -> None:
         """Raise RuntimeError, as the virtual lens does, if an instant is after the time in which a run is settled."""
         if at >= self.horizon and at >= self.horizon + self._drain:
-            raise unsettled(self.scenario, self.approach, self._drain / NANO)
+            raise unsettled(self.scenario, self.part_of or self.approach, self._drain / NANO)
 
     @cached_property
     def _drain(self) -> int:
-        return nanoseconds(drain_limit(self.scenario, self.approach))
+        return nanoseconds(drain_limit(self.scenario, self.part_of or self.approach))
 
     def outages(self, kind: Kind, timeout: float = TIMEOUT, host: str = SOURCE) -> Windows:
         """The outages of exchanges between a consumer and a host, whose sender waits `timeout` seconds."""

@@ -83,7 +83,8 @@ def _subscribed(given: Given) -> Given:
     last = at[np.searchsorted(at, given.occurred) - 1]  # an event at the instant at which a lease starts is before it
     active = given.occurred < last + nanoseconds(approach.ttl)
     interval = approach.reconcile_interval
-    return replace(given, approach=Hybrid(interval) if interval else Webhook(), subscribed=active)
+    beneath = Hybrid(interval) if interval else Webhook()
+    return replace(given, approach=beneath, subscribed=active, part_of=approach)
 
 
 def _first_lease(given: Given) -> int:
