@@ -31,6 +31,7 @@ nb_ipywidgets_js = {}
 nb_mime_priority_overrides = [("html", "application/vnd.jupyter.widget-view+json", None)]  # its sentence is shown
 nb_code_prompt_show = "Show the {type}"
 nb_code_prompt_hide = "Hide the {type}"
+myst_enable_extensions = ["tasklist"]  # the boxes of a checklist
 myst_heading_anchors = 4
 
 default_role = "code"  # a docstring's single backquotes

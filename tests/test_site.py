@@ -126,9 +126,14 @@ def test_a_link_to_a_cell_leads_to_it(page: "Page", url: str) -> None:
     assert "plots.crossover" in page.inner_text("#cell-crossover + .cell")
 
 
-def test_the_sheet_for_the_class_is_one_page_on_paper(page: "Page", url: str) -> None:
-    page.goto(f"{url}/docs/class/sheet.html")
-    assert sheets(page.pdf(format="A4")) == 1
+@pytest.mark.parametrize(
+    ("name", "expected"), [("sheet", 1), ("predictions", 2), ("quiz", 1), ("quiz_answers", 1), ("rubric", 1)]
+)
+def test_a_page_for_the_class_is_one_sheet_of_paper_and_the_answers_another(
+    page: "Page", url: str, name: str, expected: int
+) -> None:
+    page.goto(f"{url}/docs/class/{name}.html")
+    assert sheets(page.pdf(format="A4")) == expected
 
 
 class Links(HTMLParser):
