@@ -242,7 +242,7 @@ def test_retries_end_in_an_outage_without_an_end():
         (Polling(7200, "rate"), Outage(duration=1, period=7200)),
         (Relay(7200), Outage(start=20)),
         (Doorbell(7200), Outage(start=20)),
-        (Leased(100, 5, 9, reconcile_interval=7200), Outage(start=20)),
+        (Leased(100, 5, 7200, reconcile_interval=7200), Outage(start=20)),
     ],
     ids=["endless", "recurring", "relay", "doorbell", "leased"],
 )
