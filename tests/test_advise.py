@@ -38,6 +38,10 @@ from labkit import (
 from labkit.advice import DisagreementError
 from labkit.advice.confirm import confirm, part
 from labkit.advice.events import Events
+from labkit.advice.grid import PER_DECADE
+from labkit.advice.limits import TIE, limits_of
+from labkit.advice.numbers import numbers
+from labkit.advice.options import good, options
 from labkit.advice.peak import peak
 from labkit.advice.rules import LIMITED, RULES, UNREACHABLE
 from labkit.advice.sentences import NAMES, VALUES, sentences
@@ -449,12 +453,12 @@ LIMITED_BY = [
     (Need(60, may_lose=50, outage=3600, retries=profile("github"), without=PLAIN), 20,
      {"events_per_hour", "deadline", "outage", "may_lose"}),
     (Need(deadline=60, price_per_million=0.5, price_per_gb=0.1, without=PLAIN), 55,
-     {"events_per_hour", "deadline", "price_per_million", "price_per_gb"}),
+     {"events_per_hour", "deadline", "share", "price_per_million", "price_per_gb"}),
 ]  # fmt: skip
 
 
 def test_each_kind_of_limit_is_tested():
-    assert set.union(*(numbers for *_, numbers in LIMITED_BY)) == set(VALUES) == set(NAMES)
+    assert set.union(*(numbers for *_, numbers in LIMITED_BY)) == set(VALUES) == set(NAMES) - {"consumers"}
 
 
 @pytest.mark.slow
@@ -473,15 +477,59 @@ def test_beyond_a_limit_the_answer_changes_and_before_it_does_not(need, per_hour
 
 @pytest.mark.slow
 def test_a_number_that_changes_nothing_is_named():
-    need = Need(deadline=60, unreachable=True)
+    need = Need(deadline=60, unreachable=True, consumers=3)
     found = advise(need, 20)
-    assert (found.limits, found.steady) == ([], ["events_per_hour", "deadline"])
+    assert (found.limits, found.steady) == ([], ["events_per_hour", "deadline", "share", "consumers"])
     assert [*sentences(found)][-1] == (
-        "The answer stays when one of these changes by a factor of up to 100: the rate of the events, the deadline."
+        "No other option saves more than 5% if one of these changes by a factor of up to 100: the rate of the events,"
+        " the deadline, the share of the events in time (0.5 to 1), the number of consumers."
     )
     for factor in (0.01, 0.1, 10, 100):
         assert kind(advise(need, 20 * factor, thorough=False)) == "polling"
         assert kind(advise(replace(need, deadline=60 * factor), 20, thorough=False)) == "polling"
+        assert kind(advise(replace(need, consumers=math.ceil(3 * factor)), 20, thorough=False)) == "polling"
+
+
+def check_each_step(need, per_hour, farthest):
+    """By each step of the search, with all options computed in full: up to a limit no other saves more than a tie."""
+    events = Events(per_hour)
+    kind = type(good(options(need, events.log(need)), need)[0].approach)
+    found = {(limit.number, limit.direction): limit for limit in limits_of(need, events, kind())}
+    for number in numbers(need, events):
+        for direction, move in (("upwards", number.up), ("downwards", number.down)):
+            limit = found.get((number.name, direction))
+            for steps in range(1, farthest + 1) if move else ():
+                moved = number.changed(move(steps))
+                ranked = good(options(moved[0], moved[1].log(moved[0])), moved[0])
+                answer, *_ = *map(type, [each.approach for each in ranked]), None
+                if limit and move(steps) == limit.changes:
+                    assert answer is not kind, limit
+                    break
+                assert answer is kind or not (limit and move(steps) == limit.same), limit
+                costs = [each.objective(need.priced)[0] for each in ranked if type(each.approach) is kind]
+                assert costs and ranked[0].objective(need.priced)[0] >= (1 - TIE) * costs[0], (number.name, move(steps))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("deadline", "per_hour"), [(600, 100), (300, 15)], ids=["a tie", "no tie"])
+def test_up_to_a_limit_no_other_option_saves_more_than_a_tie(deadline, per_hour):
+    check_each_step(Need(deadline=deadline), per_hour, 20)
+
+
+def near_a_tie(number):
+    """A need for which polls bring about one event, so that a few options cost nearly the same; and a rate."""
+    chance = random.Random(number)
+    deadline = round(10 ** chance.uniform(1, 3), 1)
+    per_hour = round(3600 / deadline * 10 ** chance.uniform(-0.5, 1.5), 2)
+    without, reads = chance.choice([(), PLAIN]), chance.choice([0.0, 0.0, round(per_hour / 2, 2)])
+    return Need(deadline, reads=reads, price_per_million=chance.choice([None, 0.5]), without=without), per_hour
+
+
+@pytest.mark.soak
+@pytest.mark.skipif(not os.environ.get("LABKIT_SOAK"), reason="takes minutes: set LABKIT_SOAK, or `make soak`")
+@pytest.mark.parametrize("number", range(12))
+def test_up_to_a_limit_no_other_option_saves_more_than_a_tie_for_a_dozen_needs(number):
+    check_each_step(*near_a_tie(number), 2 * PER_DECADE)
 
 
 def moved(need, per_hour, number, value):
@@ -508,11 +556,11 @@ def test_if_nothing_meets_the_need_each_relaxation_is_enough_and_no_more_than_th
     assert found.recommendation is None
     relaxed = {each.requirement: each.value for each in found.relax}
     assert set(relaxed) == {"hold", "unreachable", "deadline", "rate_limit"}
-    for deadline, good in ((relaxed["deadline"], True), (relaxed["deadline"] * 0.98, False)):
-        assert (kind(advise(replace(need, deadline=deadline), 20, thorough=False)) is not None) is good
-    for number, good in ((relaxed["rate_limit"], True), (relaxed["rate_limit"] - 6, False)):
+    for deadline, meets in ((relaxed["deadline"], True), (relaxed["deadline"] * 0.98, False)):
+        assert (kind(advise(replace(need, deadline=deadline), 20, thorough=False)) is not None) is meets
+    for number, meets in ((relaxed["rate_limit"], True), (relaxed["rate_limit"] - 6, False)):
         changed = replace(need, rate_limit=RateLimit(number))
-        assert (kind(advise(changed, 20, thorough=False)) is not None) is good
+        assert (kind(advise(changed, 20, thorough=False)) is not None) is meets
 
 
 # The finalists, by the virtual lens

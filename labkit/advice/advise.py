@@ -40,7 +40,7 @@ class Advice:
     assumed: Sequence[str]
     limits: Sequence[Limit] = ()
     steady: Sequence[str] = ()
-    """The numbers that were moved by a factor of up to 100 without finding another answer."""
+    """The numbers that were moved without finding another answer; and several consumers, each of which costs the same."""
     relax: Sequence[Relaxation] = ()
     confirmed: Mapping[str, int] = field(default_factory=dict)
     """The options that the virtual lens has confirmed, and on how many events."""
@@ -116,6 +116,7 @@ def _thorough(answer: Advice, asked: Events, finalists: Sequence[Option]) -> Adv
         far = [*limits_of(need, sample, approach)]
         moved = {limit.number for limit in far}
         steady = [number.name for number in numbers(need, sample) if number.name not in moved]
+        steady += ["consumers"] * (need.consumers > 1)
     else:
         assumed.append("For these events alone the answer is another, so how far each number can move is left out.")
     log = asked.log(need)

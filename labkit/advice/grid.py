@@ -42,20 +42,24 @@ def largest(sure: float, meets: Callable[[float], bool], least: float, most: flo
     return at(place)
 
 
-def nearest(true: Callable[[int], bool], most: int) -> int | None:
-    """The least number of steps, from 1 to `most`, after which something is true; None if there is none.
+def nearest(excess: Callable[[int], float], most: int, tie: float = 0.0) -> int | None:
+    """The number of steps, from 1 to `most`, after which something begins to exceed 0, and soon exceeds the tie.
 
-    It looks after 1, 4, 16, … steps and then halves, so it finds the only change; of several it finds one.
+    It looks after each of the first 4 steps, and then at distances that grow by half; and from the first where
+    the excess is more than the tie, back to where it begins. None if it stays within the tie.
 
     >>> nearest(lambda steps: steps >= 37, 100), nearest(lambda steps: False, 100)
     (37, None)
+    >>> nearest(lambda steps: 0.01 if steps in (3, 30) else max(0.0, (steps - 50) / 100), 100, tie=0.05)
+    51
     """
     low, high = 0, 1
-    while not true(high):
+    while (found := excess(high)) <= tie:
         if high == most:
             return None
-        low, high = high, min(4 * high, most)
+        low = low if found > 0 else high
+        high = min(high + max(1, high // 2), most)
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (low, middle) if true(middle) else (middle, high)
+        low, high = (low, middle) if excess(middle) > 0 else (middle, high)
     return high

@@ -1,5 +1,6 @@
 """The numbers of a need, and the values to which a search may move each: about 1% apart."""
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
@@ -10,6 +11,8 @@ from labkit.advice.need import Need
 Value = Callable[[int], float]
 """A number after a number of steps, from 1 on."""
 Question = tuple[Need, Events]
+SHARES = 200
+"""Steps from a share of 0 to 1."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,7 @@ def numbers(need: Need, events: Events) -> Iterator[Number]:
     rate = events.per_hour
     yield Number("events_per_hour", rate, upwards(rate), downwards(rate), lambda new: (need, events.at(new)))
     yield of("deadline", need.deadline, lambda new: replace(need, deadline=new))
+    yield shared(need.share, lambda new: (replace(need, share=new), events))
     if need.reads:
         yield of("reads", need.reads, lambda new: replace(need, reads=new))
     if need.outage:
@@ -61,6 +65,25 @@ def upwards(start: float) -> Value:
 def downwards(start: float) -> Value:
     place = below(start) + (at(below(start)) < start)
     return lambda steps: at(place - steps)
+
+
+def shared(now: float, changed: Callable[[float], Question]) -> Number:
+    """The share that must be in time: half a percent each step, up to 1 and down to one half.
+
+    >>> number = shared(0.949, lambda new: None)
+    >>> [number.up(steps) for steps in (1, 2, 99)], [number.down(steps) for steps in (1, 2, 99)]
+    ([0.95, 0.955, 1.0], [0.945, 0.94, 0.5])
+    """
+    place = now * SHARES
+    above, under = math.floor(place + 1e-9), math.ceil(place - 1e-9)
+
+    def up(steps: int) -> float:
+        return min(above + steps, SHARES) / SHARES
+
+    def down(steps: int) -> float:
+        return max(under - steps, SHARES // 2) / SHARES
+
+    return Number("share", now, up if now < 1 else None, down if now > 0.5 else None, changed)
 
 
 def counted(name: str, now: int, least: int, changed: Callable[[int], Question]) -> Number:

@@ -12,7 +12,7 @@ from labkit.advice.grid import largest
 from labkit.advice.measured import Log, Measured, share_within
 from labkit.advice.need import Need
 from labkit.advice.peak import peak
-from labkit.advice.walk import batched, polled
+from labkit.advice.walk import batched, firsts, polled
 from labkit.approaches import Approach, Batched, Hybrid, LongPolling, OnDemand, Polling, Relay, Stream, Webhook
 from labkit.waits import QUANTILES
 from labkit.wire import LARGEST_BATCH, LONGEST_BATCH_WAIT, LONGEST_WAIT
@@ -63,13 +63,39 @@ def good(found: Sequence[Option], need: Need) -> list[Option]:
 
 
 def best(need: Need, log: Log) -> Option | None:
-    """The best option alone. An outage takes long to compute, so only options that would be the best are given one."""
-    sound = replace(need, outage=0.0, may_lose=0)
-    found = [option_of(kind, sound if kind is not Hybrid else need, log) for kind in SETTINGS if _asked(kind, need)]
-    for option in good(found, need):
-        if not need.outage or not (option := option_of(type(option.approach), need, log)).short:
-            return option
-    return None
+    """The best option alone: first those that may cost least, and no option that must cost more than one that is found.
+
+    An outage takes long to compute, so only options that would be the best are given one.
+    """
+    sound, found = replace(need, outage=0.0, may_lose=0), None
+    for least, kind in sorted(((_least(kind, need, log), kind) for kind in SETTINGS if _asked(kind, need)), key=_first):
+        if found and least > found.objective(need.priced)[0] + 1e-6:
+            break
+        option = option_of(kind, sound if kind is not Hybrid else need, log)
+        if option.short or (found and option.objective(need.priced) >= found.objective(need.priced)):
+            continue
+        if not need.outage or not (option := option_of(kind, need, log)).short:
+            found = option
+    return found
+
+
+def _first(pair: tuple[float, type[Approach]]) -> float:
+    return pair[0]
+
+
+def _least(kind: type[Approach], need: Need, log: Log) -> float:
+    """What an approach costs at least, without a run: as if no page and no batch were full, and bytes were free."""
+    requests, hours = 0.0, log.arrivals.duration / HOUR
+    if kind in (Webhook, Hybrid):
+        requests = len(log.occurred) / hours
+    elif kind is Batched and (wait := _guess(partial(batched, log), need, *_waits(need, log))):
+        requests = (len(firsts(log, wait)) - 1) / hours  # the last may be sent after the end
+    elif kind in (Polling, Relay) and (
+        interval := _guess(partial(polled, log, relayed=kind is Relay), need, *_intervals(need, log))
+    ):
+        requests = HOUR / (interval + 2 * need.delay)
+    paid = _paid(need, requests, 0.0)
+    return paid["cost_per_month" if need.priced else "requests_per_hour"] or 0.0
 
 
 def _asked(kind: type[Approach], need: Need) -> bool:
@@ -174,36 +200,47 @@ def _paid(need: Need, requests: float, bytes: float) -> dict[str, Any]:
     }
 
 
+def _guess(latency: "Callable[[float], NDArray[np.float64]]", need: Need, sure: float, most: float) -> float | None:
+    """The longest time for which enough events are in time, by `latency`."""
+    return largest(sure, lambda time: share_within(latency(time), need.deadline) >= need.share, LEAST_TIME, most)
+
+
 def _soon(
     make: Callable[[float], Approach], latency: "Callable[[float], NDArray[np.float64]]", need: Need, log: Log,
     sure: float, most: float,
 ) -> Approach | None:  # fmt: skip
     """The approach with the longest time for which enough events are in time, by `latency` and by the lens."""
 
-    def guessed(seconds: float) -> bool:
-        return share_within(latency(seconds), need.deadline) >= need.share
-
     def confirmed(seconds: float) -> bool:
         return log.run(make(seconds)).within(need.deadline) >= need.share
 
-    guess = largest(sure, guessed, LEAST_TIME, most)
+    guess = _guess(latency, need, sure, most)
     found = guess and largest(guess, confirmed, LEAST_TIME, guess)
     return make(found) if found else None
 
 
 def _polled(make: type[Polling | Relay], need: Need, log: Log) -> Approach | None:
     """Polls, of the source or of a relay."""
-    most = max(log.arrivals.duration / FEWEST_INTERVALS, LEAST_TIME)
     latency = partial(polled, log, relayed=make is Relay)
-    return _soon(lambda time: make(interval=time), latency, need, log, need.deadline - 3 * need.delay, most)
+    return _soon(lambda time: make(interval=time), latency, need, log, *_intervals(need, log))
+
+
+def _intervals(need: Need, log: Log) -> tuple[float, float]:
+    """An interval that is surely soon enough, and the longest to try."""
+    return need.deadline - 3 * need.delay, max(log.arrivals.duration / FEWEST_INTERVALS, LEAST_TIME)
+
+
+def _waits(need: Need, log: Log) -> tuple[float, float]:
+    """A wait of a batch that is surely soon enough, and the longest to try."""
+    most = min(log.arrivals.duration / FEWEST_INTERVALS, LONGEST_BATCH_WAIT)
+    return need.deadline - need.delay, max(most, LEAST_TIME)
 
 
 def _batched(need: Need, log: Log) -> Approach | None:
     """The largest of the counts for which the bytes of each batch fit into one delivery."""
 
     def tried(count: int) -> Approach | None:
-        sure, most = need.deadline - need.delay, min(log.arrivals.duration / FEWEST_INTERVALS, LONGEST_BATCH_WAIT)
-        return _soon(partial(Batched, count), partial(batched, log), need, log, sure, max(most, LEAST_TIME))
+        return _soon(partial(Batched, count), partial(batched, log), need, log, *_waits(need, log))
 
     *larger, least = COUNTS
     for count in larger:

@@ -12,7 +12,7 @@ from labkit.advice.options import best
 
 FARTHEST = 3 * PER_DECADE
 """A number is moved by a factor of up to 1,000."""
-EASIER = {"deadline": "up", "outage": "down", "may_lose": "up", "rate_limit": "up"}
+EASIER = {"deadline": "up", "share": "down", "outage": "down", "may_lose": "up", "rate_limit": "up"}
 """The requirements, and which way each is relaxed."""
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from labkit.advice.advise import Advice
+from labkit.advice.limits import TIE
 from labkit.advice.options import Option
 from labkit.approaches import Batched
 from labkit.catalogue import duration
@@ -11,6 +12,7 @@ from labkit.catalogue import duration
 VALUES = {
     "events_per_hour": "{} events per hour",
     "deadline": "a deadline of {} s",
+    "share": "a share of {}",
     "reads": "{} reads per hour",
     "outage": "an outage of {} s",
     "may_lose": "{} events that may be lost",
@@ -22,12 +24,14 @@ VALUES = {
 NAMES = {
     "events_per_hour": "the rate of the events",
     "deadline": "the deadline",
+    "share": "the share of the events in time (0.5 to 1)",
     "reads": "the rate of reads",
     "outage": "the outage",
     "may_lose": "how many events may be lost",
     "rate_limit": "the rate limit",
     "price_per_million": "the price of requests",
     "price_per_gb": "the price of bytes",
+    "consumers": "the number of consumers",
 }
 SWITCHES = {"hold": "a connection may stay open", "unreachable": "the source can call the consumers"}
 
@@ -55,7 +59,7 @@ def sentences(advice: Advice) -> Iterator[str]:
         yield f"{'From' if more else 'At'} {value} {'on' if more else 'or less'} (now {_shown(limit.now)}): {other}."
     if advice.steady:
         names = ", ".join(NAMES[name] for name in advice.steady)
-        yield f"The answer stays when one of these changes by a factor of up to 100: {names}."
+        yield f"No other option saves more than {TIE:.0%} if one of these changes by a factor of up to 100: {names}."
 
 
 def _alternative(chosen: Option, advice: Advice) -> Iterator[str]:
@@ -67,12 +71,12 @@ def _alternative(chosen: Option, advice: Advice) -> Iterator[str]:
         yield f"If the source offers no batches: {others[0].approach.title} ({others[0].approach.label})."
     pair = chosen, others[0]
     cost, other = (option.objective(advice.need.priced)[0] for option in pair)
-    if cost > 0.95 * other > 0:
+    if cost > (1 - TIE) * other > 0:
         late, later = (option.expected["latency"]["mean"] for option in pair)
         reads = any(option.expected["within_deadline"] is None for option in pair)  # a read is never late
         waits = "" if reads else f", and is {late:,.3g} s late on average instead of {later:,.3g} s"
         yield f"Nearly a tie: it saves only {1 - cost / other:.1%} against {others[0].approach.label}{waits}."
-        yield "So the answer may also change at values nearer than those below."
+        yield f"Below, the answer counts as changed only where another option saves more than {TIE:.0%}."
 
 
 def relaxed(advice: Advice) -> Iterator[str]:

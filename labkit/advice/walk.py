@@ -3,6 +3,7 @@
 The lens has the last word: `options` checks with it what the search has found.
 """
 
+from bisect import bisect_right
 from typing import TYPE_CHECKING
 
 from labkit.advice.measured import Log
@@ -25,9 +26,15 @@ def batched(log: Log, wait: float) -> "NDArray[np.float64]":
     """A batch is sent `wait` after its first event."""
     import numpy as np
 
-    latency, first = np.empty(len(log.occurred)), 0
-    while first < len(latency):
-        stop = int(np.searchsorted(log.occurred, log.occurred[first] + wait, side="right"))
-        latency[first:stop] = log.occurred[first] + wait + log.delay - log.occurred[first:stop]
-        first = stop
-    return latency
+    starts = firsts(log, wait)
+    lengths = np.diff(starts, append=len(log.occurred))
+    return np.repeat(log.occurred[starts], lengths) + wait + log.delay - log.occurred
+
+
+def firsts(log: Log, wait: float) -> list[int]:
+    """The place of each batch's first event."""
+    found, place = list[int](), 0
+    while place < len(log.instants):
+        found.append(place)
+        place = bisect_right(log.instants, log.instants[place] + wait)
+    return found

@@ -80,7 +80,7 @@ def play(given: Given) -> tuple[Attempts, list[Group]]:
             ready.append(heappop(again)[2])
         if not ready and len(fresh) < approach.count and not (fresh and fresh[0].due_at <= now):
             continue
-        ready = sorted([*ready, *fresh], key=lambda each: (each.due_at, each.seq))
+        ready = sorted([*ready, *fresh], key=lambda each: (each.due_at, each.seq)) if ready else fresh
         if in_flight + len(ready) > profile.in_flight:
             limit = f"the source allows {profile.in_flight}"
             raise ValueError(f"{in_flight + len(ready)} deliveries are outstanding, and {limit}: use the virtual lens")

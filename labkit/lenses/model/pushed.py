@@ -4,6 +4,7 @@ import json
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import Literal
 
 import numpy as np
@@ -19,6 +20,7 @@ from labkit.lenses.model.outages import NEVER
 from labkit.lenses.model.sizes import PROBE, Message, Recorded
 from labkit.source.dispatcher import message
 from labkit.source.outbox import Delivery
+from labkit.source.store import Subscription
 
 Group = tuple[Delivery, ...]
 """The deliveries of one request."""
@@ -131,11 +133,26 @@ def weigh_written(
     groups: Sequence[Group],
     brought: NDArray[np.bool_] | Literal[False] = False,
 ) -> Sent:
-    """As `weigh`, for batches and notices: the body of each attempt is written as it is sent."""
+    """As `weigh`, for batches and notices, whose bodies are written as they are sent."""
     epoch = nanoseconds(given.epoch)
-    written = [message(group, (epoch + at) / NANO) for group, at in zip(groups, made.sent.tolist(), strict=True)]
-    id_lengths, bodies = (lengths(each[n] for each in written) for n in range(2))
+    written = [written_sizes(group, (epoch + at) / NANO) for group, at in zip(groups, made.sent.tolist(), strict=True)]
+    id_lengths, bodies = np.array(written, dtype=np.int64).reshape(-1, 2).T
     return weigh(given, recorded, made, id_lengths, bodies, brought)
+
+
+def written_sizes(group: Group, unix: float) -> tuple[int, int]:
+    """The lengths of a message's id and body: what it has without its events depends on the digits of its instant."""
+    doorbell = group[0].subscription.payload == "doorbell"
+    id_length, frame = _frame(doorbell, round(unix * 1e6) % 1000 != 0)
+    return id_length, frame if doorbell else frame + sum(len(each.body) for each in group) + len(group) - 1
+
+
+@cache
+def _frame(doorbell: bool, microseconds: bool) -> tuple[int, int]:
+    """The lengths of the id and of the body without events, as `message` writes them at such an instant."""
+    to = Subscription("sub", "", (), "active", "", payload="doorbell" if doorbell else "full", batch_count=2)
+    id, body = message((Delivery(to, 0, "", b"", 1, 1, 0),), 1e-6 if microseconds else 0.0)
+    return len(id), len(body)
 
 
 def whole(constant: Message) -> int:
