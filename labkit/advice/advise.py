@@ -40,7 +40,7 @@ class Advice:
     assumed: Sequence[str]
     limits: Sequence[Limit] = ()
     steady: Sequence[str] = ()
-    """The numbers that were moved without finding another answer; and several consumers, each of which costs the same."""
+    """The numbers that were moved without finding another answer; and several consumers, who cost the same each."""
     relax: Sequence[Relaxation] = ()
     confirmed: Mapping[str, int] = field(default_factory=dict)
     """The options that the virtual lens has confirmed, and on how many events."""
