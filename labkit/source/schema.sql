@@ -60,8 +60,7 @@ CREATE TABLE IF NOT EXISTS attempts (
     at           INTEGER NOT NULL,              -- sent, Unix time in nanoseconds
     status       INTEGER NOT NULL,              -- of the answer; 0 where there was none
     error        TEXT    NOT NULL,
-    PRIMARY KEY (subscription, seq, number)
+    PRIMARY KEY (subscription, at, seq, number)
 ) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS attempts_by_time ON attempts (subscription, at);
 
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value BLOB NOT NULL);
