@@ -231,9 +231,8 @@ class _Connection(httpcore.NetworkBackend, httpcore.NetworkStream):
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         meter = self.meter
-        if (
-            meter.connection != self._number
-        ):  # a request's head: it leaves with its body, or with its end, which httpcore writes as b""
+        if meter.connection != self._number:
+            # a request's head: it leaves with the body, or with the end of the request, which httpcore writes as b""
             self._requests += 1
             meter.connection, meter.request, meter.on_cut = self._number, self._requests, self.cut
             self._head = buffer
