@@ -424,6 +424,12 @@ def test_a_runner_up_that_costs_hardly_more_is_named_as_nearly_a_tie(need, rate,
     assert (saved in said, late in said) == (True, True)
 
 
+def test_a_runner_up_that_is_as_late_is_not_compared_by_its_latency():
+    found = advise(Need(deadline=60, outage=7200, without=PLAIN), 30, thorough=False)
+    (said,) = (said for said in sentences(found) if said.startswith("Nearly a tie"))
+    assert (kind(found), said.endswith("against hybrid reconcile_interval=7200.")) == ("webhook", True)
+
+
 @pytest.mark.parametrize("reads", [9.8, 10.2])
 def test_reading_on_demand_is_not_called_late_if_it_is_nearly_a_tie(reads):
     found = advise(Need(deadline=30, reads=reads, without=PLAIN), 10, thorough=False)

@@ -72,9 +72,9 @@ def _alternative(chosen: Option, advice: Advice) -> Iterator[str]:
     pair = chosen, others[0]
     cost, other = (option.objective(advice.need.priced)[0] for option in pair)
     if cost > (1 - TIE) * other > 0:
-        late, later = (option.expected["latency"]["mean"] for option in pair)
+        late, later = (f"{option.expected['latency']['mean']:,.3g} s" for option in pair)
         reads = any(option.expected["within_deadline"] is None for option in pair)  # a read is never late
-        waits = "" if reads else f", and is {late:,.3g} s late on average instead of {later:,.3g} s"
+        waits = "" if reads or late == later else f", and is {late} late on average instead of {later}"
         yield f"Nearly a tie: it saves only {1 - cost / other:.1%} against {others[0].approach.label}{waits}."
         yield f"Below, the answer counts as changed only where another option saves more than {TIE:.0%}."
 
