@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -59,7 +60,7 @@ from labkit import (
 from labkit.arrivals import EPOCH
 from labkit.cli import main
 from labkit.lenses import ModelLens
-from labkit.lenses.model import history
+from labkit.lenses.model import batched, history, pushed
 from labkit.lenses.model.schedules import SCHEDULES
 from labkit.policies import SwitchOff
 
@@ -162,6 +163,26 @@ def test_a_notice_stands_for_what_occurs_while_the_last_one_is_in_flight():
 def test_a_renewal_names_the_consumer_and_the_end_of_its_lease(ttl):
     """In milliseconds, or in microseconds: the answer is three characters longer."""
     check_same(Scenario(happening([0.5], 60), consumers=12), Leased(ttl, 2.0))
+
+
+@pytest.mark.parametrize(
+    ("approach", "module"), [(Webhook(), pushed), (Batched(5, 20.0), batched)], ids=["webhook", "batched"]
+)
+def test_the_attempts_of_a_run_are_computed_once_for_its_check_and_its_row(monkeypatch, approach, module):
+    """Of a webhook by `play` of the attempts; of batches, whose attempts end one by one, each is ended once."""
+    name = "play" if module is pushed else "ends_with"
+    calls, compute = [], getattr(module, name)
+    monkeypatch.setattr(module, name, lambda *given: calls.append(1) or compute(*given))
+    row = ModelLens().run(Scenario(poisson(per_hour=60, duration=3600)), approach).row()
+    assert len(calls) == (1 if module is pushed else row["requests"])
+
+
+def test_a_run_of_more_than_146_years_is_refused():
+    long = replace(poisson(per_hour=60, duration=3600), duration=147 * 31_557_600.0)
+    with pytest.raises(
+        ValueError, match="the model lens computes up to 146 years, got 147 years: use the virtual lens"
+    ):
+        ModelLens().run(Scenario(long), Webhook())
 
 
 def test_a_batch_is_divided_by_its_bytes():

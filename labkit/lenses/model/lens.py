@@ -44,7 +44,9 @@ class ModelLens:
         from labkit.lenses.model.schedules import SCHEDULES
 
         _check(given)
-        return SCHEDULES[type(given.approach)].history(given)
+        found = SCHEDULES[type(given.approach)].history(given)
+        given.computed.clear()  # the attempts have much memory, and are not needed any more
+        return found
 
 
 def _check(given: "Given") -> None:
