@@ -288,8 +288,8 @@ def test_an_endpoint_whose_host_has_gone_is_a_failed_attempt(world: World) -> No
     ],
 )
 def test_whatever_the_url_the_answer_is_an_attempt(world: World, url: str, error: str) -> None:
-    client = world.network.client("source", "delivery")
-    attempt = deliver(client, url, SECRET, "evt_1", b"{}", 1_700_000_000.9, RetryProfile())
+    transport = world.network.transport("source", "delivery")
+    attempt = deliver(transport, url, SECRET, "evt_1", b"{}", 1_700_000_000.9, RetryProfile())
     assert (attempt.verdict, attempt.status, attempt.body) == ("failed", 0, b"")
     assert error in attempt.error
 
@@ -297,8 +297,8 @@ def test_whatever_the_url_the_answer_is_an_attempt(world: World, url: str, error
 def test_an_attempt_holds_the_answer(world: World) -> None:
     app = Flask("shop")
     app.post("/")(lambda: Response(request.headers["webhook-timestamp"], 201))
-    client, url = world.network.client("source", "delivery"), world.network.host("shop", app)
-    attempt = deliver(client, url, SECRET, "evt_1", b"{}", 1_700_000_000.9, RetryProfile())
+    transport, url = world.network.transport("source", "delivery"), world.network.host("shop", app)
+    attempt = deliver(transport, url, SECRET, "evt_1", b"{}", 1_700_000_000.9, RetryProfile())
     assert attempt == Attempt("delivered", 201, "", b"1700000000")
 
 
@@ -356,6 +356,6 @@ def test_an_error_that_quotes_an_illegal_answer_is_cut() -> None:
     def illegal(sent: httpx.Request) -> httpx.Response:
         raise httpx.RemoteProtocolError("illegal header line: " + "x" * 100_000)
 
-    with httpx.Client(transport=httpx.MockTransport(illegal)) as client:
-        attempt = deliver(client, "http://shop/hook", [SECRET], "evt_1", b"{}", 0.0, RetryProfile())
+    endpoint = httpx.MockTransport(illegal)
+    attempt = deliver(endpoint, "http://shop/hook", [SECRET], "evt_1", b"{}", 0.0, RetryProfile())
     assert (len(attempt.error), attempt.error[:42]) == (300, "RemoteProtocolError: illegal header line: ")

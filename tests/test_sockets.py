@@ -312,7 +312,7 @@ def slow_reader(connection):
 )
 def test_the_deadline_is_for_the_whole_exchange(network, server, error, status, length):
     """A byte each 0.1 s passes every timeout of a single read, and still the end comes at 0.5 s."""
-    client = network.client("source", "delivery", timeout=30, deadline=0.5)
+    client = httpx.Client(transport=network.transport("source", "delivery", deadline=0.5), timeout=30)
     with server:
         start = time.monotonic()
         with pytest.raises(error):
@@ -341,10 +341,10 @@ def test_a_huge_answer_is_judged_by_its_status_and_read_no_further(network):
         while True:
             connection.sendall(b"x" * 65_536)
 
-    client = network.client("source", "delivery", deadline=5)
+    transport = network.transport("source", "delivery", deadline=5)
     with Listener(endless) as server:
         tracemalloc.start()
-        attempt = deliver(client, server.url, SECRET, "evt_1", b"{}", time.time(), RetryProfile())
+        attempt = deliver(transport, server.url, SECRET, "evt_1", b"{}", time.time(), RetryProfile())
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
     assert (attempt.verdict, attempt.status) == ("delivered", 200)

@@ -20,8 +20,8 @@ TIMEOUT = 30.0
 KEEP_ALIVE = 5.0
 """Seconds for which an idle connection may be reused: httpx's default."""
 
-CLIENT_HEADERS = {"User-Agent": "labkit", "Accept-Encoding": "identity"}
-"""A fixed user agent and no compression, so that bytes do not depend on the packages that are installed."""
+CLIENT_HEADERS = {"Accept": "*/*", "Accept-Encoding": "identity", "Connection": "keep-alive", "User-Agent": "labkit"}
+"""No compression, and a fixed user agent, so that bytes do not depend on the packages that are installed."""
 
 
 class _NoCookies(httpx.Cookies):
@@ -105,14 +105,13 @@ class Network(ABC):
     def close(self) -> None:
         """Cut what is in flight, and free every port."""
 
-    def client(
-        self, sender: str, kind: Kind, base_url: str = "", timeout: float = TIMEOUT, deadline: float | None = None
-    ) -> Client:
-        """A client of `sender`, whose exchanges are recorded under `kind`.
+    def client(self, sender: str, kind: Kind, base_url: str = "", timeout: float = TIMEOUT) -> Client:
+        """A client of `sender`, whose exchanges are recorded under `kind`. `timeout`, in seconds, is for each read."""
+        return Client(self.transport(sender, kind), base_url, timeout)
 
-        `timeout` is for each read, as in httpx; `deadline`, if given, for the whole exchange. Both are in seconds.
-        """
-        return Client(Transport(self, self.carrier(), sender, kind, deadline), base_url, timeout)
+    def transport(self, sender: str, kind: Kind, deadline: float | None = None) -> "Transport":
+        """The same without a client around it. `deadline`, if given, is in seconds for each whole exchange."""
+        return Transport(self, self.carrier(), sender, kind, deadline)
 
     def _cut(self, fault: int) -> None:
         """Cut what is in flight each time that a fault's window begins."""
@@ -126,9 +125,7 @@ class Network(ABC):
 class Transport(httpx.BaseTransport):
     """Opens and closes the ledger's row of each exchange of one client."""
 
-    def __init__(
-        self, network: Network, carrier: Carrier, sender: str, kind: Kind, deadline: float | None = None
-    ) -> None:
+    def __init__(self, network: Network, carrier: Carrier, sender: str, kind: Kind, deadline: float | None) -> None:
         self.network, self.carrier, self.sender, self.kind, self.deadline = network, carrier, sender, kind, deadline
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:

@@ -109,7 +109,7 @@ class SentExchange:
 
     def _times_out_at(self, phase: str, since: float) -> float:
         """The instant at which a sender gives up that has waited `since` an instant; infinite if it never does."""
-        timeout = self.request.extensions["timeout"][phase]
+        timeout = self.request.extensions.get("timeout", {}).get(phase)
         ends = (self.meter.until, None if timeout is None else since + timeout)
         return min((end for end in ends if end is not None), default=math.inf)
 

@@ -1,10 +1,12 @@
 """One attempt of one delivery: sign, POST, classify."""
 
+from contextlib import closing
 from dataclasses import dataclass
 
 import httpx
 
 from labkit import signature
+from labkit.network.exchange import CLIENT_HEADERS, Transport
 from labkit.policies import RetryProfile, Verdict
 
 LONGEST_ERROR = 300
@@ -25,19 +27,23 @@ class Attempt:
 
 
 def deliver(
-    client: httpx.Client, url: str, secrets: list[str], id: str, body: bytes, unix: float, profile: RetryProfile
+    transport: Transport, url: str, secrets: list[str], id: str, body: bytes, unix: float, profile: RetryProfile
 ) -> Attempt:
-    """POST a signed message once. Whatever the endpoint does, the answer is an Attempt."""
-    headers = {"Content-Type": "application/json", **signature.headers(secrets, id, int(unix), body)}
+    """POST a signed message once. Whatever the endpoint does, the answer is an Attempt.
+
+    A client around the transport would look for redirects, cookies and credentials: a tenth of an attempt's time.
+    """
+    signed = signature.headers(secrets, id, int(unix), body)
+    headers = {**CLIENT_HEADERS, "Content-Type": "application/json", **signed}
     try:
-        with client.stream("POST", url, content=body, headers=headers) as answer:
+        sent = httpx.Request("POST", url, headers=headers, content=body)
+        with closing(transport.handle_request(sent)) as answer:
             read = b""
             for chunk in answer.iter_raw():  # not decompressed: a small answer could unpack to any size
                 read += chunk
                 if len(read) > LARGEST_ANSWER:
                     break
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError, RuntimeError) as error:
-        # a Location with a bad host name raises a plain ValueError, and a closed client a RuntimeError
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:  # ValueError: a host name that IDNA refuses
         return Attempt("failed", 0, f"{type(error).__name__}: {error}"[:LONGEST_ERROR])
     asked = answer.headers.get("Retry-After", "") if answer.status_code in (429, 503) else ""
     return Attempt(profile.verdict(answer.status_code), answer.status_code, body=read, retry_after=asked)

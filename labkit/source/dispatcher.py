@@ -6,11 +6,10 @@ from collections.abc import Callable
 from hashlib import sha256
 from typing import ParamSpec, TypeVar
 
-import httpx
-
 from labkit.clock import NANO, Clock, nanoseconds
 from labkit.crash import crash_point
 from labkit.event import timestamp, to_json
+from labkit.network.exchange import Transport
 from labkit.policies import RetryProfile
 from labkit.source.deliver import Attempt, deliver
 from labkit.source.health import Health
@@ -33,13 +32,13 @@ class Dispatcher:
         outbox: Outbox,
         health: Health,
         clock: Clock,
-        client: httpx.Client,
+        transport: Transport,
         profile: RetryProfile,
         seed: str,
         noticed: Callable[[], object],
     ) -> None:
         """`noticed()` is called after a notice has been stored."""
-        self.outbox, self.health, self.clock, self.client = outbox, health, clock, client
+        self.outbox, self.health, self.clock, self.transport = outbox, health, clock, transport
         self.profile, self.seed, self.noticed = profile, seed, noticed
         self._changed = clock.condition()
         self._news = self._stopped = False
@@ -81,7 +80,7 @@ class Dispatcher:
         id, body = message(group, sent_at / NANO)
         crash_point("before the attempt")
         secrets = subscription.keyring.valid(sent_at)
-        attempt = deliver(self.client, subscription.url, secrets, id, body, sent_at / NANO, self.profile)
+        attempt = deliver(self.transport, subscription.url, secrets, id, body, sent_at / NANO, self.profile)
         if self._stopped and not attempt.status:
             return
         crash_point("before the mark")

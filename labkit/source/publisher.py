@@ -48,12 +48,12 @@ class Publisher:
         self.network = network = network or SocketNetwork(self.clock, Ledger())
         self.retries = retries = retries or RetryProfile()
         self.health = Health(self.db, self.store, retries)
-        client = network.client(name, "delivery", timeout=retries.timeout, deadline=retries.timeout)
-        self._challenges = network.client(name, "setup", timeout=retries.timeout, deadline=retries.timeout)
+        deliveries = network.transport(name, "delivery", retries.timeout)
+        self._challenges = network.transport(name, "setup", retries.timeout)
         self.rate_limit = rate_limit or RateLimit()
         self.news = self.clock.condition()
         seed = self.rng.randbytes(8).hex()
-        self.dispatcher = Dispatcher(self.outbox, self.health, self.clock, client, retries, seed, self._announce)
+        self.dispatcher = Dispatcher(self.outbox, self.health, self.clock, deliveries, retries, seed, self._announce)
         self.clock.spawn(self.dispatcher.run)
 
     def close(self) -> None:
