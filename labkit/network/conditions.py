@@ -28,17 +28,10 @@ class Conditions:
         self._sent = Counter[tuple[str, ...]]()
 
     def sent(
-        self,
-        network: Surroundings,
-        meter: Meter,
-        request: httpx.Request,
-        kind: Kind,
-        host: str,
-        event: str,
-        sent_at: float,
+        self, network: Surroundings, meter: Meter, request: httpx.Request, kind: Kind, event: str, sent_at: float
     ) -> SentExchange:
         """Describe an exchange that is being sent, and count it."""
-        sender = meter.sender
+        sender, host = meter.sender, meter.host
         parties = network.owners.get(sender, sender), network.owners.get(host, host)
         consumer = parties[1] if kind == "delivery" else parties[0]
         with self._lock:

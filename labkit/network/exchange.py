@@ -136,7 +136,7 @@ class Transport(httpx.BaseTransport):
         meter = Meter(number, self.sender, host, None if self.deadline is None else sent_at + self.deadline)
         try:
             if network.conditions.faults:
-                exchange = network.conditions.sent(network, meter, request, self.kind, host, event, sent_at)
+                exchange = network.conditions.sent(network, meter, request, self.kind, event, sent_at)
                 network.open[number] = exchange
                 response = network.conditions.carry(exchange, lambda: carrier.handle_request(request, meter))
             else:
