@@ -556,6 +556,14 @@ def moved(need, per_hour, number, value):
     return replace(need, **{number: int(value) if number == "may_lose" else value}), per_hour
 
 
+@pytest.mark.parametrize("events", [0.0001, poisson(per_hour=0.001, duration=3600 * 200_000)], ids=["a rate", "a log"])
+def test_the_limits_of_events_over_decades_are_within_a_hundred_years(events):
+    found = advise(Need(deadline=60, without=PLAIN), events)
+    assert kind(found) == "webhook" and found.events.duration <= 3.2e9
+    assert [limit.unknown for limit in found.limits] == [""] * len(found.limits)
+    assert not [limit for limit in found.limits if (limit.number, limit.direction) == ("events_per_hour", "downwards")]
+
+
 def test_polling_becomes_cheaper_at_one_event_per_poll():
     found = advise(Need(deadline=30, without=PLAIN), 10)
     (limit,) = [limit for limit in found.limits if limit.number == "events_per_hour"]

@@ -13,6 +13,8 @@ SEED = 0
 LEAST_EVENTS, MOST_EVENTS = 1_000, 20_000
 SAMPLE = 2_000
 """Events of a long log on which limits are computed."""
+FEWEST, LONGEST = 10, 100 * 8_766.0
+"""Rare events are generated for 100 years (in hours), but at least ten. The model lens computes up to 146 years."""
 DEADLINES, OUTAGES = 20, 4
 """Generated events span at least this many deadlines and outages, unless that is too many events."""
 
@@ -33,12 +35,19 @@ class Events:
         """The events, with the lens's runs on them; generated events are as many as the need requires."""
         span = max(DEADLINES * need.deadline, OUTAGES * need.outage)
         count = round(min(max(self.per_hour / 3600 * span, LEAST_EVENTS), MOST_EVENTS))
+        count = max(min(count, int(self.per_hour * LONGEST)), FEWEST)
         key = need.delay, need.retries, None if self.recorded else count
         if key not in self._logs:
             arrivals = self.recorded or _at_rate(self.per_hour, count)
             like = self._like.log(need) if self._like else None
             self._logs[key] = Log(arrivals, need.delay, need.retries or RetryProfile(), like)
         return self._logs[key]
+
+    @property
+    def slowest(self) -> float:
+        """The lowest rate to try: at it the events span 100 years."""
+        count = len(self.recorded.events) if self.recorded else FEWEST
+        return min(self.per_hour, count / LONGEST)
 
     def sample(self) -> "Events":
         """2,000 of many recorded events in a row: those whose rate is nearest to the log's, stretched to that rate."""

@@ -32,8 +32,11 @@ def numbers(need: Need, events: Events) -> Iterator[Number]:
     def of(name: str, value: float, changed: Callable[[float], Need]) -> Number:
         return Number(name, value, upwards(value), downwards(value), lambda new: (changed(new), events))
 
-    rate = events.per_hour
-    yield Number("events_per_hour", rate, upwards(rate), downwards(rate), lambda new: (need, events.at(new)))
+    rate, slower = events.per_hour, downwards(events.per_hour)
+    yield Number(
+        "events_per_hour", rate, upwards(rate), lambda steps: max(slower(steps), events.slowest),
+        lambda new: (need, events.at(new)),
+    )  # fmt: skip
     yield of("deadline", need.deadline, lambda new: replace(need, deadline=new))
     yield shared(need.share, lambda new: (replace(need, share=new), events))
     if need.reads:
