@@ -527,8 +527,11 @@ def test_the_best_option_is_found_without_computing_the_others(number):
 
 @pytest.mark.slow
 def test_up_to_a_limit_no_other_option_saves_more_than_a_tie():
-    """From 114 events per hour on, a poll costs as much as a batch, at 115 it does not, and so on."""
-    check_each_step(Need(deadline=600), 100, 14)
+    """At 114 events per hour a poll costs as much as a batch, at 115 it does not, and so on: these are no limits."""
+    found = advise(need := Need(deadline=600), 100)
+    assert (found.limits, found.steady) == ([], ["events_per_hour", "deadline", "share"])
+    assert kind(advise(need, 114, thorough=False)) != kind(found) == kind(advise(need, 115, thorough=False))
+    check_each_step(need, 100, 14)
 
 
 def near_a_tie(number):
