@@ -263,11 +263,11 @@ def test_what_it_cannot_compute_is_refused_with_the_remedy(approach, world, reas
     ("said", "approach", "world"),
     [
         (
-            "leases that end",
+            "A lease may end",
             Leased(ttl=10, renew_before=2),
             {"faults": (Outage(target="source", start=5, duration=9),)},
         ),
-        ("forgotten renewals between 0 and 1 for one consumer", Leased(ttl=10, renew_before=2, forgotten=0.5), {}),
+        ("only one if renewals are forgotten by chance", Leased(ttl=10, renew_before=2, forgotten=0.5), {}),
         (
             "outages of the receiver, .*, once or again and again",
             Doorbell(),
