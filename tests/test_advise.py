@@ -589,6 +589,16 @@ def test_if_nothing_meets_the_need_each_relaxation_is_enough_and_no_more_than_th
         assert (kind(advise(changed, 20, thorough=False)) is not None) is meets
 
 
+def test_a_share_can_be_relaxed_to_what_an_interval_of_the_rate_limit_reaches():
+    """Polls every 120 s bring 5 of 6 events within 100 s."""
+    need = Need(deadline=100, share=0.95, rate_limit=RateLimit(30), unreachable=True, without=("relay",))
+    found = advise(need, 20)
+    (share,) = [each.value for each in found.relax if each.requirement == "share"]
+    assert (found.recommendation, share) == (None, pytest.approx(5 / 6, abs=0.02))
+    assert kind(advise(replace(need, share=share), 20, thorough=False)) == "polling"
+    assert kind(advise(replace(need, share=share + 0.005), 20, thorough=False)) is None
+
+
 # The finalists, by the virtual lens
 
 
