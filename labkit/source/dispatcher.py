@@ -67,8 +67,6 @@ class Dispatcher:
             self.clock.spawn_each(self._attempt, claimed)
             now = self.clock.unix_nanoseconds()
             due = self._retry_while_locked(self.outbox.next_due, now)
-            if self.health.watches and (change := self._retry_while_locked(self.health.next_change, now)):
-                due = min(due or change, change)
             with self._changed:
                 if not self._news:
                     self._changed.wait(None if due is None else (due - now) / NANO)

@@ -103,15 +103,6 @@ class Health:
             if was_off:
                 self._notice(sql, ENABLED, subscription, now, {})
 
-    def next_change(self, now: int) -> int | None:
-        """The next instant after `now` at which a rest ends or an endpoint comes back; None if there is none."""
-        rows = self._db.read(
-            "SELECT min(rests_until) FROM subscriptions WHERE rests_until > ? UNION ALL"
-            " SELECT min(back_at) FROM subscriptions WHERE back_at > ?",
-            (now, now),
-        )
-        return min((at for (at,) in rows if at is not None), default=None)
-
     def _notice(self, sql: sqlite3.Connection, type: str, subscription: str, now: int, data: dict[str, object]) -> None:
         id = f"evt_{sha256(f'{type}/{subscription}/{now}'.encode()).hexdigest()[:24]}"
         document = {"id": id, "type": type, "timestamp": timestamp(now / NANO),

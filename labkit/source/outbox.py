@@ -99,13 +99,18 @@ class Outbox:
         return sorted(due, key=lambda group: (group[0].due_at, group[0].seq))
 
     def next_due(self, now: int) -> int | None:
-        """The next instant after `now` at which a delivery becomes due or a lease ends; None if there is none."""
-        rows = self.db.read(
-            f"SELECT min(due_at) FROM deliveries WHERE {_PENDING} AND due_at > ? UNION ALL"
-            f" SELECT min(leased_until) FROM deliveries WHERE {_PENDING} AND leased_until > ?",
-            (now, now),
+        """The next instant after `now` at which there may be something to claim; None if there is none.
+
+        A delivery is due, a lease or an endpoint's rest ends, or an endpoint comes back.
+        """
+        ((instant,),) = self.db.read(
+            f"SELECT min(at) FROM (SELECT min(due_at) AS at FROM deliveries WHERE {_PENDING} AND due_at > ?"
+            f" UNION ALL SELECT min(leased_until) FROM deliveries WHERE {_PENDING} AND leased_until > ?"
+            " UNION ALL SELECT min(rests_until) FROM subscriptions WHERE rests_until > ?"
+            " UNION ALL SELECT min(back_at) FROM subscriptions WHERE back_at > ?)",
+            (now,) * 4,
         )
-        return min((due for (due,) in rows if due is not None), default=None)
+        return instant  # type: ignore[no-any-return]
 
     def finish(
         self, delivery: Delivery, sent_at: int, status: int, error: str, outcome: str, due_at: int | None
