@@ -238,9 +238,9 @@ MUTATIONS = (
     ),
     Mutation(
         "a rotation ends the old secret at once",
-        "labkit/source/dispatcher.py",
-        "subscription.keyring.valid(sent_at)",
-        "[subscription.secret]",
+        "labkit/source/deliver.py",
+        "to.keyring.valid(at)",
+        "[to.secret]",
         "tests/test_rotation.py::test_during_the_grace_period_either_secret_verifies_and_nothing_is_refused",
     ),
     Mutation(

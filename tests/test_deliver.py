@@ -21,8 +21,13 @@ from labkit.network.memory import MemoryNetwork
 from labkit.policies import RetryProfile
 from labkit.source import EventSource
 from labkit.source.deliver import Attempt, deliver
+from labkit.source.store import Subscription
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
+
+def subscribed(url: str) -> Subscription:
+    return Subscription("sub_1", url, (), "active", SECRET)
 
 
 class World(SimpleNamespace):
@@ -289,7 +294,7 @@ def test_an_endpoint_whose_host_has_gone_is_a_failed_attempt(world: World) -> No
 )
 def test_whatever_the_url_the_answer_is_an_attempt(world: World, url: str, error: str) -> None:
     transport = world.network.transport("source", "delivery")
-    attempt = deliver(transport, url, SECRET, "evt_1", b"{}", 1_700_000_000.9, RetryProfile())
+    attempt = deliver(transport, subscribed(url), "evt_1", b"{}", 1_700_000_000_900_000_000, RetryProfile())
     assert (attempt.verdict, attempt.status, attempt.body) == ("failed", 0, b"")
     assert error in attempt.error
 
@@ -298,7 +303,7 @@ def test_an_attempt_holds_the_answer(world: World) -> None:
     app = Flask("shop")
     app.post("/")(lambda: Response(request.headers["webhook-timestamp"], 201))
     transport, url = world.network.transport("source", "delivery"), world.network.host("shop", app)
-    attempt = deliver(transport, url, SECRET, "evt_1", b"{}", 1_700_000_000.9, RetryProfile())
+    attempt = deliver(transport, subscribed(url), "evt_1", b"{}", 1_700_000_000_900_000_000, RetryProfile())
     assert attempt == Attempt("delivered", 201, "", b"1700000000")
 
 
@@ -357,5 +362,5 @@ def test_an_error_that_quotes_an_illegal_answer_is_cut() -> None:
         raise httpx.RemoteProtocolError("illegal header line: " + "x" * 100_000)
 
     endpoint = httpx.MockTransport(illegal)
-    attempt = deliver(endpoint, "http://shop/hook", [SECRET], "evt_1", b"{}", 0.0, RetryProfile())
+    attempt = deliver(endpoint, subscribed("http://shop/hook"), "evt_1", b"{}", 0, RetryProfile())
     assert (len(attempt.error), attempt.error[:42]) == (300, "RemoteProtocolError: illegal header line: ")

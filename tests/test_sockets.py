@@ -21,6 +21,7 @@ from labkit.network.egress import Egress
 from labkit.network.sockets import LOOPBACK, SocketNetwork
 from labkit.policies import RetryProfile
 from labkit.source.deliver import LARGEST_ANSWER, deliver
+from labkit.source.store import Subscription
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
@@ -343,8 +344,9 @@ def test_a_huge_answer_is_judged_by_its_status_and_read_no_further(network):
 
     transport = network.transport("source", "delivery", deadline=5)
     with Listener(endless) as server:
+        to = Subscription("sub_1", server.url, (), "active", SECRET)
         tracemalloc.start()
-        attempt = deliver(transport, server.url, SECRET, "evt_1", b"{}", time.time(), RetryProfile())
+        attempt = deliver(transport, to, "evt_1", b"{}", time.time_ns(), RetryProfile())
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
     assert (attempt.verdict, attempt.status) == ("delivered", 200)

@@ -69,9 +69,8 @@ def create_app(source: Publisher) -> Flask:
             batch = (asked.batch.count, asked.batch.seconds) if asked.batch else (1, 0.0)
             ttl = asked.ttl or 0.0
             subscription, new = source.subscribe(asked.url, asked.types, asked.secret, asked.payload, batch, ttl)
-        if not new:
-            return json_answer(shown(subscription))
-        return json_answer({**shown(subscription), "secret": subscription.secret}, 201)
+        secret = {"secret": subscription.secret} if new else {}
+        return json_answer({**shown(subscription), **secret}, 201 if new else 200)
 
     @operations.add("POST /subscriptions/<id>/verify", {200: documents.Subscription}, [422])
     def verify(id: str) -> Response:

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 import httpx
 
 from labkit import signature
+from labkit.clock import NANO
 from labkit.network.exchange import CLIENT_HEADERS, Transport
 from labkit.policies import RetryProfile, Verdict
+from labkit.source.store import Subscription
 
 LONGEST_ERROR = 300
 """Characters of an error that are kept. An invalid answer is quoted in its error, and may be of any length."""
@@ -26,17 +28,15 @@ class Attempt:
     retry_after: str = ""
 
 
-def deliver(
-    transport: Transport, url: str, secrets: list[str], id: str, body: bytes, unix: float, profile: RetryProfile
-) -> Attempt:
-    """POST a signed message once. Whatever the endpoint does, the answer is an Attempt.
+def deliver(transport: Transport, to: Subscription, id: str, body: bytes, at: int, profile: RetryProfile) -> Attempt:
+    """POST a signed message once, at a Unix time in nanoseconds. Whatever the endpoint does, the answer is an Attempt.
 
     A client around the transport would look for redirects, cookies and credentials: a tenth of an attempt's time.
     """
-    signed = signature.headers(secrets, id, int(unix), body)
+    signed = signature.headers(to.keyring.valid(at), id, at // NANO, body)
     headers = {**CLIENT_HEADERS, "Content-Type": "application/json", **signed}
     try:
-        sent = httpx.Request("POST", url, headers=headers, content=body)
+        sent = httpx.Request("POST", to.url, headers=headers, content=body)
         with closing(transport.handle_request(sent)) as answer:
             read = b""
             for chunk in answer.iter_raw():  # not decompressed: a small answer could unpack to any size

@@ -74,11 +74,10 @@ class Dispatcher:
     def _attempt(self, group: tuple[Delivery, ...]) -> None:
         if self._stopped:
             return
-        sent_at, subscription = self.clock.unix_nanoseconds(), group[0].subscription
+        sent_at = self.clock.unix_nanoseconds()
         id, body = message(group, sent_at / NANO)
         crash_point("before the attempt")
-        secrets = subscription.keyring.valid(sent_at)
-        attempt = deliver(self.transport, subscription.url, secrets, id, body, sent_at / NANO, self.profile)
+        attempt = deliver(self.transport, group[0].subscription, id, body, sent_at, self.profile)
         if self._stopped and not attempt.status:
             return
         crash_point("before the mark")

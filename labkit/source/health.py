@@ -6,6 +6,7 @@ from hashlib import sha256
 from labkit.clock import NANO, nanoseconds
 from labkit.event import timestamp, to_json
 from labkit.policies import RetryProfile
+from labkit.source.outbox import GIVE_UP
 from labkit.source.store import HEALTHY, NEVER, Store
 from labkit.sqlite import Database
 from labkit.wire import DISABLED, ENABLED
@@ -68,9 +69,7 @@ class Health:
             "UPDATE subscriptions SET status = 'disabled', reason = ?, back_at = ? WHERE id = ?",
             (reason, back_at, subscription),
         )
-        sql.execute(
-            "UPDATE deliveries SET status = 'dead' WHERE subscription = ? AND status = 'pending'", (subscription,)
-        )
+        sql.execute(GIVE_UP, (subscription,))
         back = {"back_at": timestamp(back_at / NANO)} if back_at else {}
         cursor = self._store.cursor(max(since, self._store.horizon()))
         self._notice(sql, DISABLED, subscription, now, {"reason": reason, "since": cursor, **back})

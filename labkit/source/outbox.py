@@ -9,6 +9,7 @@ from labkit.source.store import COLUMNS, NEVER, Subscription, from_row
 from labkit.sqlite import Database
 
 _PENDING = "status = 'pending'"
+GIVE_UP = f"UPDATE deliveries SET status = 'dead' WHERE subscription = ? AND {_PENDING}"
 _WAITING = f"{_PENDING} AND leased_until = 0"
 _LEASED = f"{_PENDING} AND leased_until > 0"
 _FRESH = "attempts = earlier"
@@ -137,7 +138,7 @@ class Outbox:
         """End a subscription: nothing more is sent to its endpoint, and what was pending is dead."""
         with self.db.transaction() as sql:
             sql.execute("UPDATE subscriptions SET status = 'gone' WHERE id = ?", (subscription,))
-            sql.execute(f"UPDATE deliveries SET status = 'dead' WHERE subscription = ? AND {_PENDING}", (subscription,))
+            sql.execute(GIVE_UP, (subscription,))
 
     def redeliver(self, subscription: Subscription, after: int, now: int) -> int:
         """Make every wanted event after a place in the order due now, delivered ones too; returns how many.

@@ -153,6 +153,5 @@ class Publisher:
 
     def _send(self, subscription: Subscription, type: str, data: dict[str, str]) -> Attempt:
         id, now = f"msg_{self.rng.randbytes(12).hex()}", self.clock.unix_nanoseconds()
-        unix, secrets = now / NANO, subscription.keyring.valid(now)
-        message = to_json({"type": type, "timestamp": timestamp(unix), "data": data})
-        return deliver(self._challenges, subscription.url, secrets, id, message, unix, self.retries)
+        message = to_json({"type": type, "timestamp": timestamp(now / NANO), "data": data})
+        return deliver(self._challenges, subscription, id, message, now, self.retries)

@@ -98,9 +98,7 @@ class Store:
         with db.transaction() as sql:  # a file keeps its first key
             sql.execute("INSERT OR IGNORE INTO meta VALUES ('cursor key', ?)", (key,))
             (kept,) = sql.execute("SELECT value FROM meta WHERE name = 'cursor key'").fetchone()
-        self._tag = lru_cache(256)(
-            lambda place: hmac.digest(kept, place, "sha256")[:6]
-        )  # the same few cursors come again and again
+        self._tag = lru_cache(256)(lambda place: hmac.digest(kept, place, "sha256")[:6])  # the same few come again
 
     # events
 
