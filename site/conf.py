@@ -5,6 +5,7 @@ outputs are the stored ones. No page loads anything from elsewhere. Scripts for 
 the notebooks have none; scripts for widgets neither, since the sliders need a kernel.
 """
 
+import os
 import sys
 from pathlib import Path
 
@@ -50,7 +51,10 @@ html_static_path = ["static"]
 html_favicon = "static/doorbell.svg"
 html_css_files = ["course.css"]
 html_context = {"default_mode": "auto"}
+repository = os.environ.get("GITHUB_REPOSITORY")  # where the website is built on GitHub, it links the repository
 html_theme_options = {
+    "repository_url": f"{os.environ['GITHUB_SERVER_URL']}/{repository}" if repository else "",
+    "use_repository_button": bool(repository),
     "home_page_in_toc": True,
     "navbar_persistent": [],  # the sidebar has the search
     "use_download_button": False,

@@ -47,7 +47,7 @@ PUBLISHED = {
     "convoy": [100] * 10,
     "outpost": [30 * 2**n for n in range(10)],
 }
-"""The waits of `facts.md` once more, written by hand; Shopify's are assumed: only their number and span are known."""
+"""The published waits once more, written by hand; Shopify's are assumed: only their number and span are known."""
 
 
 def happening(instants, duration):

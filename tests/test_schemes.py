@@ -382,7 +382,7 @@ def test_a_secret_does_not_show(scheme: Scheme) -> None:
 
 @dataclass(frozen=True)
 class Shopify:
-    """The body alone is signed, in base64 (facts.md). https://shopify.dev/docs/apps/build/webhooks/subscribe/https"""
+    """The body alone is signed, in base64 (Shopify's documentation). https://shopify.dev/docs/apps/build/webhooks/subscribe/https"""
 
     name: ClassVar[str] = "shopify"
     unsigned: ClassVar[tuple[Part, ...]] = ("id", "type", "time")

@@ -12,9 +12,9 @@ from labkit.approaches import APPROACHES
 from labkit.cli.output import terminal
 from labkit.clock import resolution
 
-REQUIRED = ("flask", "werkzeug", "httpx", "greenlet", "numpy", "pandas", "matplotlib", "click", "rich", "loky",
-            "msgspec")  # fmt: skip
-EXTRAS = {"jupyterlab": "lab", "ipykernel": "lab", "nbval": "test", "pytest": "test",
+REQUIRED = ("flask", "werkzeug", "jinja2", "httpx", "wsproto", "simple-websocket", "greenlet", "numpy", "pandas",
+            "matplotlib", "click", "rich", "loky", "msgspec")  # fmt: skip
+EXTRAS = {"jupyterlab": "lab", "ipykernel": "lab", "ipywidgets": "lab", "nbval": "test", "pytest": "test",
           "distributed": "dask"}  # fmt: skip
 
 
