@@ -72,12 +72,17 @@ def test_each_prediction_and_each_question_of_the_quiz_has_one_answer() -> None:
     assert [int(number) for number, _ in asked] == list(range(1, 11)) == list(table("quiz_answers", "# "))
 
 
-def test_the_predictions_of_a_lesson_are_those_whose_cells_it_has() -> None:
+def test_the_predictions_of_a_lesson_are_those_whose_cells_it_has_in_its_order() -> None:
     said = re.findall(r"^\| (?:.*minutes|two sessions.*) \| ([\d, ]+) \|$", TEXTS["predictions"], re.MULTILINE)
     for numbers, lesson in zip(said, lessons.lessons(), strict=True):
-        cells = {number: REFERENCE.findall(row[-1]) for number, row in table("predictions", "\n## Answers").items()}
-        has = [number for number, places in cells.items() if {"/".join(place) for place in places} & set(lesson.places)]
-        assert [int(number) for number in numbers.split(", ")] == has, lesson.path.name
+        rows = table("predictions", "\n## Answers").items()
+        cells = {number: ["/".join(place) for place in REFERENCE.findall(row[-1])] for number, row in rows}
+        at = {
+            number: [lesson.places.index(place) for place in cells[number] if place in lesson.places]
+            for number in cells
+        }
+        has = sorted((min(places), number) for number, places in at.items() if places)
+        assert [int(number) for number in numbers.split(", ")] == [number for _, number in has], lesson.path.name
 
 
 def test_the_formulas_of_the_sheet_are_those_of_the_theory() -> None:
