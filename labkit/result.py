@@ -139,7 +139,7 @@ class Result:
         )
 
     def recovered(self, grace: float = 60.0) -> int:
-        """How many events a poll brought more than `grace` seconds late, since the webhook had lost them.
+        """How many events a poll brought more than `grace` seconds late, before any delivery did.
 
         Without the grace, a poll would also recover what was in flight at that moment. 0 without a webhook, and for a
         relay, from which a poll brings each event.
