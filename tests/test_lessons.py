@@ -187,3 +187,14 @@ def test_the_answer_for_a_reconciliation_every_15_minutes_is_what_the_lab_measur
     first = 1 + list(found > 0).index(True)
     assert f"At most {found.max()} events, and {found.sum()} in all. The {first}th one" in said("turn-2")
     assert round(polls.sent_at.iloc[first - 1] / 3600) == 6
+
+
+def test_the_second_session_begins_with_questions_of_the_quiz_that_the_first_one_has_measured() -> None:
+    text = lessons.texts()["steps"]["recall"]["text"]
+    quiz = (contents.ROOT / "docs" / "class" / "quiz.md").read_text(encoding="utf-8")
+    asked = re.findall(r"^\d\. .+\?$", text, re.MULTILINE)
+    assert len(asked) == 4 and all(f"**{question}**" in quiz for question in asked)
+    first = {place: shown(COURSE[place[:2]].cell(place[3:])) for place in ("01/empty", "01/halve")}
+    assert set(first) <= set(LESSONS[2].places)
+    assert "43%" in first["01/empty"] and all(claim in first["01/halve"] for claim in ("66%", "73s"))
+    assert all(claim in said("recall") for claim in ("43%", "66%", "73 s"))
