@@ -45,6 +45,7 @@ from labkit.advice.options import best, good, option_of, options
 from labkit.advice.peak import peak
 from labkit.advice.rules import LIMITED, RULES, UNREACHABLE
 from labkit.advice.sentences import NAMES, VALUES, sentences
+from labkit.arrivals import EPOCH, Arrivals
 from labkit.lenses.model.history import Given
 
 PLAIN = ("batched",)
@@ -194,6 +195,16 @@ def rivals(need, arrivals, times):
         yield Rival("on_demand", cost(per_hour, per_hour * (sent.bytes_out + sent.bytes_in) / sent.requests))
 
 
+def recorded(per_hour, duration, seed):
+    """Earthquakes in a row, from one that is drawn on, with their gaps stretched to the rate."""
+    every, count = earthquakes().events, round(per_hour * duration / 3600)
+    start = random.Random(seed).randrange(len(every) - count)
+    began, ended = (every[place].occurred_at for place in (start, start + count))
+    scale = duration / (ended - began)
+    events = tuple(replace(each, occurred_at=(each.occurred_at - began) * scale) for each in every[start:][:count])
+    return Arrivals("recorded", events, duration, EPOCH, {})
+
+
 def drawn(number, events=300):
     """A random need, and arrivals for it: of up to 50 events per deadline, so that no page is full."""
     chance = random.Random(number)
@@ -201,7 +212,7 @@ def drawn(number, events=300):
     per_hour = round(3600 / deadline * 10 ** chance.uniform(-1.5, 1.0), 3)
     outage = chance.choice([0.0, 0.0, round(chance.uniform(1800, 30_000))])
     duration = max(events * 3600 / per_hour, 20 * deadline, 3 * outage)
-    kind = chance.choice([poisson, bursty, daily])
+    kind = chance.choice([poisson, bursty, daily, recorded])
     arrivals = kind(per_hour=min(per_hour, 2000 * 3600 / duration), duration=duration, seed=number)
     need = Need(
         deadline, chance.choice([0.9, 0.95, 0.99]), chance.choice([0.0, 0.0, round(per_hour / 2, 3)]),

@@ -240,6 +240,7 @@ def test_polls_are_those_of_the_sample_path():
         (Doorbell(), {"delay": 1.0, "retries": RetryProfile(timeout=4)}, "a delivery takes 4 s, .* timeout is 4 s"),
         (Doorbell(1), {}, "at 1.02 s a notice and a poll read at the same time"),
         (Leased(forgotten=0.5), {"consumers": 2}, "forgets other renewals, got a share of 0.5 and 2 consumers"),
+        (Leased(20, 2), {"delay": 8.0}, "a verification takes 32 s, and the client's timeout is 30 s"),
         (Polling(1 / 3, "rate"), {"faults": (Outage(duration=5),)}, "an interval of whole nanoseconds"),
         (Webhook(), {"faults": (DOWN,), "retries": RetryProfile(off=SwitchOff(failures=2))}, "switched off at 31 s"),
         (Webhook(), {"faults": (DOWN,), "retries": UNEVEN, "consumers": 2}, "differs from consumer to consumer, got 2"),

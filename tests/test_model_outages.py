@@ -236,6 +236,25 @@ def test_retries_end_in_an_outage_without_an_end():
 
 
 @pytest.mark.parametrize(
+    "down", [Outage(start=10), Outage(start=10, duration=1, period=60, error="timeout")], ids=["endless", "recurring"]
+)
+def test_polls_that_never_succeed_do_not_matter_if_no_event_is_wanted_any_more(down):
+    scenario = Scenario(happening([5.0], 100), faults=(down,))
+    check_same(scenario, Polling(60, types=("b",), filtered="client"))
+
+
+def test_a_run_whose_relay_lacks_an_event_is_settled_by_a_poll_that_finds_nothing():
+    """The event at 5 s is lost before the relay. Each poll from 3,600 s on is cut as the next outage begins."""
+    lost = Outage(start=0.5, duration=10, target="source")
+    again = Outage(start=20, duration=1, period=2, error="timeout")
+    retries = RetryProfile(waits=())
+    check_same(Scenario(happening([5.0], 20), faults=(lost,), retries=retries), Relay(3600))
+    for lens in (ModelLens(), VirtualLens()):
+        with pytest.raises(RuntimeError, match="was not settled"):
+            lens.run(Scenario(happening([5.0], 20), faults=(lost, again), retries=retries), Relay(3600))
+
+
+@pytest.mark.parametrize(
     ("approach", "outage"),
     [
         (Polling(7200), Outage(start=20)),

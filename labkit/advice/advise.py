@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from labkit.advice.confirm import confirm
-from labkit.advice.events import SAMPLE, Events
+from labkit.advice.events import SAMPLE, SEED, Events
 from labkit.advice.limits import Limit, limits_of
 from labkit.advice.measured import Log
 from labkit.advice.need import Need
@@ -147,7 +147,9 @@ def _assumed(need: Need, log: Log, found: Sequence[Option], events: Arrivals | f
     """What the user did not say, although the answer depends on it."""
     kinds, said = {type(option.approach) for option in found if option.expected}, []
     if not isinstance(events, Arrivals):
-        said.append(f"Events come at random (Poisson): {len(log.arrivals.events):,} of them are generated.")
+        said.append(
+            f"Events come at random (Poisson): {len(log.arrivals.events):,} of them are generated, with seed {SEED}."
+        )
     said.append(f"The network takes {need.delay:g} s each way.")
     if need.retries is None:
         said.append("The source retries as Standard Webhooks suggests.")

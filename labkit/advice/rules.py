@@ -20,7 +20,7 @@ class Rule(NamedTuple):
 
 RULES: dict[type[Approach], Rule] = {
     OnDemand: Rule("There are fewer reads than requests of anything else, and a read is never late.", "09", "query"),
-    Polling: Rule("Events are frequent for the deadline (λT > 1): one poll brings several.", "03", "crossover"),
+    Polling: Rule("One poll brings several events: λT > 1 for its interval T.", "03", "crossover"),
     Webhook: Rule("Events are rare for the deadline (λT < 1): most polls would be empty.", "03", "crossover"),
     Hybrid: Rule("Nothing may be missing after an outage: a webhook and reconciliation.", "09", "both"),
     Batched: Rule("Events may wait for each other: one delivery brings several.", "04", "batch"),

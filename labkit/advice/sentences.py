@@ -103,7 +103,7 @@ def _expected(expected: Any, advice: Advice) -> Iterator[str]:
     else:
         figures = ", ".join(f"{name} {latency[name]:,.4g}" for name in ("mean", "p50", "p95", "p99", "max"))
         share = f"{expected['within_deadline']:.1%} of the events within {need.deadline:g} s"
-        yield f"Latency in seconds: {figures}; {share}."
+        yield f"Latency in seconds: {figures}; {share}, and {100 * need.share:g}% must be."
     if need.priced:
         yield f"It costs {expected['cost_per_month']:,.4g} per month."
     if outage := expected["outage"]:

@@ -65,13 +65,14 @@ def relay(given: Given) -> History:
     arrived = made.there(given.delay)
     kept, copy_of = made.sent[arrived] + given.delay, made.of[arrived]
     outages = given.outages("poll", host="consumer-1")  # which owns its relay
-    pages = _pages(given, (kept + 1).tolist(), approach.interval, outages)
+    visible, over = (kept + 1).tolist(), max(given.horizon, int(made.ended.max(initial=0)))
+    pages = _pages(given, visible, approach.interval, outages)
     of = pages.of  # the page that holds each copy
     received, news = np.full(len(given.events), NEVER), made.first(arrived)[arrived]
     received[copy_of[news]] = pages.answered[of[news]]
     lost = received == NEVER
-    if lost.any() and outages.endless:  # no poll finds that there is nothing more
-        given.check_not_late(NEVER)
+    if lost.any():  # then a poll must find that there is nothing more: it would bring one more event
+        _pages(given, [*visible, over], approach.interval, outages)
     settled = pages.settled(given.horizon, made.ended, received)  # all of them if an event is lost: polls go on
     copies = int(settled[of].sum()) - int((~lost).sum())
 

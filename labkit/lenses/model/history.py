@@ -209,12 +209,12 @@ class History:
 
 
 MOST_COPIES = 1_000_000
-"""Up to so many latencies are written out; beyond, each counts once for every consumer."""
+"""Up to so many latencies are written out, and equal values summed; beyond, each counts once for every consumer."""
 
 
 def _mean(value: float, consumers: int) -> float:
-    """The mean of equal values, with the rounding of a sum."""
-    return sum(repeat(value, consumers)) / consumers
+    """The mean of equal values, with the rounding of a sum, unless there are very many."""
+    return sum(repeat(value, consumers)) / consumers if consumers <= MOST_COPIES else value
 
 
 def _longer_names(consumers: int) -> int:

@@ -17,6 +17,7 @@ from labkit.lenses.model.attempts import ends_with
 from labkit.lenses.model.history import Given, History, Sent
 from labkit.lenses.model.outages import NEVER
 from labkit.lenses.model.pages import Line
+from labkit.network import TIMEOUT
 
 
 @dataclass(frozen=True)
@@ -148,6 +149,9 @@ def check(given: Given) -> None:
     pushed.check(subscribed)
     over = max([_beneath(subscribed).over, *(each.ended for each in _counted(given))])
     for each in takewhile(lambda each: each.sent <= over or each.sent < given.horizon, _requests(given)):
+        if each.verifies and 4 * given.delay >= nanoseconds(TIMEOUT):
+            takes = f"a verification takes {4 * given.delay / NANO:g} s, and the client's timeout is {TIMEOUT:g} s"
+            raise ValueError(f"{takes}: use the virtual lens")
         if each.verifies and (profile.rest or profile.off):
             rule = "the model lens needs a profile without rest and off where a lease ends"
         elif each.verifies and each.sent >= given.horizon and each.sent + given.delay <= over:

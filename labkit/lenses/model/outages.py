@@ -35,10 +35,6 @@ class _Window:
         elif isfinite(outage.end):
             self._length = first_at(outage.end) - self._start
 
-    @property
-    def endless(self) -> bool:
-        return self._length == NEVER
-
     def active(self, at: int) -> bool:
         return self._start <= at and (at - self._start) % self._period < self._length
 
@@ -72,11 +68,6 @@ class Windows:
     def __bool__(self) -> bool:
         """Whether there is any."""
         return bool(self._windows)
-
-    @property
-    def endless(self) -> bool:
-        """Whether there is a window without an end."""
-        return any(each.endless for each in self._windows)
 
     def hold(self, at: int) -> int | None:
         """For how long an exchange that is sent at an instant waits until it has failed; None if it is carried."""

@@ -85,7 +85,7 @@ def timing_of(approach: Polling) -> Timing:
 def polled(given: Given, approach: Polling, timing: Timing) -> tuple[Instants, Sent]:
     """When each wanted event is received by polls, and what they are."""
     pages, listed = pages_of(given, approach, timing)
-    wanted = given.wanted[listed]
+    wanted = given.wanted[listed][: len(pages.of)]
     news = np.add.reduceat(wanted, pages.start) if len(pages.start) else np.zeros(0, dtype=np.int64)
     return pages.received[wanted], weigh(given, sizes_of(approach), pages, listed, news == 0, approach.conditional)
 
@@ -98,6 +98,9 @@ def pages_of(
     listed = np.flatnonzero(shown)
     visible = given.occurred[listed].tolist()
     outages = given.outages("poll")
+    if pushed is None:  # the run is settled once the last event that is wanted has been found
+        last = int(np.flatnonzero(given.wanted).max(initial=-1))
+        pushed = Pushed(int(shown[: last + 1].sum()), 0)
     return find(given, visible, timing, approach.limit, outages, pushed=pushed), listed
 
 
