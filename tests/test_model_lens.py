@@ -210,7 +210,7 @@ def test_polls_are_those_of_the_sample_path():
     [
         (Polling(jitter=0.1), {}, r"a draw per poll, got 0.1 \(FanOut\(consumers, interval, jitter=0.1\) has the load"),
         (Polling(1 / 3, "rate"), {"delay": 0.5}, "an interval of whole nanoseconds"),
-        (Polling(90, limit=1, types=("a",), filtered="client"), {}, "one page per poll after the horizon"),
+        (Polling(90, limit=1, types=("tick",), filtered="client"), {}, "one page per poll after the horizon"),
         (Webhook(), {"faults": (Nat(),)}, "has no fault but outages, got nat"),
         (Webhook(), {"faults": (Outage(start=-1, duration=5),)}, "outages from 0 s on, got start=-1"),
         (Webhook(), {"faults": (Outage(start=1 / 3, duration=5),)}, "starts at a whole nanosecond, got start=0.333"),
