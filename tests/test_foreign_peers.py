@@ -6,16 +6,19 @@ What they are installed with stands in `.ci/run` and the Makefile.
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import threading
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from queue import Empty, Queue
 
 import httpx
 import nginx_nchan
 import pytest
+from attacked import labkit_serve
 
 from labkit.approaches import Consumer, LongPolling, Stream
 from labkit.clock import RealClock, monotonic
@@ -25,6 +28,7 @@ from labkit.network.sockets import SocketNetwork
 pytestmark = pytest.mark.slow
 HERE = Path(__file__).parent
 PATIENCE = 15.0
+TOKEN = {"Authorization": "token t"}
 pause = threading.Event().wait
 needs_nchan = pytest.mark.skipif(not nginx_nchan.available(), reason=nginx_nchan.MISSING)
 needs_curl = pytest.mark.skipif(not shutil.which("curl"), reason="curl is missing: apt-get install curl")
@@ -268,3 +272,37 @@ def test_npms_eventsource_misses_and_doubles_nothing_over_restarts(served):
     told = [json.loads(line) for line in told]
     assert [message["data"] for message in told] == emitted
     assert len({message["lastEventId"] for message in told}) == len(emitted) == 12
+
+
+# our source, behind their proxy -----------------------------------------------------------------
+
+
+@pytest.fixture
+def jupyter(tmp_path: Path) -> Iterator[str]:
+    """The address of a Jupyter server with jupyter-server-proxy, up to the port that it is to call."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    options = (f"--port={port}", "--ServerApp.token=t", f"--ServerApp.root_dir={tmp_path}", "--allow-root")
+    command = [sys.executable, "-m", "jupyter", "server", "--no-browser", *options]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        address = f"http://localhost:{port}"
+        try:
+            for _ in range(600):
+                with suppress(httpx.TransportError):
+                    if httpx.get(f"{address}/api/status", headers=TOKEN, trust_env=False).status_code == 200:
+                        break
+                pause(0.1)
+            yield f"{address}/proxy"
+        finally:
+            process.terminate()
+
+
+def test_jupyter_server_proxy_reaches_a_source_that_allows_the_name_of_its_server(jupyter: str) -> None:
+    """It passes the browser's Host on, here localhost and Jupyter's own port."""
+    with labkit_serve("source") as closed, labkit_serve("source", "--allow-host", "localhost") as opened:
+        answers = [
+            httpx.get(f"{jupyter}/{each.target('/').port}/healthz", headers=TOKEN, trust_env=False, timeout=30)
+            for each in (closed, opened)
+        ]
+    assert [answer.status_code for answer in answers] == [400, 200]
+    assert answers[1].json() == {"status": "ok"}
