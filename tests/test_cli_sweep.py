@@ -127,7 +127,8 @@ WRONG = {
     "--level 95": "level must be > 0 and < 1, got 95",
     "--approach webhook --approach webhook": "approaches must differ in their labels, got 'webhook' twice",
     "--workers 2 --dask tcp://127.0.0.1:1": "--workers 2 is for this machine: leave it out with --dask",
-    "--lens real --speed 100 --workers 2": "the real lens runs its approaches one after another: leave the executor",
+    "--lens real --speed 100 --workers 2": "real lens runs its approaches one after another: leave --workers 2 out",
+    "--lens model --workers 1": "the model lens runs its approaches one after another: leave --workers 1 out",
     "--lens real --speed 100 --dask tcp://127.0.0.1:9": "one after another: leave --dask tcp://127.0.0.1:9 out",
     "--out nowhere/s.jsonl": "there is no folder",
 }

@@ -154,8 +154,9 @@ def _plain(frame: "pd.DataFrame") -> list[dict[str, Any]]:
 def _executor(workers: int | None, dask: str | None, lens: Lens) -> Iterator[Executor | None]:
     if workers and dask:
         raise click.UsageError(f"--workers {workers} is for this machine: leave it out with --dask {dask}")
-    if dask and not lens.parallel:  # before it waits for the scheduler
-        raise click.UsageError(f"the {lens.name} lens runs its approaches one after another: leave --dask {dask} out")
+    given = f"--workers {workers}" if workers else f"--dask {dask}"
+    if (workers or dask) and not lens.parallel:  # before it waits for the scheduler
+        raise click.UsageError(f"the {lens.name} lens runs its approaches one after another: leave {given} out")
     if workers:
         with OwnWorkers(workers) as pool:
             yield pool
