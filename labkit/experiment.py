@@ -156,7 +156,7 @@ def sweep(
     _check(lens, scenarios, approaches, executor)
     names = run_names(scenarios, approaches)
     runs = [(*where, repeat) for where in names for repeat in range(repeats)]
-    rows: dict[tuple[int, str, int], dict[str, Any]] = {}
+    wanted, rows = set(runs), dict[tuple[int, str, int], dict[str, Any]]()
 
     def run_of(row: dict[str, Any]) -> tuple[int, str, int]:
         return row["scenario"], row["label"], row["repeat"]
@@ -169,7 +169,7 @@ def sweep(
     with ExitStack() as stack:
         file = stack.enter_context(closing(SweepFile(out, identity(lens, scenarios, approaches)))) if out else None
         for row in file.rows if file else ():
-            if row["repeat"] < repeats and run_of(row) not in rows:  # two copies of a file may have been joined
+            if run_of(row) in wanted and run_of(row) not in rows:  # two copies of a file may have been joined
                 add(row)
         labelled = {approach.label: approach for approach in approaches}
         left = [run for run in runs if run not in rows]

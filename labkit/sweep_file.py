@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from hashlib import sha256
 from importlib.metadata import version
+from os.path import commonprefix
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,14 @@ from labkit.lenses import Lens
 from labkit.scenario import Scenario
 from labkit.sqlite import own
 
+ROW = {"scenario": int, "label": str, "repeat": int, "error": str}
+"""What each row has."""
+ABSENT = object()
+"""In place of a member that one of two records lacks."""
+
 
 class SweepFile:
-    """The file at `path` for the sweep that a record describes. `rows` are those that an earlier driver wrote.
+    """The file at `path` for the sweep that a record describes. `rows` are those that earlier drivers wrote.
 
     A last line without its end was cut off when that driver was killed: it is removed. Raises ValueError, and leaves
     the file as it is, if it holds another sweep, or no sweep; and OSError while another driver has it, since both
@@ -40,16 +46,19 @@ class SweepFile:
             lines = written[: written.rfind(b"\n") + 1].splitlines(keepends=True)
             if not lines and not header.startswith(written):
                 raise self._no_sweep(1, written)
-            documents = [self._document(number, line) for number, line in enumerate(lines, start=1)]
-            if documents and "sweep" not in documents[0]:
-                raise self._no_sweep(1, lines[0])
-            if documents and documents[0] != (sought := json.loads(header)):
-                differs = _difference(documents[0]["sweep"], sought["sweep"])
-                raise ValueError(f"{self.path} is the file of another sweep: {differs}; use another file, or delete it")
+            rows = []
+            for number, line in enumerate(lines, start=1):
+                document = self._document(number, line)
+                if document.keys() == {"sweep"}:  # files of one sweep that were joined have several headers
+                    self._check(document["sweep"], json.loads(header)["sweep"])
+                elif number == 1 or not all(isinstance(document.get(name), kind) for name, kind in ROW.items()):
+                    raise self._no_sweep(number, line)
+                else:
+                    rows.append(document)
             file.truncate(sum(map(len, lines)))
             if not lines:
                 file.write(header)
-        return documents[1:]
+        return rows
 
     def append(self, row: Mapping[str, Any]) -> None:
         """Add a row. Once this returns it outlives the process, and not a power failure."""
@@ -59,6 +68,11 @@ class SweepFile:
     def close(self) -> None:
         self._file.close()
         self._lock.close()
+
+    def _check(self, there: Any, here: Any) -> None:
+        if there != here:
+            differs = _difference(there, here)
+            raise ValueError(f"{self.path} is the file of another sweep: {differs}; use another file, or delete it")
 
     def _document(self, number: int, line: bytes) -> dict[str, Any]:
         try:
@@ -92,15 +106,26 @@ def _line(document: Mapping[str, Any]) -> bytes:
 
 
 def _difference(there: Any, here: Any, place: str = "") -> str:
-    """The first value in which two records differ.
+    """The first member in which two records differ.
 
     >>> _difference({"delays": [0.02, 0.5]}, {"delays": [0.02, 1.0]})
     'delays[1] is 0.5 there, and 1.0 here'
+    >>> _difference({"delays": [0.02, 0.5]}, {"delays": [0.02]})
+    'delays[1] is 0.5 there, and absent here'
     """
-    if isinstance(there, dict) and isinstance(here, dict) and there.keys() == here.keys():
-        pairs = [(there[key], here[key], f"{place}.{key}".lstrip(".")) for key in here]
-    elif isinstance(there, list) and isinstance(here, list) and len(there) == len(here):
-        pairs = [(*both, f"{place}[{number}]") for number, both in enumerate(zip(there, here, strict=True))]
-    else:
-        return f"{place} is {json.dumps(there)[:100]} there, and {json.dumps(here)[:100]} here"
-    return next(_difference(*pair) for pair in pairs if pair[0] != pair[1])
+    if type(there) is type(here) and isinstance(here, dict | list):
+        old, new = _members(there), _members(here)
+        both = {name: (old.get(name, ABSENT), new.get(name, ABSENT)) for name in old | new}
+        name = next(name for name, (one, other) in both.items() if one != other)
+        return _difference(*both[name], f"{place}{name}".lstrip("."))
+    texts = ["absent" if value is ABSENT else json.dumps(value) for value in (there, here)]
+    start = max(0, len(commonprefix(texts)) - 50)  # noqa: RUF071  texts, not paths, and long ones may differ late
+    there, here = (text[start : start + 100] for text in texts)
+    return f"{place or 'sweep'} is {there} there, and {here} here"
+
+
+def _members(value: dict[str, Any] | list[Any]) -> dict[str, Any]:
+    """Each value by its place."""
+    if isinstance(value, dict):
+        return {f".{name}": member for name, member in value.items()}
+    return {f"[{number}]": member for number, member in enumerate(value)}

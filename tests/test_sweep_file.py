@@ -1,6 +1,7 @@
 """A sweep's file: what a killed driver left is kept, nothing is computed twice, and another sweep's file is refused."""
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -133,11 +134,36 @@ def test_a_run_that_is_in_the_file_twice_counts_once(tmp_path, runs):
     assert len(done) == 8
 
 
+def test_joined_files_of_one_sweep_count_each_run_once(tmp_path, runs):
+    """Two machines made the first and the second repeat, and a third repeat is new."""
+    out = tmp_path / "sweep.jsonl"
+    swept(out)
+    header, *rows = out.read_text().splitlines(keepends=True)
+    out.write_text("".join([header, *rows[:5], header, *rows[3:]]))
+    runs.clear()
+    assert_frame_equal(swept(out, repeats=3), swept(None, repeats=3), check_exact=True)
+    assert len(runs) == 4 + 12, "the third repeat, and those of the sweep without a file"
+
+
+def test_a_joined_file_of_another_sweep_is_refused_and_stays(tmp_path, runs):
+    one, other = tmp_path / "one.jsonl", tmp_path / "other.jsonl"
+    swept(one, 1)
+    swept(other, 1, approaches=[Polling(interval=60), CHOSEN[1]])
+    written = one.read_bytes() + other.read_bytes()
+    one.write_bytes(written)
+    with pytest.raises(ValueError, match=r"another sweep: approaches\[0\].interval is 60 there, and 600 here"):
+        swept(one, 1)
+    assert one.read_bytes() == written
+
+
 OTHERS = {
     "scenarios[1].delay is 1.0 there, and 2.0 here": {"scenarios": [HOUR, replace(HOUR, delay=2.0)]},
     "scenarios[0].events is 53 there, and": {"scenarios": [Scenario(poisson(60, 3600, seed=4)), SCENARIOS[1]]},
     "approaches[0].interval is 600 there, and 60 here": {"approaches": [Polling(interval=60), CHOSEN[1]]},
-    'approaches is [{"name": "polling",': {"approaches": [Webhook()]},
+    'approaches[0].name is "polling" there, and "webhook" here': {"approaches": [Webhook()]},
+    'approaches[2] is absent there, and {"name": "webhook"': {"approaches": [*CHOSEN, Webhook()]},
+    'approaches[1] is {"name": "on_demand"': {"approaches": CHOSEN[:1]},
+    "approaches[0].jitter is 0.0 there, and 0.5 here": {"approaches": [Polling(interval=600, jitter=0.5), *CHOSEN]},
 }
 
 
@@ -169,13 +195,40 @@ def test_what_is_no_sweep_s_file_is_refused_and_stays(tmp_path, text):
     assert out.read_text() == text
 
 
-def test_a_line_that_cannot_be_read_is_named(tmp_path):
+@pytest.mark.parametrize(
+    "line", ["{half", "[1]", '{"a": 1}', '{"scenario": 0, "label": "x", "repeat": "0", "error": ""}']
+)
+def test_a_line_that_is_no_row_is_named(tmp_path, line):
     out = tmp_path / "sweep.jsonl"
     swept(out, 1)
     lines = out.read_text().splitlines(keepends=True)
-    out.write_text("".join([*lines[:2], "{half\n", *lines[2:]]))
-    with pytest.raises(ValueError, match="line 3 is b'{half"):
+    out.write_text("".join([*lines[:2], f"{line}\n", *lines[2:]]))
+    with pytest.raises(ValueError, match=f"line 3 is b'{re.escape(line[:5])}"):
         swept(out, 1)
+
+
+def test_a_row_of_no_run_of_this_sweep_is_left_out(tmp_path, runs):
+    out, done = tmp_path / "sweep.jsonl", []
+    frame = swept(out)
+    with open(out, "a") as file:
+        file.write('{"scenario": 0, "label": "webhook", "repeat": 0, "error": ""}\n')
+    assert_frame_equal(swept(out, done=done.append), frame, check_exact=True)
+    assert len(done) == 8
+
+
+@pytest.mark.parametrize(
+    ("header", "difference"),
+    [
+        ({"sweep": 5}, 'sweep is 5 there, and {"note": "xxx'),
+        ({"sweep": {"note": "x" * 200 + "b"}}, 'note is .*xb" there, and .*xa" here'),
+        ({"sweep": {"note": "x" * 200 + "a", "more": None}}, "more is null there, and absent here"),
+    ],
+)
+def test_a_foreign_header_is_refused_with_what_differs(tmp_path, header, difference):
+    out = tmp_path / "sweep.jsonl"
+    out.write_text(json.dumps(header) + "\n")
+    with pytest.raises(ValueError, match=f"another sweep: {difference}"):
+        SweepFile(out, {"note": "x" * 200 + "a"})
 
 
 DRIVER = """
