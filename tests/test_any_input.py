@@ -6,9 +6,12 @@ The same is tested in test_schemes.py for the verifiers, test_wire.py for `Retry
 import itertools
 import socket
 import tempfile
+import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import wraps
 from pathlib import Path
+from time import thread_time
 
 import httpx
 import pytest
@@ -181,7 +184,25 @@ def test_a_streams_id_is_sent_back_only_if_a_header_can_hold_it(id: str, resumed
     assert sent == [None, resumed]
 
 
+def bounded(test: Callable[..., None]) -> Callable[..., None]:
+    """The test, which must take less than 20 MB, of which an import may be a part, and less than 2 s of this thread's processor time, for each input."""
+
+    @wraps(test)
+    def measured(**inputs: object) -> None:
+        began = thread_time()
+        tracemalloc.start()
+        try:
+            test(**inputs)
+            assert tracemalloc.get_traced_memory()[1] < 20_000_000
+        finally:
+            tracemalloc.stop()
+        assert thread_time() - began < 2
+
+    return measured
+
+
 @given(pieces(STREAM))
+@bounded
 def test_any_bytes_are_a_stream_however_they_are_cut(chunks: list[bytes]) -> None:
     whole = list(blocks(lines([b"".join(chunks)])))
     assert list(blocks(lines(chunks))) == whole
@@ -190,6 +211,7 @@ def test_any_bytes_are_a_stream_however_they_are_cut(chunks: list[bytes]) -> Non
 
 @given(pieces(HTTP))
 @example([b"GET / HTTP/1.1\r\n", b"X:" + b" " * 16_000 + b"\0\r\n"])
+@bounded
 def test_any_bytes_are_a_request_or_are_refused_with_a_4xx(sent: list[bytes]) -> None:
     with reader_of(b"".join(sent)) as reader:
         reading = Reading(reader, RequestLimits(body=1000))
@@ -203,6 +225,7 @@ def test_any_bytes_are_a_request_or_are_refused_with_a_4xx(sent: list[bytes]) ->
 
 
 @given(st.lists(st.sampled_from(LOG) | st.text(max_size=10), max_size=25), st.binary(max_size=5))
+@bounded
 def test_any_file_is_a_log_or_a_value_error_that_names_it(text: list[str], more: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "any.csv")
@@ -216,6 +239,7 @@ def test_any_file_is_a_log_or_a_value_error_that_names_it(text: list[str], more:
 
 
 @given(st.text(st.characters(), max_size=40) | st.text("ABab01-_=", min_size=16, max_size=16))
+@bounded
 def test_any_text_is_refused_as_a_cursor(text: str) -> None:
     store = Store(b"k" * 16)
     with suppress(ValueError):
