@@ -185,7 +185,7 @@ def test_a_streams_id_is_sent_back_only_if_a_header_can_hold_it(id: str, resumed
 
 
 def bounded(test: Callable[..., None]) -> Callable[..., None]:
-    """The test, which must take less than 20 MB, of which an import may be a part, and less than 2 s of this thread's processor time, for each input."""
+    """The test, which must take less than 20 MB (an import may be a part of it) and 2 s of processor time per input."""
 
     @wraps(test)
     def measured(**inputs: object) -> None:
