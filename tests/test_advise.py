@@ -196,8 +196,8 @@ def rivals(need, arrivals, times):
 
 
 def recorded(per_hour, duration, seed):
-    """Earthquakes in a row, from one that is drawn on, with their gaps stretched to the rate."""
-    every, count = earthquakes().events, round(per_hour * duration / 3600)
+    """Earthquakes in a row, at most 1,000, from one that is drawn on, with their gaps stretched over the duration."""
+    every, count = earthquakes().events, min(round(per_hour * duration / 3600), 1_000)
     start = random.Random(seed).randrange(len(every) - count)
     began, ended = (every[place].occurred_at for place in (start, start + count))
     scale = duration / (ended - began)
