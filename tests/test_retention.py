@@ -26,7 +26,7 @@ from labkit import (
     WebSocket,
 )
 from labkit.arrivals import EPOCH
-from labkit.source.store import Store
+from labkit.source.store import ExpiredError, Store, open_database
 
 DELAY = 0.02
 
@@ -116,6 +116,36 @@ def test_the_horizon_never_falls_when_the_clock_is_set_back() -> None:
     for now[0] in (0, 15, 5, 25, 0, 99):
         seen.append(store.horizon())
     assert seen == [1, 2, 2, 3, 3, 4]
+
+
+def test_a_question_that_has_been_answered_is_refused_once_its_events_have_expired() -> None:
+    now = [0]
+    store = Store(b"k" * 16, expired_by=lambda: now[0])
+    for number in range(3):
+        store.add(f"evt_{number}", "a", b"{}", 10 * number + 1)
+    assert store.after(0, 100) == store.after(0, 100) == [(1, b"{}"), (2, b"{}"), (3, b"{}")]
+    now[0] = 11
+    with pytest.raises(ExpiredError, match="older than the source keeps them"):
+        store.after(0, 100)
+    assert store.after(2, 100) == [(3, b"{}")]
+
+
+def test_an_event_that_is_stored_while_the_horizon_is_looked_up_is_kept(monkeypatch) -> None:
+    """All others have expired: the one that comes in between must not be taken for the last of these."""
+    db = open_database()
+    store, read = Store(b"k" * 16, db, lambda: 5), db.read
+    store.add("evt_1", "a", b"{}", 1)
+
+    def overtaken(sql, values=()):
+        rows = read(sql, values)
+        monkeypatch.undo()
+        store.add("evt_2", "a", b"{}", 6)
+        return rows
+
+    store._horizon = 0  # as before the first event had expired
+    monkeypatch.setattr(db, "read", overtaken)
+    assert store.horizon() == 1
+    assert store.after(1, 100) == [(2, b"{}")]
 
 
 @pytest.mark.parametrize("wrong", [0, -1, math.inf, math.nan])

@@ -1036,3 +1036,30 @@ def test_a_fake_streams_interval_is_a_decimal_number_from_1_ms_to_15_s(interval,
     answer = World().http.get(f"/fake-stream?interval={interval}")
     assert answer.status_code == 400
     assert said in answer.json()["detail"]
+
+
+def test_streams_at_one_place_share_the_queries_and_the_rendering_of_each_event(monkeypatch):
+    """However many streams are open, an event costs two queries: one that finds it, one that finds nothing after it."""
+    world, streams, events = World(), 20, 5
+    asked, rendered, received = [], [], [""] * streams
+    read, cursor = world.source.db.read, world.source.store.cursor
+
+    def stream(number):
+        with world.network.client("shop", "stream", world.url).stream("GET", "/stream") as answer:
+            for text in answer.iter_text():
+                received[number] += text
+
+    for number in range(streams):
+        world.clock.spawn(stream, number)
+    world.clock.run(until=1)
+    monkeypatch.setattr(world.source.db, "read", lambda sql, values=(): asked.append(sql) or read(sql, values))
+    monkeypatch.setattr(world.source.store, "cursor", lambda seq: rendered.append(seq) or cursor(seq))
+    blocks = ["retry: 1000\n\n"]
+    for number in range(1, events + 1):
+        event = world.source.emit("a", {"number": number}).decode()
+        world.clock.run(until=1 + number)
+        blocks.append(f"id: {cursor(number)}\ndata: {event}\n\n")
+    assert received == ["".join(blocks)] * streams
+    assert len([sql for sql in asked if "FROM events WHERE seq >" in sql]) == 2 * events
+    assert rendered == [1, 2, 3, 4, 5]
+    world.clock.close()  # the streams would go on for ever

@@ -7,7 +7,8 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
+from itertools import product
 from pathlib import Path
 
 import httpx
@@ -75,6 +76,50 @@ def test_a_cursor_of_one_file_is_none_of_another(path: Path) -> None:
         cursor = Store(os.urandom(16), one).cursor(3)
         with pytest.raises(ValueError, match="is not one of this source's"):
             Store(os.urandom(16), two).place(cursor)
+
+
+# --- an answer is kept until the next event is stored
+
+
+def test_an_answer_is_that_of_a_new_query_however_often_and_whatever_was_asked_before(path: Path) -> None:
+    with closing(open_database(str(path))) as db:
+        store, kept = Store(b"k" * 16, db), []
+        for number in range(1, 8):
+            store.add(f"evt_{number}", "ab"[number % 2], b"%d" % number, number)
+            kept.append((number, b"%d" % number, "ab"[number % 2]))
+            with pytest.raises(ValueError, match="ids must be unique"):
+                store.add("evt_1", "a", b"again", number)  # rolled back
+            for place, limit, types in product(range(number + 1), (1, 3, 100), ((), ("a",), ("b",), ("a", "b"))):
+                wanted = [(seq, json) for seq, json, type in kept if seq > place and type in (types or "ab")]
+                assert [store.after(place, limit, types) for _ in range(2)] == [wanted[:limit]] * 2
+
+
+def test_an_event_that_is_stored_while_rows_are_read_is_in_the_next_answer(path: Path, monkeypatch) -> None:
+    with closing(open_database(str(path))) as db:
+        store, read = Store(b"k" * 16, db), db.read
+
+        def overtaken(sql: str, values: tuple[object, ...]) -> list[object]:
+            rows = read(sql, values)
+            monkeypatch.undo()
+            store.add("evt_1", "a", b"{}", 1)
+            return rows
+
+        monkeypatch.setattr(db, "read", overtaken)
+        assert store.after(0, 100) == []
+        assert store.after(0, 100) == [(1, b"{}")]
+
+
+def test_who_asks_during_a_transaction_is_told_of_its_event_only_if_it_is_committed(path: Path) -> None:
+    with closing(open_database(str(path))) as db, ThreadPoolExecutor(1) as pool:
+        store = Store(b"k" * 16, db)
+        for commits, wanted in ((False, []), (True, [(1, b"{}")])):
+            with suppress(ZeroDivisionError), db.transaction() as sql:
+                store.insert(sql, "evt_1", "a", b"{}", 1)
+                asked = pool.submit(store.after, 0, 100)
+                with pytest.raises(TimeoutError):
+                    asked.result(0.05)
+                1 / commits  # False ends the transaction
+            assert asked.result() == store.after(0, 100) == wanted
 
 
 # --- locked

@@ -2,6 +2,8 @@
 
 import math
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import lru_cache
 from typing import Any
 
 from flask import Response, request
@@ -55,21 +57,22 @@ def add_listing(operations: Operations, store: Store, clock: Clock, news: Condit
         return Response(blocks(after, read), mimetype=STREAM, headers={"Cache-Control": "no-store"})
 
     def blocks(after: int, read: Callable[[int], list[tuple[int, bytes]]]) -> Iterator[bytes]:
-        """Server-sent events (WHATWG HTML, 9.2): one event per block, with an `id` to resume; comments in silence.
+        """Server-sent events (WHATWG HTML, 9.2), as they happen.
 
         The stream ends where a gap would follow: the client reads too slowly, and when it resumes, it is answered 410.
         """
         yield f"retry: {RETRY_MS}\n\n".encode()
-        while True:
-            try:
+        with suppress(ExpiredError):
+            while True:
                 rows = read(after)
-            except ExpiredError:
-                return
-            if rows:
-                after = rows[-1][0]
-                yield b"".join(f"id: {store.cursor(seq)}\ndata: ".encode() + event + b"\n\n" for seq, event in rows)
-            else:
-                yield b": still here\n\n"
+                after = rows[-1][0] if rows else after
+                yield block(*rows)
+
+    @lru_cache(4)
+    def block(*rows: tuple[int, bytes]) -> bytes:
+        """One block per event, with an `id` to resume; a comment if there is none. Streams at one place share it."""
+        events = (f"id: {store.cursor(seq)}\ndata: ".encode() + event + b"\n\n" for seq, event in rows)
+        return b"".join(events) or b": still here\n\n"
 
 
 def wait_for_events(store: Store, news: Condition, after: int) -> list[tuple[int, bytes]]:
