@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 CAPTION = (
     "Requests per hour against mean latency, both axes logarithmic: further left is cheaper, lower is sooner. A whisker"
     " runs from the mean to the 95th percentile. The dashed line is polling at every fixed interval, in theory;"
-    " a hollow marker is what theory expects on average, from which one run differs by chance. A grey point that would"
-    " hide another one is drawn beside it."
+    " a hollow marker is what theory expects on average of events at random, from which one run differs. A grey point"
+    " that would hide another one is drawn beside it."
 )
 GREY = "#8C8C8C"
 BESIDE: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "fontsize": SIZE}
