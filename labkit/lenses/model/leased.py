@@ -14,7 +14,7 @@ from labkit.clock import NANO, nanoseconds
 from labkit.event import timestamp
 from labkit.lenses.model import combined, pushed, sizes
 from labkit.lenses.model.attempts import ends_with
-from labkit.lenses.model.history import Given, History, Sent
+from labkit.lenses.model.history import Given, History, Sent, once
 from labkit.lenses.model.outages import NEVER
 from labkit.lenses.model.pages import Line
 from labkit.network import TIMEOUT
@@ -50,7 +50,7 @@ def leased(given: Given) -> History:
     renewal, verification = (pushed.whole(each.request) for each in late)
     gone = pushed.whole(late[0].answer) - len(timestamp(EPOCH))
 
-    made = list(_counted(given))
+    made = _counted(given)
     carried, answered = ([each for each in made if getattr(each, name)] for name in ("carried", "answered"))
     line = Line(given.horizon)
     for each in carried:
@@ -75,6 +75,7 @@ def _beneath(subscribed: Given) -> History:
     return (combined.hybrid if isinstance(subscribed.approach, Hybrid) else pushed.webhook)(subscribed)
 
 
+@once
 def _subscribed(given: Given) -> Given:
     """The approach that is leased, which is sent a delivery for each event that occurs during a lease."""
     approach = given.approach
@@ -96,9 +97,10 @@ def _first_lease(given: Given) -> int:
     return -NANO // 2 - 12 * given.delay + 3 * given.delay
 
 
-def _counted(given: Given) -> Iterator[Request]:
+@once
+def _counted(given: Given) -> list[Request]:
     """The requests up to the horizon."""
-    return takewhile(lambda each: each.sent < given.horizon, _requests(given))
+    return list(takewhile(lambda each: each.sent < given.horizon, _requests(given)))
 
 
 def _requests(given: Given) -> Iterator[Request]:

@@ -139,6 +139,7 @@ class Held:
 
 
 PLAIN = Held()
+"""A poll that is answered at once."""
 
 
 @dataclass(frozen=True)
