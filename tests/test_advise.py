@@ -200,9 +200,8 @@ def recorded(per_hour, duration, seed):
     every, count = earthquakes().events, min(round(per_hour * duration / 3600), 1_000)
     start = random.Random(seed).randrange(len(every) - count)
     began, ended = (every[place].occurred_at for place in (start, start + count))
-    scale = duration / (ended - began)
-    events = tuple(replace(each, occurred_at=(each.occurred_at - began) * scale) for each in every[start:][:count])
-    return Arrivals("recorded", events, duration, EPOCH, {})
+    events = tuple(replace(each, occurred_at=each.occurred_at - began) for each in every[start : start + count])
+    return Events(Arrivals("recorded", events, ended - began, EPOCH, {})).at(count * 3600 / duration).recorded
 
 
 def drawn(number, events=300):
