@@ -71,7 +71,7 @@ def downwards(start: float) -> Value:
 
 
 def shared(now: float, changed: Callable[[float], Question]) -> Number:
-    """The share that must be in time: half a percent each step, up to 1 and down to one half.
+    """The share that must be in time, in steps of half a percent, up to 1 and down to one half.
 
     >>> number = shared(0.949, lambda new: None)
     >>> [number.up(steps) for steps in (1, 2, 99)], [number.down(steps) for steps in (1, 2, 99)]

@@ -51,7 +51,7 @@ class Receiver:
     on_event: Callable[[Event, sqlite3.Connection], object] = lambda event, sql: None
     fetch: Callable[[Event], Iterable[Event]] = lambda event: [event]
     """Returns the events that a message stands for, by default itself. It comes before the transaction, so it may take
-    its time, and raise UnavailableError. What it returns is checked: no event is 503."""
+    its time, and raise UnavailableError. What it returns is checked; if it is not an event, the answer is 503."""
     scheme: Scheme = STANDARD
     unsigned: tuple[Part, ...] = ()
     """What the scheme does not sign, named to accept it: then a recorded message can be sent again under another id."""
