@@ -19,8 +19,8 @@ REAL_CLOCK = {
     "test_foreign_peers", "test_https", "test_inbox", "test_limits", "test_many_streams", "test_notebook_cell",
     "test_openapi", "test_outbox", "test_process", "test_real_clock", "test_real_lens", "test_receiver",
     "test_receiver_app", "test_retention", "test_retries", "test_rotation", "test_secrets", "test_serve_receiver",
-    "test_server", "test_shared_suite", "test_sockets", "test_sqlite", "test_store", "test_sweep_file",
-    "test_webhook_program", "test_websocket", "test_workers",
+    "test_server", "test_shared_suite", "test_sockets", "test_sqlite", "test_store", "test_stream_loop",
+    "test_sweep_file", "test_waiting_body", "test_webhook_program", "test_websocket", "test_workers",
 }  # fmt: skip
 """Modules with tests of the real clock or of processes. A machine that stalls can make one fail, so it is run up to
 three times more; a defect fails each time. The summary counts the reruns."""

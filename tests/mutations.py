@@ -202,6 +202,20 @@ MUTATIONS = (
         "tests/test_connection.py::test_the_app_sees_the_number_of_each_request_on_its_connection",
     ),
     Mutation(
+        "a notification on the way to the loop is missed",
+        "labkit/server/stream_loop.py",
+        "if self._stopped or body.notified:",
+        "if self._stopped:",
+        "tests/test_stream_loop.py::test_a_notification_while_an_answer_is_on_its_way_to_the_loop_is_not_missed",
+    ),
+    Mutation(
+        "one slow client holds up all streams",
+        "labkit/server/connection.py",
+        "if self._unsent:\n                yield None",
+        "if self._unsent:",
+        "tests/test_stream_loop.py::test_a_client_that_does_not_take_its_answer_at_once_holds_up_no_other",
+    ),
+    Mutation(
         "a forked child holds its parent's port",
         "labkit/server/server.py",
         "server.close_after_fork()",

@@ -13,7 +13,7 @@ import pytest
 from flask import request
 from world import World
 
-from labkit.clock import RealClock
+from labkit.clock import NANO, RealClock
 from labkit.receiver import Inbox, Receiver
 from labkit.receiver.app import receiver_app
 from labkit.server import serve
@@ -128,7 +128,9 @@ def test_the_owner_may_bring_the_secret_and_the_grace_is_a_day_unless_said(world
     world.clock.sleep(1)
     assert shop.emit() == [401]
     headers, body = shop.requests[-1]
-    assert verify(OWN, {name.lower(): value for name, value in headers.items()}, body, world.source.unix())
+    assert verify(
+        OWN, {name.lower(): value for name, value in headers.items()}, body, world.clock.unix_nanoseconds() / NANO
+    )
 
 
 @pytest.mark.parametrize(

@@ -158,12 +158,14 @@ class RealCondition:
     """A condition on the machine's clock. Check and wait under `with condition:`, or a notification may be missed.
 
     Each task that is woken wakes the next one. When 1,000 threads were woken at once, all of them requested the
-    interpreter's lock every 5 ms: the last of 1,000 streams had an event after 140 ms, sometimes 800; now after 100 ms.
+    interpreter's lock every 5 ms: the last of 1,000 had an event after 140 ms, sometimes 800; now after 100 ms.
     """
 
     def __init__(self, clock: RealClock) -> None:
         self._closing, self._lock = clock._closing, threading.RLock()
         self._waiting = threading.Condition(self._lock)
+        self.notifications = 0
+        """Their number so far."""
 
     def __enter__(self) -> Self:
         self._lock.acquire()
@@ -186,6 +188,7 @@ class RealCondition:
 
     def notify_all(self) -> None:
         """Wake every task that waits now, and none that waits later."""
+        self.notifications += 1
         waiting, self._waiting = self._waiting, threading.Condition(self._lock)
         waiting.notify()
 

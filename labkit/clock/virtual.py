@@ -202,6 +202,8 @@ class VirtualCondition:
     def __init__(self, clock: VirtualClock) -> None:
         self._clock = clock
         self._waiting: dict[_Task, None] = {}
+        self.notifications = 0
+        """Their number so far."""
 
     def __enter__(self) -> Self:
         return self
@@ -225,6 +227,7 @@ class VirtualCondition:
 
         A task whose wait has timed out by then is not woken.
         """
+        self.notifications += 1
         due = self._clock._due_in(after)
         for task in self._waiting:
             self._clock._schedule(task, due)

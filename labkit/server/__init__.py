@@ -2,5 +2,6 @@
 
 from labkit.server.limits import RequestLimits
 from labkit.server.server import TOKEN, TOKEN_RULE, Server, address_of, serve
+from labkit.server.waiting_body import WaitingBody
 
-__all__ = ["TOKEN", "TOKEN_RULE", "RequestLimits", "Server", "address_of", "serve"]
+__all__ = ["TOKEN", "TOKEN_RULE", "RequestLimits", "Server", "WaitingBody", "address_of", "serve"]

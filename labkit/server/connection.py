@@ -2,6 +2,7 @@
 
 import socket
 import traceback
+from collections.abc import Generator
 from contextlib import suppress
 from hmac import compare_digest
 from http import HTTPStatus
@@ -14,6 +15,8 @@ from labkit.server.limits import RequestLimits
 from labkit.server.reader import Reader, RefusedError
 from labkit.server.request import Request
 from labkit.server.response import ClientLeftError, Response
+from labkit.server.stream_loop import Steps
+from labkit.server.waiting_body import WaitingBody
 from labkit.wire import problem
 
 
@@ -27,22 +30,27 @@ class Connection:
         self, client: socket.socket, app: WSGIApplication, base: WSGIEnvironment, limits: RequestLimits, token: str
     ) -> None:
         self._client, self._app, self._base_environ, self._limits, self._token = client, app, base, limits, token
-        self._reader, self._requests = Reader(client), 0
+        self._reader, self._requests, self._unsent = Reader(client), 0, b""
 
-    def run(self) -> None:
-        """Answer requests until the client or the server ends the connection."""
+    def run(self) -> Steps:
+        """Answer requests until the client or the server ends the connection.
+
+        It stops where an answer's body has nothing to send, and yields the body; and after that before it may block.
+        """
         with suppress(OSError, ClientLeftError):
             self._client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._own = self._client.getsockname()[0]
             self._base_environ = {**self._base_environ, "REMOTE_ADDR": self._client.getpeername()[0]}
-            while self._exchange():
-                pass
+            going_on = True
+            while going_on:
+                going_on = yield from self._exchange()
+                yield None
             self._client.shutdown(socket.SHUT_WR)
             self._reader.deadline = monotonic() + self._limits.linger
             while self._reader.receive():  # unread bytes would make the kernel reset the connection and drop the answer
                 pass
 
-    def _exchange(self) -> bool:
+    def _exchange(self) -> Generator[WaitingBody | None, None, bool]:
         """Answer one request; True if another may follow."""
         self._reader.deadline = monotonic() + self._limits.idle
         if not self._reader.peek():
@@ -59,7 +67,7 @@ class Connection:
         except TimeoutError:
             return self._refuse(request, 408, f"the request must arrive within {self._limits.request} s")
         self._client.settimeout(None)
-        return self._answer(request)
+        return (yield from self._answer(request))
 
     def _check(self, request: Request) -> None:
         """Refuse what is not addressed to this server, and what another site's page sends."""
@@ -102,27 +110,44 @@ class Connection:
                 environ[f"HTTP_{name.upper().replace('-', '_')}"] = ",".join(values)
         return environ
 
-    def _answer(self, request: Request) -> bool:
+    def _answer(self, request: Request) -> Generator[WaitingBody | None, None, bool]:
         """Call the app and send each chunk as it is yielded; False if the connection must end with this answer."""
         response = Response(self._send, request.method, request.version, request.closes)
         try:
-            chunks = self._app(self._environ(request), response.start)  # not kept here: a stream may be open for hours
+            body = self._app(self._environ(request), response.start)  # not kept here: a stream may be open for hours
             try:
-                for chunk in chunks:
-                    if chunk:
+                if isinstance(body, WaitingBody):
+                    yield from self._send_waiting(body, response)
+                else:
+                    for chunk in filter(None, body):
                         response.write(chunk)
                         if response.bodiless:
                             break
                 response.finish()
             finally:
-                if hasattr(chunks, "close"):
-                    chunks.close()
-        except ClientLeftError:
-            return False
+                if hasattr(body, "close"):
+                    body.close()
+        except (ClientLeftError, GeneratorExit):
+            raise
         except BaseException:  # sys.exit() in a view included
             self._base_environ["wsgi.errors"].write(traceback.format_exc())
             return False if response.started else self._refuse(request, 500, "the app failed: see server.errors")
         return not response.closes
+
+    def _send_waiting(self, body: WaitingBody, response: Response) -> Steps:
+        """Send the chunks of a body that waits. Nothing blocks in the thread that resumes it after `yield body`."""
+        response.send = self._send_at_once
+        for chunk in body.steps():
+            self._client.setblocking(False)
+            if chunk:
+                response.write(chunk)
+            else:
+                yield body
+            if self._unsent:
+                yield None
+                self._send(self._unsent)
+        yield None
+        response.send = self._send
 
     def _refuse(self, request: Request, status: int, reason: str) -> bool:
         """Answer with a problem (RFC 9457); False, since the connection ends with it."""
@@ -138,5 +163,14 @@ class Connection:
         try:
             self._client.settimeout(self._limits.answer)
             self._client.sendall(data)
+        except OSError:
+            raise ClientLeftError from None
+
+    def _send_at_once(self, data: bytes) -> None:
+        """Send what the client takes now; the rest is `_unsent`."""
+        try:
+            self._unsent = data[self._client.send(data) :]
+        except BlockingIOError:
+            self._unsent = data
         except OSError:
             raise ClientLeftError from None

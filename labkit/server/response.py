@@ -16,7 +16,7 @@ class Response:
     """One answer, sent as the app yields it: chunked (RFC 9112, 7.1) unless the app states its Content-Length."""
 
     def __init__(self, send: Callable[[bytes], None], method: str, version: str, closes: bool) -> None:
-        self._send, self._method, self._version = send, method, version
+        self.send, self._method, self._version = send, method, version
         self.closes = closes
         """Whether the connection ends with this answer."""
         self.started = self.bodiless = self._chunked = False
@@ -64,7 +64,7 @@ class Response:
             chunk = b"%x\r\n%b\r\n" % (len(chunk), chunk)
         head = b"" if self.started else self._head
         self.started = True
-        self._send(head + chunk)
+        self.send(head + chunk)
 
     def finish(self) -> None:
         if not self.started:
@@ -72,4 +72,4 @@ class Response:
         if self._remaining and not self.bodiless:
             raise ValueError(f"the body is shorter than its Content-Length, by {self._remaining} bytes")
         if self._chunked:
-            self._send(b"0\r\n\r\n")
+            self.send(b"0\r\n\r\n")

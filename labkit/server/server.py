@@ -14,10 +14,11 @@ from weakref import WeakSet
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from labkit.checks import whole
-from labkit.clock import monotonic
+from labkit.clock import Condition, monotonic
 from labkit.server.connection import Connection
 from labkit.server.limits import RequestLimits
 from labkit.server.notebook_cell import stop_earlier_run
+from labkit.server.stream_loop import Steps, StreamLoop
 
 DEFAULT_LIMITS = RequestLimits()
 TOKEN = re.compile(r"[A-Za-z0-9._~+/-]{16,200}=*")
@@ -39,6 +40,7 @@ class Server:
         self._app, self._limits, self._token, self._log = app, limits, token, StringIO()
         self._lock = Lock()
         self._connections: dict[socket.socket, Thread] = {}
+        self._loops: dict[Condition, StreamLoop] = {}
         self._listener = socket.create_server(address, backlog=1024)
         self._listener.settimeout(0.05)  # so that `stop` is noticed on every system
         host, self.port = self._listener.getsockname()
@@ -82,24 +84,33 @@ class Server:
         self._accepting.join()
         self._listener.close()
         with self._lock:
-            open_connections = dict(self._connections)
+            open_connections, loops = dict(self._connections), list(self._loops.values())
         for client in open_connections:
             with suppress(OSError):  # the client closed it first
                 client.shutdown(socket.SHUT_RDWR)
+        for loop in loops:
+            loop.stop()
         deadline = monotonic() + JOIN_TIMEOUT
-        for thread in open_connections.values():
-            if thread is not current_thread():
+        for thread in (*open_connections.values(), *(loop.thread for loop in loops)):
+            if thread and thread is not current_thread():
                 thread.join(max(0.0, deadline - monotonic()))
 
     def _accept(self) -> None:
         while self._running:
             with suppress(OSError):  # TimeoutError included
                 client, _ = self._listener.accept()
-                self._handle_connection(client)
+                self._start_thread(client, self._steps(client))
 
-    def _handle_connection(self, client: socket.socket) -> None:
-        """Start a thread for a new connection."""
-        thread = Thread(target=self._run, args=(client,), daemon=True, name=self._name)
+    def _steps(self, client: socket.socket) -> Steps:
+        """One connection, from its first request until it is closed."""
+        try:
+            yield from Connection(client, self.call_app, self._base_environ, self._limits, self._token).run()
+        finally:
+            self._forget(client)
+
+    def _start_thread(self, client: socket.socket, steps: Steps) -> None:
+        """Let a connection begin, or go on, in a thread of its own."""
+        thread = Thread(target=self._run, args=(client, steps), daemon=True, name=self._name)
         with self._lock:
             self._connections[client] = thread
         try:
@@ -107,11 +118,15 @@ class Server:
         except RuntimeError:  # the system has no more threads
             self._forget(client)
 
-    def _run(self, client: socket.socket) -> None:
-        try:
-            Connection(client, self.call_app, self._base_environ, self._limits, self._token).run()
-        finally:
-            self._forget(client)
+    def _run(self, client: socket.socket, steps: Steps) -> None:
+        for body in steps:
+            if body and self._loop(body.news).add(client, steps, body):
+                return
+
+    def _loop(self, news: Condition) -> StreamLoop:
+        """The loop of the answers that wait for a condition."""
+        with self._lock:
+            return self._loops.setdefault(news, StreamLoop(news, self._start_thread))
 
     def call_app(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         with self._lock:

@@ -1,15 +1,16 @@
 """The ways to read events: a list by cursor, which may wait; the newest, as in a feed; and a stream."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import suppress
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from flask import Response, request
 
 from labkit.clock import Clock, Condition
 from labkit.event import to_json
+from labkit.server import WaitingBody
 from labkit.source.answers import refuse, tagged_answer
 from labkit.source.bodies import AFTER, INTERVAL, LAST, LAST_EVENT, LIMIT, TAG, TYPES, WAIT
 from labkit.source.documents import Feed, Page
@@ -18,8 +19,11 @@ from labkit.source.store import ExpiredError, Store
 from labkit.wire import HEARTBEAT, PAGE
 
 STREAM = "text/event-stream"
+IDLE = b": still here\n\n"
+"""The comment that a stream sends if nothing happens for a heartbeat."""
 RETRY_MS = 1000
 """Milliseconds after which a stream's client should reconnect."""
+event_stream = partial(Response, mimetype=STREAM, headers={"Cache-Control": "no-store"}, direct_passthrough=True)
 
 
 def add_listing(operations: Operations, store: Store, clock: Clock, news: Condition) -> None:
@@ -31,8 +35,7 @@ def add_listing(operations: Operations, store: Store, clock: Clock, news: Condit
         with news:
             while True:
                 documents, last, has_more = store.page(after, asked["limit"], asked["type"])
-                left = until - clock.now()
-                if documents or left <= 0 or not news.wait(left):
+                if documents or (left := until - clock.now()) <= 0 or not news.wait(left):
                     break
         tag = f"{after}-{last}-{has_more:d}"  # with the URL it determines the page: events do not change
         tail = to_json({"next": store.cursor(last), "has_more": has_more})
@@ -45,48 +48,42 @@ def add_listing(operations: Operations, store: Store, clock: Clock, news: Condit
 
     @operations.add("GET /stream", {200: STREAM}, [410], query=(AFTER,), headers=(LAST_EVENT,))
     def stream(asked: dict[str, Any]) -> Response:
-        return event_stream(asked, lambda after: wait_for_events(store, news, after))
+        return event_stream(WaitingBody(blocks(start(asked), store.after), news, HEARTBEAT, IDLE))
 
     @operations.add("GET /fake-stream", {200: STREAM}, [410], query=(AFTER, INTERVAL), headers=(LAST_EVENT,))
     def fake_stream(asked: dict[str, Any]) -> Response:
-        return event_stream(asked, lambda after: poll_store(store, clock, after, asked["interval"]))
+        read = partial(poll_store, store, clock, asked["interval"])
+        return event_stream(block or IDLE for block in blocks(start(asked), read))
 
-    def event_stream(asked: dict[str, Any], read: Callable[[int], list[tuple[int, bytes]]]) -> Response:
+    def start(asked: dict[str, Any]) -> int:
+        """The place that a stream starts after. Raises ExpiredError."""
         after = place(store, request.headers.get("Last-Event-ID", "") or asked["after"])
         store.check(after)
-        return Response(blocks(after, read), mimetype=STREAM, headers={"Cache-Control": "no-store"})
+        return after
 
-    def blocks(after: int, read: Callable[[int], list[tuple[int, bytes]]]) -> Iterator[bytes]:
-        """Server-sent events (WHATWG HTML, 9.2), as they happen.
+    def blocks(after: int, read: Callable[[int, int], list[tuple[int, bytes]]]) -> Generator[bytes]:
+        """Server-sent events (WHATWG HTML, 9.2), as they happen; b"" if nothing was read.
 
         The stream ends where a gap would follow: the client reads too slowly, and when it resumes, it is answered 410.
         """
         yield f"retry: {RETRY_MS}\n\n".encode()
         with suppress(ExpiredError):
             while True:
-                rows = read(after)
+                rows = read(after, PAGE)
                 after = rows[-1][0] if rows else after
                 yield block(*rows)
 
     @lru_cache(4)
     def block(*rows: tuple[int, bytes]) -> bytes:
-        """One block per event, with an `id` to resume; a comment if there is none. Streams at one place share it."""
-        events = (f"id: {store.cursor(seq)}\ndata: ".encode() + event + b"\n\n" for seq, event in rows)
-        return b"".join(events) or b": still here\n\n"
+        """One block per event, with an `id` to resume. Streams at one place share it."""
+        return b"".join(f"id: {store.cursor(seq)}\ndata: ".encode() + event + b"\n\n" for seq, event in rows)
 
 
-def wait_for_events(store: Store, news: Condition, after: int) -> list[tuple[int, bytes]]:
-    """The events after a place, as soon as there are any; none, if there are none for a heartbeat."""
-    with news:
-        rows = store.after(after, PAGE)
-        return rows if rows or not news.wait(HEARTBEAT) else store.after(after, PAGE)
-
-
-def poll_store(store: Store, clock: Clock, after: int, interval: float) -> list[tuple[int, bytes]]:
-    """The same, by looking every `interval` seconds: a push that polls inside."""
+def poll_store(store: Store, clock: Clock, interval: float, after: int, limit: int) -> list[tuple[int, bytes]]:
+    """Look every `interval` seconds, for a heartbeat, until there are events: a push that polls inside."""
     for _ in range(math.floor(HEARTBEAT / interval)):
         clock.sleep(interval)
-        if rows := store.after(after, PAGE):
+        if rows := store.after(after, limit):
             return rows
     return []
 

@@ -65,9 +65,6 @@ class Publisher:
         finally:
             self.db.close()
 
-    def unix(self) -> float:
-        return self.clock.unix_nanoseconds() / NANO
-
     def emit(
         self, type: str, data: object, id: str = "", occurred: str = "", key: str = "", body: bytes = b""
     ) -> bytes:
@@ -82,8 +79,9 @@ class Publisher:
             raise ValueError(f"id must be {ID_RULE}, got {id[:80]!r}")
         if type in RESERVED + NOTICES:
             raise ValueError(f"type must not be reserved ({', '.join(RESERVED + NOTICES)}), got {type!r}")
-        written = document(id, type, occurred or timestamp(self.unix()), data)
-        if first := self.store.add(id, type, written, self.clock.unix_nanoseconds(), key, body):
+        now = self.clock.unix_nanoseconds()
+        written = document(id, type, occurred or timestamp(now / NANO), data)
+        if first := self.store.add(id, type, written, now, key, body):
             return first
         crash_point("after the commit")
         self._announce()

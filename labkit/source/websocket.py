@@ -8,10 +8,10 @@ from labkit.clock import Condition
 from labkit.source.answers import problem
 from labkit.source.bodies import AFTER, query
 from labkit.source.documents import Problem
-from labkit.source.listing import place, wait_for_events
+from labkit.source.listing import place
 from labkit.source.operations import Operations
 from labkit.source.store import ExpiredError, Store
-from labkit.wire import HEARTBEAT
+from labkit.wire import HEARTBEAT, PAGE
 
 LARGEST_MESSAGE = 1
 """Bytes of a message from the client. It has nothing to say here, and is disconnected if it does (1009)."""
@@ -43,7 +43,10 @@ def add_websocket(app: Flask, operations: Operations, store: Store, news: Condit
         with suppress(simple_websocket.ConnectionClosed, ExpiredError, OSError):
             while socket.connected:
                 socket.input_buffer.clear()
-                for seq, event in wait_for_events(store, news, after):
+                with news:
+                    if not store.after(after, PAGE):
+                        news.wait(HEARTBEAT)
+                for seq, event in store.after(after, PAGE):
                     socket.send(f'{{"cursor":"{store.cursor(seq)}","event":{event.decode()}}}')
                     after = seq
         return Response()  # nobody reads it: the connection has ended
