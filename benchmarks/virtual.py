@@ -10,6 +10,7 @@ import httpx
 from benchmarks.line import Line, cpu_seconds, seconds, traced, turns
 from labkit import Polling, Scenario, poisson
 from labkit.clock import VirtualClock
+from labkit.faults import Delay, Fault, Outage
 from labkit.ledger import Ledger
 from labkit.lenses import VirtualLens
 from labkit.network.memory import MemoryNetwork
@@ -32,14 +33,21 @@ def exchanges(short: bool) -> Iterator[Line]:
         return polls / cpu_seconds(work)
 
     bare_loop(), quiet_run(200)
-    pairs = turns(lambda: rate(lambda: quiet_run(polls)), lambda: rate(bare_loop), rounds)
     peer = "an httpx client on its WSGI transport, same view"
-    yield Line("polls of the virtual lens", peer, "per CPU-second", "more", pairs)
+    outage = Outage(start=3600, duration=600)
+    for what, faults in (
+        ("", ()),
+        (" with an outage", (outage,)),
+        (" with a random delay of each message", (Delay(),)),
+    ):
+        pairs = turns(lambda: rate(lambda: quiet_run(polls, *faults)), lambda: rate(bare_loop), rounds)  # noqa: B023
+        yield Line(f"polls of the virtual lens{what}", peer, "per CPU-second", "more", pairs)
 
 
-def quiet_run(polls: int) -> object:
+def quiet_run(polls: int, *faults: Fault) -> object:
     """A run of so many polls, hardly one of which finds an event."""
-    return VirtualLens().run(Scenario(poisson(per_hour=0.001, duration=polls * 60.04)), Polling(interval=60))
+    quiet = Scenario(poisson(per_hour=0.001, duration=polls * 60.04), faults=faults)
+    return VirtualLens().run(quiet, Polling(interval=60))
 
 
 def memory(short: bool) -> Iterator[Line]:

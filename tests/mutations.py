@@ -195,6 +195,13 @@ MUTATIONS = (
         "tests/test_request.py::test_a_bad_request_is_answered_with_its_status_and_never_reaches_the_app",
     ),
     Mutation(
+        "a repeated request has the headers that the client had before",
+        "labkit/network/exchange.py",
+        "self.base_url, self.headers.raw, self.params",
+        "self.base_url, self.params",
+        "tests/test_memory_network.py::test_a_request_that_repeats_the_last_one_is_the_same_object_and_any_other_is_what_httpx_builds",
+    ),
+    Mutation(
         "every request is the first of its connection",
         "labkit/server/connection.py",
         "self._requests += 1",

@@ -71,12 +71,45 @@ def test_a_host_is_reached_by_its_name(network):
     assert network.ledger.sender == ["me", "me"]
 
 
-def test_a_repeated_url_is_merged_and_takes_parameters_as_the_first_one_did(network):
-    """The client keeps the last URL parsed; httpx's own client, which does not, is the oracle."""
-    ours, httpxs = network.client("me", "poll", "http://here/at"), httpx.Client(base_url="http://here/at")
-    for url, params in [("/x?a=1", None), ("/x?a=1", None), ("/x?a=1", {"b": 2}), ("/x?a=1", None), ("", None)]:
-        expected = httpxs.build_request("GET", url, params=params).url
-        assert ours.build_request("GET", url, params=params).url == expected
+CHANGES = {
+    "nothing": lambda client, options: None,
+    "a parameter": lambda client, options: options.update(params={"b": 2}),
+    "a body of JSON": lambda client, options: options.update(json=0),
+    "a body": lambda client, options: options.update(content=b"body"),
+    "a header": lambda client, options: options.update(headers={"A": "1"}),
+    "a header twice": lambda client, options: options.update(headers=[("A", "0"), ("A", "1")]),
+    "the same dictionary of headers": lambda client, options: options["headers"].update(A="2"),
+    "a timeout": lambda client, options: options.update(timeout=9),
+    "an extension": lambda client, options: options.update(extensions={"a": 1}),
+    "the client's headers": lambda client, options: client.headers.update({"A": "3"}),
+    "the client's parameters": lambda client, options: setattr(client, "params", {"c": 3}),
+    "the client's timeout": lambda client, options: setattr(client, "timeout", 8),
+    "the client's URL": lambda client, options: setattr(client, "base_url", "http://there/at"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_request_that_repeats_the_last_one_is_the_same_object_and_any_other_is_what_httpx_builds(network, change):
+    """The oracle is httpx's own client, which builds each one anew."""
+    ours = network.client("me", "poll", "http://here/at")
+    httpxs = httpx.Client(base_url="http://here/at", headers=ours.headers, timeout=ours.timeout)
+    options, before = {"headers": {}}, []
+
+    def built(client, method="GET", url="/x?a=1"):
+        request = client.build_request(method, url, **options)
+        made_of = request.method, request.url, request.headers.raw, request.extensions, request.read()
+        return request, made_of
+
+    for client in (ours, httpxs):
+        before.append(built(client))
+    assert before[0][1] == before[1][1]
+    assert built(ours)[0] is before[0][0]
+    for client in (ours, httpxs):
+        CHANGES[change](client, options)
+    assert built(ours)[1] == built(httpxs)[1]
+    assert (built(ours)[1] == before[0][1]) == (change == "nothing")
+    for other in ({"method": "PUT"}, {"url": ""}, {"url": "/x"}, {}):
+        assert built(ours, **other)[1] == built(httpxs, **other)[1]
     httpxs.close()
 
 
