@@ -211,9 +211,24 @@ MUTATIONS = (
     Mutation(
         "a notification on the way to the loop is missed",
         "labkit/server/stream_loop.py",
-        "if self._stopped or body.notified:",
-        "if self._stopped:",
+        "            if body.ready:\n                return False\n",
+        "",
         "tests/test_stream_loop.py::test_a_notification_while_an_answer_is_on_its_way_to_the_loop_is_not_missed",
+    ),
+    Mutation(
+        "the rest of a chunk is sent again",
+        "labkit/server/connection.py",
+        'rest, self._unsent = self._unsent, b""',
+        "rest = self._unsent",
+        "tests/test_stream_loop.py::test_a_client_that_does_not_take_its_answer_at_once_holds_up_no_other",
+    ),
+    Mutation(
+        "a stream that always has something keeps the loop",
+        "labkit/server/stream_loop.py",
+        "                with self._news:\n                    return self._append(client, steps, body)\n",
+        "                if body.ready:\n                    continue\n                with self._news:\n"
+        "                    return self._append(client, steps, body)\n",
+        "tests/test_stream_loop.py::test_each_answer_has_its_turn_though_another_always_has_something_to_send",
     ),
     Mutation(
         "one slow client holds up all streams",

@@ -100,3 +100,8 @@ def test_another_server_streams_the_sources_events_as_they_happen():
         assert wait_for(lambda: source.emit("a", {}) and not werkzeugs_threads())
         server.shutdown()
         serving.join()
+
+
+def test_an_empty_idle_text_is_refused_since_a_server_could_not_tell_that_the_client_has_left():
+    with pytest.raises(ValueError, match="idle must have at least one byte, such as a comment, got b''"):
+        WaitingBody(counted(), VirtualClock().condition(), 15, b"")

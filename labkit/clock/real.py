@@ -158,7 +158,7 @@ class RealCondition:
     """A condition on the machine's clock. Check and wait under `with condition:`, or a notification may be missed.
 
     Each task that is woken wakes the next one. When 1,000 threads were woken at once, all of them requested the
-    interpreter's lock every 5 ms: the last of 1,000 had an event after 140 ms, sometimes 800; now after 100 ms.
+    interpreter's lock every 5 ms: the last one ran after 140 ms, sometimes 800; now it runs after 100 ms.
     """
 
     def __init__(self, clock: RealClock) -> None:

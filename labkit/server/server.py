@@ -126,7 +126,7 @@ class Server:
     def _loop(self, news: Condition) -> StreamLoop:
         """The loop of the answers that wait for a condition."""
         with self._lock:
-            return self._loops.setdefault(news, StreamLoop(news, self._start_thread))
+            return self._loops.setdefault(news, StreamLoop(news, self._start_thread, stopped=not self._running))
 
     def call_app(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         with self._lock:

@@ -9,7 +9,7 @@ from labkit.clock import Condition, Stopped, monotonic
 from labkit.server.waiting_body import WaitingBody
 
 Steps = Generator[WaitingBody | None]
-"""A connection at work. It yields a body that has nothing to send now, and None before it may block."""
+"""A connection at work. It yields a body after each of its steps, and None before anything that may block."""
 
 
 class OpenStream(NamedTuple):
@@ -17,71 +17,76 @@ class OpenStream(NamedTuple):
     steps: Steps
     body: WaitingBody
     due: float
-    """The instant at which it goes on without a notification."""
+    """The instant at which its next step is made without a notification."""
 
 
 class StreamLoop:
-    """Lets the connections whose bodies wait for `news` go on, all in the thread of the first one.
+    """Makes the steps of all bodies that wait for `news`, in one thread: the one that added the first of them.
 
-    `start_thread` gives a connection that may block a thread of its own: its client does not take at once what is sent,
-    or its body has ended.
+    Each round makes one step of each body that is ready, so that none keeps the others waiting. `start_thread` gives a
+    connection a thread of its own before it does what may block: when its client does not take a chunk at once, and
+    when its body has ended.
     """
 
-    def __init__(self, news: Condition, start_thread: Callable[[socket.socket, Steps], None]) -> None:
+    def __init__(
+        self, news: Condition, start_thread: Callable[[socket.socket, Steps], None], stopped: bool = False
+    ) -> None:
         self.thread: Thread | None = None
         """The thread that runs the loop, as long as there are streams."""
-        self._news, self._start_thread = news, start_thread
-        self._waiting: list[OpenStream] = []
-        self._stopped = False
+        self._news, self._start_thread, self._stopped = news, start_thread, stopped
+        self._streams: list[OpenStream] = []
 
     def add(self, client: socket.socket, steps: Steps, body: WaitingBody) -> bool:
-        """Take over a connection that waits; False if it need not wait.
+        """Take a connection over from the calling thread; False if its next step need not wait.
 
-        In the thread of the first one this returns when none waits any more.
+        The first caller's thread becomes the loop's: there, this returns when no stream is left.
         """
         with self._news:
-            if self._stopped or body.notified:
+            if body.ready:
                 return False
-            self._waiting.append(OpenStream(client, steps, body, monotonic() + body.seconds))
+            self._append(client, steps, body)
             if self.thread:
                 return True
             self.thread = current_thread()
         try:
             while ready := self._ready():
                 for stream in ready:
-                    self._go_on(stream)
+                    self._step(stream.client, stream.steps)
         except Stopped:  # the clock is closed
             with self._news:
-                ended, self._waiting, self.thread = self._waiting, [], None
+                ended, self._streams, self.thread = self._streams, [], None
             for stream in ended:
                 stream.steps.close()
         return True
 
     def stop(self) -> None:
-        """Let all go on, and so end: their sockets are shut down."""
+        """End all streams. Their sockets must have been shut down: each ends as its next step fails to send."""
         with self._news:
             self._stopped = True
             self._news.notify_all()
 
     def _ready(self) -> list[OpenStream]:
-        """Wait until there are streams that may have something to send, and take them out; none if none is open."""
+        """Wait until streams are ready or due, and take them out; none if no stream is left."""
         with self._news:
-            while self._waiting:
+            while self._streams:
                 now, waiting, ready = monotonic(), list[OpenStream](), list[OpenStream]()
-                for stream in self._waiting:
-                    goes_on = self._stopped or stream.body.notified or stream.due <= now
-                    (ready if goes_on else waiting).append(stream)
-                self._waiting = waiting
+                for stream in self._streams:
+                    wakes = self._stopped or stream.body.ready or stream.due <= now
+                    (ready if wakes else waiting).append(stream)
+                self._streams = waiting
                 if ready:
                     return ready
                 self._news.wait(min(stream.due for stream in waiting) - now)
             self.thread = None
             return []
 
-    def _go_on(self, stream: OpenStream) -> None:
-        for body in stream.steps:
-            if not body:
-                return self._start_thread(stream.client, stream.steps)
-            if self.add(stream.client, stream.steps, body):
-                return None
+    def _step(self, client: socket.socket, steps: Steps) -> None:
+        for body in steps:
+            if body:
+                with self._news:
+                    return self._append(client, steps, body)
+            return self._start_thread(client, steps)
         return None
+
+    def _append(self, client: socket.socket, steps: Steps, body: WaitingBody) -> None:
+        self._streams.append(OpenStream(client, steps, body, monotonic() + body.seconds))

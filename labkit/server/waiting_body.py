@@ -6,30 +6,37 @@ from labkit.clock import Condition
 
 
 class WaitingBody:
-    """The chunks of a WSGI app (PEP 3333) that waits for `news`.
+    """The body of a WSGI answer (PEP 3333) that waits for `news`, a condition that lives as long as the app.
 
-    An empty chunk says that there is nothing to send now. The next one is then made when `news` is notified; after
-    `seconds` without that, or if it is empty too, `idle` is sent. A server iterates over the body, which waits itself;
-    labkit's takes the `steps` and does the waiting, for all open answers in one thread.
+    `chunks` yields b"" where it has nothing to send now. Its next chunk is made when `news` is notified. If there is no
+    notification for `seconds`, or no chunk after it, `idle` is sent instead.
+
+    Any WSGI server can iterate over the body, which then waits itself. labkit's server takes the `steps` instead, and
+    waits for all bodies of one condition in one thread: `chunks` must not sleep, or it holds up the others.
     """
 
     def __init__(self, chunks: Generator[bytes], news: Condition, seconds: float, idle: bytes) -> None:
+        if not idle:
+            raise ValueError(f"idle must have at least one byte, such as a comment, got {idle!r}")
         self.news, self.seconds = news, seconds
-        self._chunks, self._idle, self._seen = chunks, idle, 0
+        self._chunks, self._idle = chunks, idle
+        self._waits, self._seen = False, 0
 
     @property
-    def notified(self) -> bool:
-        """Whether there has been a notification since the last step."""
-        return self._seen != self.news.notifications
+    def ready(self) -> bool:
+        """Whether the next step need not wait: the last one sent something, or `news` has been notified since."""
+        return not self._waits or self._seen != self.news.notifications
 
     def steps(self) -> Iterator[bytes]:
-        """The chunks, without waiting: b"" where the next step should wait for a notification, or for `seconds`."""
+        """The chunks, without waiting: b"" where the next step should wait until the body is `ready`."""
         while True:
             self._seen = self.news.notifications
             chunk = next(self._chunks, None)
             if chunk == b"":
+                self._waits = True
                 yield chunk
-                chunk = next(self._chunks, None) if self.notified else self._idle
+                chunk = next(self._chunks, None) if self.ready else self._idle
+                self._waits = False
             if chunk is None:
                 return
             yield chunk or self._idle
@@ -40,8 +47,8 @@ class WaitingBody:
                 yield chunk
                 continue
             with self.news:
-                if not self.notified and not self.news.wait(self.seconds):
-                    self._seen = self.news.notifications  # one at the last instant is for the next step
+                if not self.ready and not self.news.wait(self.seconds):
+                    self._seen = self.news.notifications  # `idle` is due, even if the time and a notification coincide
 
     def close(self) -> None:
         self._chunks.close()
