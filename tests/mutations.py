@@ -199,7 +199,14 @@ MUTATIONS = (
         "labkit/network/exchange.py",
         "self.base_url, self.headers.raw, self.params",
         "self.base_url, self.params",
-        "tests/test_memory_network.py::test_a_request_that_repeats_the_last_one_is_the_same_object_and_any_other_is_what_httpx_builds",
+        "tests/test_memory_network.py::test_a_request_that_repeats_the_last_one_is_a_copy_and_any_other_is_what_httpx_builds",
+    ),
+    Mutation(
+        "a repeated request has the credentials of the one before",
+        "labkit/network/exchange.py",
+        "headers=built.headers.copy(), ",
+        "",
+        "tests/test_memory_network.py::test_what_is_changed_in_a_request_is_not_in_the_next_one_that_repeats_it",
     ),
     Mutation(
         "every request is the first of its connection",

@@ -12,7 +12,7 @@ from labkit.clock import VirtualClock
 from labkit.ledger import Ledger
 from labkit.network.memory import MemoryNetwork
 
-DELAY = 0.25
+DELAY, KEY = 0.25, "Authorization"
 
 
 @pytest.fixture
@@ -79,6 +79,7 @@ CHANGES = {
     "a header": lambda client, options: options.update(headers={"A": "1"}),
     "a header twice": lambda client, options: options.update(headers=[("A", "0"), ("A", "1")]),
     "the same dictionary of headers": lambda client, options: options["headers"].update(A="2"),
+    "no timeout": lambda client, options: options.update(timeout=None),
     "a timeout": lambda client, options: options.update(timeout=9),
     "an extension": lambda client, options: options.update(extensions={"a": 1}),
     "the client's headers": lambda client, options: client.headers.update({"A": "3"}),
@@ -89,7 +90,7 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_request_that_repeats_the_last_one_is_the_same_object_and_any_other_is_what_httpx_builds(network, change):
+def test_a_request_that_repeats_the_last_one_is_a_copy_and_any_other_is_what_httpx_builds(network, change):
     """The oracle is httpx's own client, which builds each one anew."""
     ours = network.client("me", "poll", "http://here/at")
     httpxs = httpx.Client(base_url="http://here/at", headers=ours.headers, timeout=ours.timeout)
@@ -103,7 +104,7 @@ def test_a_request_that_repeats_the_last_one_is_the_same_object_and_any_other_is
     for client in (ours, httpxs):
         before.append(built(client))
     assert before[0][1] == before[1][1]
-    assert built(ours)[0] is before[0][0]
+    assert built(ours)[0].url is before[0][0].url  # not parsed again
     for client in (ours, httpxs):
         CHANGES[change](client, options)
     assert built(ours)[1] == built(httpxs)[1]
@@ -111,6 +112,24 @@ def test_a_request_that_repeats_the_last_one_is_the_same_object_and_any_other_is
     for other in ({"method": "PUT"}, {"url": ""}, {"url": "/x"}, {}):
         assert built(ours, **other)[1] == built(httpxs, **other)[1]
     httpxs.close()
+
+
+def test_what_is_changed_in_a_request_is_not_in_the_next_one_that_repeats_it(network):
+    """Credentials above all, which httpx's `auth` writes into the request's own headers."""
+    app = flask.Flask("echo")
+    app.add_url_rule("/", view_func=lambda: flask.jsonify([flask.request.headers.get(each) for each in ("A", KEY)]))
+    client = network.client("me", "poll", network.host("here", app))
+    assert client.get("/", auth=("me", "")).json() == [None, "Basic bWU6"]
+    assert client.get("/").json() == [None, None]
+    client.event_hooks = {
+        "request": [lambda request: request.headers.update({"A": request.headers.get("A", "") + "a"})]
+    }
+    for _ in range(2):
+        assert client.get("/").json() == ["a", None]
+    client.event_hooks, request = {}, client.build_request("GET", "/")
+    request.headers["A"], request.extensions["timeout"] = "b", {}
+    assert client.build_request("GET", "/").extensions["timeout"]["read"] == 30.0
+    assert client.get("/").json() == [None, None]
 
 
 def test_an_unknown_host_is_an_error_that_lists_the_known_ones(network):

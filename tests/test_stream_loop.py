@@ -3,9 +3,10 @@
 import os
 import socket
 from contextlib import contextmanager
+from threading import Event
 
 import pytest
-from raw_http import SHORT, connect, head, parse, pause, read_to_end, send, threads_of, wait_for
+from raw_http import SHORT, TIMEOUT, connect, head, parse, pause, read_to_end, send, threads_of, wait_for
 
 from labkit.clock import RealClock, monotonic
 from labkit.server import RequestLimits, WaitingBody, serve
@@ -178,18 +179,26 @@ def test_after_an_answer_has_ended_its_connection_takes_the_next_request(channel
 
 
 def test_each_answer_sends_its_idle_text_when_so_long_nothing_was_published():
-    channel = Channel(seconds=0.3)
+    channel = Channel(seconds=1.0)
     with serve(channel) as server, opened(server, "/") as [first]:
-        pause(0.15)
+        pause(0.5)
         with opened(server, "/") as [second]:
             assert until(first, b"idle;").count(b"idle;") == 1
             between = monotonic()
             assert until(second, b"idle;").count(b"idle;") == 1
-            assert monotonic() - between > 0.1
+            assert monotonic() - between > 0.2
             channel.publish("a")
             for connection in (first, second):
                 assert b"idle;" not in until(connection, b"a;")
     channel.clock.close()
+
+
+def test_an_answer_is_idle_after_its_own_time_beside_another_that_waits_longer(channel):
+    with serve(channel) as server, opened(server, "/"):
+        assert wait_for(lambda: len(threads_of(server)) == 2)
+        channel.seconds = 0.2
+        with opened(server, "/") as [second]:
+            assert b"idle;" in until(second, b"idle;")
 
 
 def test_a_body_that_fails_ends_its_own_connection_alone(channel):
@@ -228,6 +237,21 @@ def test_a_head_request_is_answered_without_the_body(channel):
         assert channel.made == []
 
 
+def test_each_head_is_sent_whole_to_a_client_that_reads_late(channel):
+    """2,500 heads of 3 kB are more than the socket takes."""
+
+    def app(environ, start_response):
+        start_response("200 OK", [("Long", 3000 * "x")])
+        return WaitingBody(channel.chunks("/"), channel.news, 60, b"idle;")
+
+    with serve(app) as server, connect(server.port) as connection:
+        last = head(server, "Connection: close", method="HEAD")
+        connection.sendall(2499 * head(server, method="HEAD") + last)
+        assert wait_for(lambda: server.requests > 100)
+        raw = read_to_end(connection)
+        assert (raw.count(b"HTTP/1.1 200 OK\r\n"), raw.count(b"Long: " + 3000 * b"x" + b"\r\n")) == (2500, 2500)
+
+
 def test_two_servers_of_one_app_have_a_thread_each_and_one_goes_on_when_the_other_stops(channel):
     with serve(channel) as server, opened(server, "/") as [connection]:
         with serve(channel) as other, opened(other, "/") as [second]:
@@ -255,8 +279,19 @@ def test_a_notification_while_an_answer_is_on_its_way_to_the_loop_is_not_missed(
         assert b"late;" in until(late, b"late;")
 
 
-def test_when_the_clock_is_closed_every_answer_ends_and_no_thread_is_left(channel):
-    with serve(channel) as server, opened(server, "/", "/") as connections:
+@pytest.mark.parametrize("path", ["/", "/clumsy"])
+def test_when_the_clock_is_closed_every_answer_ends_and_no_thread_is_left(channel, path):
+    """Even if a body's `finally` fails."""
+    look = channel.chunks
+
+    def chunks(asked):
+        try:
+            yield from look(asked)
+        finally:
+            assert asked != "/clumsy", "clumsy"
+
+    channel.chunks = chunks
+    with serve(channel) as server, opened(server, path, "/") as connections:
         channel.clock.close()
         for connection in connections:
             assert read_to_end(connection) == b""
@@ -265,7 +300,29 @@ def test_when_the_clock_is_closed_every_answer_ends_and_no_thread_is_left(channe
         with connect(server.port) as late:
             late.sendall(head(server))
             assert read_to_end(late).endswith(b"hello;\r\n")
-        assert server.errors == ""
+        assert ("AssertionError: clumsy" in server.errors) == (path == "/clumsy")
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_after_an_error_that_ends_the_loop_its_streams_are_closed_and_new_ones_are_served(channel):
+    """A body that raises GeneratorExit itself is such an error: it is meant for the end of a generator."""
+    look = channel.chunks
+
+    def chunks(path):
+        for chunk in look(path):
+            if chunk == b"a;" and path == "/exits":
+                raise GeneratorExit
+            yield chunk
+
+    channel.chunks = chunks
+    with serve(channel) as server, opened(server, "/", "/exits") as connections:
+        assert wait_for(lambda: len(threads_of(server)) == 2)
+        channel.publish("a")
+        for connection in connections:
+            read_to_end(connection)
+        with opened(server, "/") as [again]:
+            channel.publish("b")
+            assert b"b;" in until(again, b"b;")
 
 
 @one_that_takes_a_part
@@ -281,13 +338,13 @@ def test_stop_ends_open_answers_of_slow_clients_too(channel):
 
 
 def test_stop_ends_an_answer_that_is_about_to_wait_for_the_first_time(channel):
-    """Its look takes so long that `stop` has finished when it would wait, for 60 s."""
-    look = channel.chunks
+    """Its look takes so long that `stop` has returned when it would wait, for 60 s."""
+    look, stopped = channel.chunks, Event()
 
     def chunks(path):
         for chunk in look(path):
             if not chunk:
-                pause(0.8)
+                stopped.wait(TIMEOUT)
             yield chunk
 
     channel.chunks = chunks
@@ -295,4 +352,5 @@ def test_stop_ends_an_answer_that_is_about_to_wait_for_the_first_time(channel):
     with opened(server, "/"):
         server.stop()
         assert len(threads_of(server)) == 1
+        stopped.set()
         assert wait_for(lambda: threads_of(server) == [])

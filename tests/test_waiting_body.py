@@ -102,6 +102,14 @@ def test_another_server_streams_the_sources_events_as_they_happen():
         serving.join()
 
 
-def test_an_empty_idle_text_is_refused_since_a_server_could_not_tell_that_the_client_has_left():
-    with pytest.raises(ValueError, match="idle must have at least one byte, such as a comment, got b''"):
-        WaitingBody(counted(), VirtualClock().condition(), 15, b"")
+@pytest.mark.parametrize(
+    ("seconds", "idle", "said"),
+    [
+        (15, b"", "idle must have at least one byte, such as a comment, got b''"),  # else nobody sees the client leave
+        (0, b"idle", "seconds must be > 0 seconds, got 0"),
+        (float("nan"), b"idle", "seconds must be a finite number > 0 seconds, got nan"),
+    ],
+)
+def test_a_body_that_would_never_wait_or_never_be_idle_is_refused(seconds, idle, said):
+    with pytest.raises(ValueError, match=said):
+        WaitingBody(counted(), VirtualClock().condition(), seconds, idle)

@@ -41,7 +41,7 @@ class Conditions:
         exchange = SentExchange(
             network, meter, request, kind, sender, host, parties, consumer, event, place, attempt, sent_at
         )
-        meter.leg = self._legs(exchange)
+        self._set_legs(exchange)
         meter.round_trips = sum(
             fault.round_trips for number, fault in enumerate(self.faults) if fault.round_trips
             and fault.active(sent_at) and self.hits(number, exchange)
@@ -74,15 +74,16 @@ class Conditions:
             and random.Random(f"{self.seed}/{number}/{fault.name}/{event.id}").random() < fault.p
         )  # fmt: skip
 
-    def _legs(self, exchange: SentExchange) -> Callable[[], float]:
-        """A function that returns how much longer the exchange's next message takes, one way."""
+    def _set_legs(self, exchange: SentExchange) -> None:
+        """Let the exchange's meter say how much longer each message takes, one way, if a fault can make it slower."""
         slow = [
             (fault, self._chance(number, exchange, "legs"))
             for number, fault in enumerate(self.faults)
             if type(fault).leg is not Fault.leg and self.hits(number, exchange)
         ]
-        clock = exchange.network.clock
-        return lambda: sum(fault.leg(chance) for fault, chance in slow if fault.active(clock.now()))
+        if slow:
+            now = exchange.network.clock.now
+            exchange.meter.leg = lambda: sum(fault.leg(chance) for fault, chance in slow if fault.active(now()))
 
     def _chance(self, number: int, exchange: SentExchange, *more: str) -> random.Random:
         """A fault's random numbers for an exchange: they depend on the seed and on what the exchange is about."""

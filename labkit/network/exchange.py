@@ -32,24 +32,24 @@ class _NoCookies(httpx.Cookies):
 class Client(httpx.Client):
     """The httpx client of every part of labkit. No cookies: looking for them takes an eighth of an exchange's time.
 
-    A request that repeats the last one, as a poller's do, is the same object: building one takes another eighth.
+    A request that repeats the last one, as a poller's do, is a copy of it: building one takes another eighth. What
+    `auth` or a hook changes in it is its own.
     """
 
     cookies = _NoCookies()  # type: ignore[assignment, override, unused-ignore]
-
-    def __init__(self, transport: httpx.BaseTransport, base_url: str, timeout: float) -> None:
-        super().__init__(
-            transport=transport, base_url=base_url, headers=CLIENT_HEADERS, timeout=timeout, trust_env=False
-        )
-        self._last: tuple[tuple[object, ...], httpx.Request] = (), httpx.Request("GET", base_url)
+    _last: tuple[tuple[object, ...], httpx.Request] = (), httpx.Request("GET", "")
 
     def build_request(self, method: str, url: httpx.URL | str, **options: Any) -> httpx.Request:
         given = {name for name, value in options.items() if value is not None}
-        headers, timeout = httpx.Headers(options.get("headers")).raw, options.get("timeout")
+        headers, timeout = httpx.Headers(options.get("headers")).raw, options.get("timeout", httpx.USE_CLIENT_DEFAULT)
         parts = method, url, given, headers, timeout, self.base_url, self.headers.raw, self.params, self.timeout
-        if parts != self._last[0] or not given <= {"headers", "timeout"}:
-            self._last = parts, super().build_request(method, url, **options)
-        return self._last[1]
+        last, built = self._last
+        if parts != last or not given <= {"headers", "timeout"}:
+            built = super().build_request(method, url, **options)
+            self._last = parts, built
+        request = httpx.Request.__new__(httpx.Request)
+        vars(request).update(vars(built), headers=built.headers.copy(), extensions=dict(built.extensions))
+        return request
 
 
 class Carrier(Protocol):
@@ -108,7 +108,8 @@ class Network(ABC):
 
     def client(self, sender: str, kind: Kind, base_url: str = "", timeout: float = TIMEOUT) -> Client:
         """A client of `sender`, whose exchanges are recorded under `kind`. `timeout`, in seconds, is for each read."""
-        return Client(self.transport(sender, kind), base_url, timeout)
+        transport = self.transport(sender, kind)
+        return Client(transport=transport, base_url=base_url, headers=CLIENT_HEADERS, timeout=timeout, trust_env=False)
 
     def transport(self, sender: str, kind: Kind, deadline: float | None = None) -> "Transport":
         """The same without a client around it. `deadline`, if given, is in seconds for each whole exchange."""

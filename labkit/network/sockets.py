@@ -40,7 +40,7 @@ class SocketNetwork(Network):
         conditions: Conditions | None = None,
         *,
         egress: Egress = LOOPBACK,
-        announce: Callable[[str, str, str], object] | None = None,
+        announce: Callable[[str, str, str], object] = lambda *_: None,
     ) -> None:
         super().__init__(clock, ledger, conditions)
         self.egress, self._announce = egress, announce
@@ -58,8 +58,7 @@ class SocketNetwork(Network):
         server = serve(app)
         self._servers.append(server)
         self.name(f"127.0.0.1:{server.port}", name, owner)
-        if self._announce:
-            self._announce(f"127.0.0.1:{server.port}", name, owner)
+        self._announce(f"127.0.0.1:{server.port}", name, owner)
         return server.url
 
     def name(self, address: str, name: str, owner: str = "") -> None:

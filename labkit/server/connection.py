@@ -4,7 +4,6 @@ import socket
 import traceback
 from collections.abc import Generator
 from contextlib import suppress
-from errno import ENOBUFS
 from hmac import compare_digest
 from http import HTTPStatus
 from io import BytesIO
@@ -36,8 +35,8 @@ class Connection:
     def run(self) -> Steps:
         """Answer requests until the client or the server ends the connection.
 
-        A generator: it yields the body of an answer that waits after each of the body's steps, and None before it does
-        what may block. So the steps of many connections can be made in one thread.
+        A generator: after each step of a body that waits it yields the body, and before anything that may block it
+        yields None. So the steps of many connections can be made in one thread.
         """
         with suppress(OSError, ClientLeftError):
             self._client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -131,24 +130,26 @@ class Connection:
                     body.close()
         except (ClientLeftError, GeneratorExit):
             raise
-        except BaseException:  # sys.exit() in a view included
+        except BaseException as error:  # sys.exit() in a view included
             self._base_environ["wsgi.errors"].write(traceback.format_exc())
+            if isinstance(error.__context__, GeneratorExit):  # raised by the body's `finally`, as the server ends it
+                raise error.__context__ from None
             yield None
             return False if response.started else self._refuse(request, 500, "the app failed: see server.errors")
         return not response.closes
 
     def _send_waiting(self, body: WaitingBody, response: Response) -> Steps:
-        """Send the chunks of a body that waits. What may block comes after a `yield None`, and nothing after `body`."""
+        """Send the chunks of a body that waits. Whatever may block is preceded by `yield None`."""
         response.send = self._send_at_once
         for chunk in body.steps():
             self._client.setblocking(False)
             if chunk:
                 response.write(chunk)
-            if response.bodiless:
-                break
             if self._unsent:
                 yield None
                 self._send_rest()
+            if response.bodiless:
+                break
             yield body
         yield None
         response.send = self._send
@@ -173,12 +174,11 @@ class Connection:
     def _send_at_once(self, data: bytes) -> None:
         """Send what the client takes now; the rest is `_unsent`."""
         try:
-            sent = self._client.send(data)
-        except OSError as error:
-            if not isinstance(error, BlockingIOError) and error.errno != ENOBUFS:
-                raise ClientLeftError from None
-            sent = 0
-        self._unsent = data[sent:]
+            self._unsent = data[self._client.send(data) :]
+        except BlockingIOError:
+            self._unsent = data
+        except OSError:
+            raise ClientLeftError from None
 
     def _send_rest(self) -> None:
         rest, self._unsent = self._unsent, b""

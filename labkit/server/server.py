@@ -19,6 +19,7 @@ from labkit.server.connection import Connection
 from labkit.server.limits import RequestLimits
 from labkit.server.notebook_cell import stop_earlier_run
 from labkit.server.stream_loop import Steps, StreamLoop
+from labkit.server.waiting_body import WaitingBody
 
 DEFAULT_LIMITS = RequestLimits()
 TOKEN = re.compile(r"[A-Za-z0-9._~+/-]{16,200}=*")
@@ -40,7 +41,7 @@ class Server:
         self._app, self._limits, self._token, self._log = app, limits, token, StringIO()
         self._lock = Lock()
         self._connections: dict[socket.socket, Thread] = {}
-        self._loops: dict[Condition, StreamLoop] = {}
+        self._loops: dict[tuple[Condition, float], StreamLoop] = {}
         self._listener = socket.create_server(address, backlog=1024)
         self._listener.settimeout(0.05)  # so that `stop` is noticed on every system
         host, self.port = self._listener.getsockname()
@@ -120,13 +121,14 @@ class Server:
 
     def _run(self, client: socket.socket, steps: Steps) -> None:
         for body in steps:
-            if body and self._loop(body.news).add(client, steps, body):
+            if body and self._loop(body).add(client, steps, body):
                 return
 
-    def _loop(self, news: Condition) -> StreamLoop:
-        """The loop of the answers that wait for a condition."""
+    def _loop(self, body: WaitingBody) -> StreamLoop:
+        """The loop of all bodies that wait for the same condition, and for as long."""
         with self._lock:
-            return self._loops.setdefault(news, StreamLoop(news, self._start_thread, stopped=not self._running))
+            loop = StreamLoop(body.news, self._start_thread, stopped=not self._running)
+            return self._loops.setdefault((body.news, body.seconds), loop)
 
     def call_app(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         with self._lock:

@@ -9,7 +9,7 @@ from labkit.clock import Condition, Stopped, monotonic
 from labkit.server.waiting_body import WaitingBody
 
 Steps = Generator[WaitingBody | None]
-"""A connection at work. It yields a body after each of its steps, and None before anything that may block."""
+"""A connection at work. It yields a body after each step of that body, and None before anything that may block."""
 
 
 class OpenStream(NamedTuple):
@@ -21,7 +21,7 @@ class OpenStream(NamedTuple):
 
 
 class StreamLoop:
-    """Makes the steps of all bodies that wait for `news`, in one thread: the one that added the first of them.
+    """Makes the steps of all bodies that wait equally long for `news`, in one thread, that of the first connection.
 
     Each round makes one step of each body that is ready, so that none keeps the others waiting. `start_thread` gives a
     connection a thread of its own before it does what may block: when its client does not take a chunk at once, and
@@ -39,7 +39,7 @@ class StreamLoop:
     def add(self, client: socket.socket, steps: Steps, body: WaitingBody) -> bool:
         """Take a connection over from the calling thread; False if its next step need not wait.
 
-        The first caller's thread becomes the loop's: there, this returns when no stream is left.
+        In the first caller's thread this runs the loop, and returns when no stream is left.
         """
         with self._news:
             if body.ready:
@@ -52,11 +52,13 @@ class StreamLoop:
             while ready := self._ready():
                 for stream in ready:
                     self._step(stream.client, stream.steps)
-        except Stopped:  # the clock is closed
+        except BaseException as error:
             with self._news:
                 ended, self._streams, self.thread = self._streams, [], None
             for stream in ended:
                 stream.steps.close()
+            if not isinstance(error, Stopped):  # the clock is closed
+                raise
         return True
 
     def stop(self) -> None:

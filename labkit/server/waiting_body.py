@@ -2,20 +2,22 @@
 
 from collections.abc import Generator, Iterator
 
+from labkit.checks import number
 from labkit.clock import Condition
 
 
 class WaitingBody:
     """The body of a WSGI answer (PEP 3333) that waits for `news`, a condition that lives as long as the app.
 
-    `chunks` yields b"" where it has nothing to send now. Its next chunk is made when `news` is notified. If there is no
-    notification for `seconds`, or no chunk after it, `idle` is sent instead.
+    `chunks` yields b"" where it has nothing to send now. Its next chunk is made when `news` is notified. `idle` is sent
+    if `seconds` pass without a notification, and also if a notification brings no chunk.
 
     Any WSGI server can iterate over the body, which then waits itself. labkit's server takes the `steps` instead, and
     waits for all bodies of one condition in one thread: `chunks` must not sleep, or it holds up the others.
     """
 
     def __init__(self, chunks: Generator[bytes], news: Condition, seconds: float, idle: bytes) -> None:
+        number("seconds", seconds, "seconds", above=0)
         if not idle:
             raise ValueError(f"idle must have at least one byte, such as a comment, got {idle!r}")
         self.news, self.seconds = news, seconds
@@ -48,7 +50,7 @@ class WaitingBody:
                 continue
             with self.news:
                 if not self.ready and not self.news.wait(self.seconds):
-                    self._seen = self.news.notifications  # `idle` is due, even if the time and a notification coincide
+                    self._seen = self.news.notifications  # `idle` is due, whatever happens at this very instant
 
     def close(self) -> None:
         self._chunks.close()

@@ -10,8 +10,7 @@ from labkit.event import to_json
 
 def json_answer(document: object, status: int = 200) -> Response:
     """A document as JSON; bytes are JSON already."""
-    written = document if isinstance(document, bytes) else to_json(document)
-    return Response(written, status, mimetype="application/json")
+    return Response(document if isinstance(document, bytes) else to_json(document), status, mimetype="application/json")
 
 
 def tagged_answer(document: bytes, tag: str) -> Response:
