@@ -611,7 +611,7 @@ MUTATIONS = (
     Mutation(
         "a stream's delay is that of the instant when it was opened",
         "labkit/network/conditions.py",
-        "if fault.active(clock.now()))",
+        "if fault.active(now()))",
         "if fault.active(exchange.sent_at))",
         "tests/test_each_fault.py::test_a_delay_holds_in_its_window_and_on_a_stream_for_what_is_sent_in_it",
     ),
