@@ -197,14 +197,14 @@ MUTATIONS = (
     Mutation(
         "a repeated request has the headers that the client had before",
         "labkit/network/exchange.py",
-        "self.base_url, self.headers.raw, self.params",
-        "self.base_url, self.params",
+        "headers.raw, self.headers.raw, self.base_url",
+        "headers.raw, self.base_url",
         "tests/test_memory_network.py::test_a_request_that_repeats_the_last_one_is_a_copy_and_any_other_is_what_httpx_builds",
     ),
     Mutation(
         "a repeated request has the credentials of the one before",
         "labkit/network/exchange.py",
-        "headers=built.headers.copy(), ",
+        "headers=httpx.Headers(built.headers), ",
         "",
         "tests/test_memory_network.py::test_what_is_changed_in_a_request_is_not_in_the_next_one_that_repeats_it",
     ),
@@ -240,8 +240,8 @@ MUTATIONS = (
     Mutation(
         "one slow client holds up all streams",
         "labkit/server/connection.py",
-        "if self._unsent:\n                yield None",
-        "if self._unsent:",
+        "yield from self._pause(None)\n                self._send_rest()",
+        "self._send_rest()",
         "tests/test_stream_loop.py::test_a_client_that_does_not_take_its_answer_at_once_holds_up_no_other",
     ),
     Mutation(

@@ -84,6 +84,7 @@ CHANGES = {
     "an extension": lambda client, options: options.update(extensions={"a": 1}),
     "the client's headers": lambda client, options: client.headers.update({"A": "3"}),
     "the client's parameters": lambda client, options: setattr(client, "params", {"c": 3}),
+    "an attribute of the client's timeout": lambda client, options: setattr(client.timeout, "read", 7.0),
     "the client's timeout": lambda client, options: setattr(client, "timeout", 8),
     "the client's URL": lambda client, options: setattr(client, "base_url", "http://there/at"),
 }
@@ -114,6 +115,11 @@ def test_a_request_that_repeats_the_last_one_is_a_copy_and_any_other_is_what_htt
     httpxs.close()
 
 
+def test_headers_that_can_be_read_once_are_sent(network):
+    request = network.client("me", "poll").build_request("GET", "http://here/", headers=zip(["A"], ["1"], strict=True))
+    assert request.headers["A"] == "1"
+
+
 def test_what_is_changed_in_a_request_is_not_in_the_next_one_that_repeats_it(network):
     """Credentials above all, which httpx's `auth` writes into the request's own headers."""
     app = flask.Flask("echo")
@@ -127,7 +133,7 @@ def test_what_is_changed_in_a_request_is_not_in_the_next_one_that_repeats_it(net
     for _ in range(2):
         assert client.get("/").json() == ["a", None]
     client.event_hooks, request = {}, client.build_request("GET", "/")
-    request.headers["A"], request.extensions["timeout"] = "b", {}
+    request.headers["A"], request.extensions["timeout"]["read"] = "é", 1.0
     assert client.build_request("GET", "/").extensions["timeout"]["read"] == 30.0
     assert client.get("/").json() == [None, None]
 

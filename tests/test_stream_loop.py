@@ -2,13 +2,14 @@
 
 import os
 import socket
+import threading
 from contextlib import contextmanager
-from threading import Event
+from unittest.mock import Mock
 
 import pytest
 from raw_http import SHORT, TIMEOUT, connect, head, parse, pause, read_to_end, send, threads_of, wait_for
 
-from labkit.clock import RealClock, monotonic
+from labkit.clock import RealClock, Stopped, monotonic
 from labkit.server import RequestLimits, WaitingBody, serve
 
 MUCH = 8_000_000
@@ -288,7 +289,10 @@ def test_when_the_clock_is_closed_every_answer_ends_and_no_thread_is_left(channe
         try:
             yield from look(asked)
         finally:
-            assert asked != "/clumsy", "clumsy"
+            try:
+                raise KeyError
+            except KeyError:
+                assert asked != "/clumsy", "clumsy"
 
     channel.chunks = chunks
     with serve(channel) as server, opened(server, path, "/") as connections:
@@ -303,23 +307,61 @@ def test_when_the_clock_is_closed_every_answer_ends_and_no_thread_is_left(channe
         assert ("AssertionError: clumsy" in server.errors) == (path == "/clumsy")
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_after_an_error_that_ends_the_loop_its_streams_are_closed_and_new_ones_are_served(channel):
-    """A body that raises GeneratorExit itself is such an error: it is meant for the end of a generator."""
+@pytest.mark.parametrize("error", [ValueError, GeneratorExit, SystemExit, Stopped])
+def test_a_body_whose_end_fails_when_its_client_leaves_ends_alone(channel, error):
+    """Whatever it raises. A GeneratorExit is how a generator may end when it is closed, and no error."""
+    look = channel.chunks
+
+    def chunks(path):
+        try:
+            yield from look(path)
+        finally:
+            if path == "/clumsy":
+                raise error
+
+    channel.chunks = chunks
+    with serve(channel) as server, opened(server, "/", "/clumsy", "/") as (first, clumsy, last):
+        assert wait_for(lambda: len(threads_of(server)) == 2)
+        clumsy.close()
+        assert wait_for(lambda: channel.publish("a") or channel.closed == 1)
+        channel.publish("b")
+        for connection in (first, last):
+            assert b"b;" in until(connection, b"b;")
+        assert (error.__name__ in server.errors) == (error is not GeneratorExit)
+
+
+@pytest.mark.parametrize("error", [ValueError, GeneratorExit, SystemExit, Stopped])
+def test_a_body_that_raises_anything_ends_alone(channel, error):
     look = channel.chunks
 
     def chunks(path):
         for chunk in look(path):
-            if chunk == b"a;" and path == "/exits":
-                raise GeneratorExit
+            if b"a;" in chunk and path == "/bad one":
+                raise error
             yield chunk
 
     channel.chunks = chunks
-    with serve(channel) as server, opened(server, "/", "/exits") as connections:
+    with serve(channel) as server, opened(server, "/bad%20one", "/") as (bad, other):
         assert wait_for(lambda: len(threads_of(server)) == 2)
-        channel.publish("a")
-        for connection in connections:
-            read_to_end(connection)
+        for item in ("a", "b"):
+            channel.publish(item)
+            assert f"{item};".encode() in until(other, f"{item};".encode())
+        assert read_to_end(bad) == b""
+        assert error.__name__ in server.errors
+
+
+def test_an_error_in_the_loop_itself_ends_all_its_streams_and_new_ones_are_served(channel, monkeypatch):
+    """Out of memory, for example."""
+    errors = []
+    monkeypatch.setattr(threading, "excepthook", lambda args: errors.append(args.exc_type))
+    with serve(channel) as server, opened(server, "/", "/", "/") as connections:
+        assert wait_for(lambda: len(threads_of(server)) == 2)
+        with monkeypatch.context() as patch:
+            patch.setattr("labkit.server.stream_loop.StreamLoop._step", Mock(side_effect=MemoryError))
+            channel.publish("a")
+            for connection in connections:
+                assert read_to_end(connection) == b""
+        assert wait_for(lambda: errors == [MemoryError])
         with opened(server, "/") as [again]:
             channel.publish("b")
             assert b"b;" in until(again, b"b;")
@@ -337,9 +379,22 @@ def test_stop_ends_open_answers_of_slow_clients_too(channel):
     assert server.errors == ""
 
 
+@one_that_takes_a_part
+def test_stop_does_not_join_a_thread_that_the_loop_has_not_started_yet(channel, monkeypatch):
+    server, start = serve(channel), threading.Thread.start
+    with opened(server, "/", "/much"):
+        assert wait_for(lambda: len(threads_of(server)) == 2)
+        begins = threading.Event()
+        monkeypatch.setattr(threading.Thread, "start", lambda thread: begins.set() or pause(0.2) or start(thread))
+        channel.publish("a")
+        assert begins.wait(TIMEOUT)
+        server.stop()
+        assert wait_for(lambda: threads_of(server) == [])
+
+
 def test_stop_ends_an_answer_that_is_about_to_wait_for_the_first_time(channel):
     """Its look takes so long that `stop` has returned when it would wait, for 60 s."""
-    look, stopped = channel.chunks, Event()
+    look, stopped = channel.chunks, threading.Event()
 
     def chunks(path):
         for chunk in look(path):

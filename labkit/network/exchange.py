@@ -32,23 +32,25 @@ class _NoCookies(httpx.Cookies):
 class Client(httpx.Client):
     """The httpx client of every part of labkit. No cookies: looking for them takes an eighth of an exchange's time.
 
-    A request that repeats the last one, as a poller's do, is a copy of it: building one takes another eighth. What
-    `auth` or a hook changes in it is its own.
+    A request that repeats the last one, as a poller's do, is a copy of it: building one takes another eighth.
     """
 
     cookies = _NoCookies()  # type: ignore[assignment, override, unused-ignore]
     _last: tuple[tuple[object, ...], httpx.Request] = (), httpx.Request("GET", "")
 
-    def build_request(self, method: str, url: httpx.URL | str, **options: Any) -> httpx.Request:
-        given = {name for name, value in options.items() if value is not None}
-        headers, timeout = httpx.Headers(options.get("headers")).raw, options.get("timeout", httpx.USE_CLIENT_DEFAULT)
-        parts = method, url, given, headers, timeout, self.base_url, self.headers.raw, self.params, self.timeout
+    def build_request(self, method: str, url: httpx.URL | str, **more: Any) -> httpx.Request:
+        headers, timeout = httpx.Headers(more.pop("headers", None)), more.pop("timeout", httpx.USE_CLIENT_DEFAULT)
+        timeout = self.timeout if timeout is httpx.USE_CLIENT_DEFAULT else httpx.Timeout(timeout)
+        if any(value is not None for value in more.values()):  # a body, for example
+            return super().build_request(method, url, headers=headers, timeout=timeout, **more)
+        parts = method, url, headers.raw, self.headers.raw, self.base_url, self.params
         last, built = self._last
-        if parts != last or not given <= {"headers", "timeout"}:
-            built = super().build_request(method, url, **options)
+        if parts != last:
+            built = super().build_request(method, url, headers=headers)
             self._last = parts, built
-        request = httpx.Request.__new__(httpx.Request)
-        vars(request).update(vars(built), headers=built.headers.copy(), extensions=dict(built.extensions))
+        request = httpx.Request.__new__(httpx.Request)  # `built` itself is never given away, so nothing changes it
+        timeouts = {"timeout": timeout.as_dict()}
+        vars(request).update(vars(built), headers=httpx.Headers(built.headers), extensions=timeouts)
         return request
 
 
@@ -189,9 +191,8 @@ class _Stream(httpx.SyncByteStream):
 
 def _unless_cut(meter: Meter, error: BaseException) -> BaseException:
     """The error of an exchange; a cut connection is always a ReadError, whatever the carrier raised."""
-    if meter.is_cut and isinstance(error, httpx.TransportError):
-        return httpx.ReadError("the connection was cut by an outage")
-    return error
+    is_cut = meter.is_cut and isinstance(error, httpx.TransportError)
+    return httpx.ReadError("the connection was cut by an outage") if is_cut else error
 
 
 def remaining(clock: Clock, until: float | None, timeout: float | None) -> float | None:

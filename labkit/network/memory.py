@@ -35,8 +35,7 @@ class MemoryNetwork(Network):
         self.connections = count()
 
     def host(self, name: str, app: WSGIApplication, owner: str = "") -> str:
-        self.hosts[name] = app
-        self.owners[name] = owner or name
+        self.hosts[name], self.owners[name] = app, owner or name
         return f"http://{name}"
 
     def carrier(self) -> "MemoryCarrier":

@@ -63,8 +63,7 @@ class SocketNetwork(Network):
 
     def name(self, address: str, name: str, owner: str = "") -> None:
         """Set the name and the owner of the host at an address."""
-        self.names[address] = name
-        self.owners[name] = owner or name
+        self.names[address], self.owners[name] = name, owner or name
 
     def carrier(self) -> "SocketCarrier":
         carrier = SocketCarrier(self)

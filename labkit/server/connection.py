@@ -31,6 +31,7 @@ class Connection:
     ) -> None:
         self._client, self._app, self._base_environ, self._limits, self._token = client, app, base, limits, token
         self._reader, self._requests, self._unsent = Reader(client), 0, b""
+        self._ended = False
 
     def run(self) -> Steps:
         """Answer requests until the client or the server ends the connection.
@@ -128,12 +129,13 @@ class Connection:
             finally:
                 if hasattr(body, "close"):
                     body.close()
-        except (ClientLeftError, GeneratorExit):
+        except ClientLeftError:
             raise
         except BaseException as error:  # sys.exit() in a view included
-            self._base_environ["wsgi.errors"].write(traceback.format_exc())
-            if isinstance(error.__context__, GeneratorExit):  # raised by the body's `finally`, as the server ends it
-                raise error.__context__ from None
+            if not (self._ended and isinstance(error, GeneratorExit)):
+                self._base_environ["wsgi.errors"].write(traceback.format_exc())
+            if self._ended:
+                raise GeneratorExit from None
             yield None
             return False if response.started else self._refuse(request, 500, "the app failed: see server.errors")
         return not response.closes
@@ -146,13 +148,21 @@ class Connection:
             if chunk:
                 response.write(chunk)
             if self._unsent:
-                yield None
+                yield from self._pause(None)
                 self._send_rest()
             if response.bodiless:
                 break
-            yield body
-        yield None
+            yield from self._pause(body)
+        yield from self._pause(None)
         response.send = self._send
+
+    def _pause(self, body: WaitingBody | None) -> Steps:
+        """Let others go on meanwhile, or the server end this connection: then GeneratorExit is raised here."""
+        try:
+            yield body
+        except GeneratorExit:
+            self._ended = True
+            raise
 
     def _refuse(self, request: Request, status: int, reason: str) -> bool:
         """Answer with a problem (RFC 9457); False, since the connection ends with it."""

@@ -93,7 +93,7 @@ class Server:
             loop.stop()
         deadline = monotonic() + JOIN_TIMEOUT
         for thread in (*open_connections.values(), *(loop.thread for loop in loops)):
-            if thread and thread is not current_thread():
+            if thread and thread.is_alive() and thread is not current_thread():  # one may not have been started yet
                 thread.join(max(0.0, deadline - monotonic()))
 
     def _accept(self) -> None:

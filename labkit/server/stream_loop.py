@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Callable, Generator
+from contextlib import suppress
 from threading import Thread, current_thread
 from typing import NamedTuple
 
@@ -48,15 +49,18 @@ class StreamLoop:
             if self.thread:
                 return True
             self.thread = current_thread()
+        ready = list[OpenStream]()
         try:
             while ready := self._ready():
-                for stream in ready:
-                    self._step(stream.client, stream.steps)
+                while ready:
+                    self._step(ready[0].client, ready[0].steps)
+                    del ready[0]
         except BaseException as error:
             with self._news:
-                ended, self._streams, self.thread = self._streams, [], None
+                ended, self._streams, self.thread = ready + self._streams, [], None
             for stream in ended:
-                stream.steps.close()
+                with suppress(Exception):
+                    stream.steps.close()
             if not isinstance(error, Stopped):  # the clock is closed
                 raise
         return True
