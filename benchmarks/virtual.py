@@ -34,10 +34,9 @@ def exchanges(short: bool) -> Iterator[Line]:
 
     bare_loop(), quiet_run(200)
     peer = "an httpx client on its WSGI transport, same view"
-    outage = Outage(start=3600, duration=600)
     for what, faults in (
         ("", ()),
-        (" with an outage", (outage,)),
+        (" with an outage", (Outage(start=3600, duration=600),)),
         (" with a random delay of each message", (Delay(),)),
     ):
         pairs = turns(lambda: rate(lambda: quiet_run(polls, *faults)), lambda: rate(bare_loop), rounds)  # noqa: B023

@@ -74,11 +74,17 @@ class OpenStreams:
 
 
 def events(received):
-    """The `data` lines of an answer in chunks (RFC 9112, 7.1) of server-sent events."""
-    _, _, rest = bytes(received).partition(b"\r\n\r\n")
-    body = b""
-    while rest:
-        size, _, rest = rest.partition(b"\r\n")
+    """The `data` lines of an answer in chunks of server-sent events."""
+    _, _, raw = bytes(received).partition(b"\r\n\r\n")
+    return [line[len(b"data: ") :] for line in unchunked(raw).split(b"\n") if line.startswith(b"data: ")]
+
+
+def unchunked(raw):
+    """The content of chunks (RFC 9112, 7.1), of which the last one may not have arrived whole."""
+    content = b""
+    while raw:
+        size, _, raw = raw.partition(b"\r\n")
         length = int(size, 16)
-        body, rest = body + rest[:length], rest[length + 2 :]
-    return [line[len(b"data: ") :] for line in body.split(b"\n") if line.startswith(b"data: ")]
+        assert b"\r\n".startswith(raw[length : length + 2])
+        content, raw = content + raw[:length], raw[length + 2 :]
+    return content

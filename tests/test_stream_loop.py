@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from unittest.mock import Mock
 
 import pytest
+from open_streams import unchunked
 from raw_http import SHORT, TIMEOUT, connect, head, parse, pause, read_to_end, send, threads_of, wait_for
 
 from labkit.clock import RealClock, Stopped, monotonic
@@ -20,13 +21,15 @@ one_that_takes_a_part = pytest.mark.skipif(os.name == "nt", reason="a socket of 
 class Channel:
     """An app: each answer says hello, and then whatever is published.
 
-    At /much each item is long, at /bad it is an error, and at /greedy it comes in 100 chunks.
+    At /much each item is long, and at /greedy it comes in 100 chunks. A test may set `at_chunk(path, chunk)`, called
+    before each chunk after hello, and `at_end(path)`, called when the body ends.
     """
 
     def __init__(self, seconds=60.0):
         self.clock, self.seconds, self.published = RealClock(), seconds, []
         self.news = self.clock.condition()
         self.closed, self.made = 0, []
+        self.at_chunk = self.at_end = lambda *_: None
 
     def publish(self, *items):
         with self.news:
@@ -43,14 +46,16 @@ class Channel:
         try:
             while True:
                 new, place = self.published[place:], len(self.published)
-                assert path != "/bad" or not new, "bad"
+                chunk = b"".join(f"{item};".encode() * (MUCH if path == "/much" else 1) for item in new)
                 for _ in range(100 if path == "/greedy" and new else 1):
                     self.made.append(path)
-                    yield b"".join(f"{item};".encode() * (MUCH if path == "/much" else 1) for item in new)
+                    self.at_chunk(path, chunk)
+                    yield chunk
                 if "end" in new:
                     return
         finally:
             self.closed += 1
+            self.at_end(path)
 
 
 @contextmanager
@@ -76,17 +81,6 @@ def until(connection, text):
         assert data, f"closed after {received[-200:]!r}"
         received += data
     return received
-
-
-def unchunked(raw):
-    """The content of whole chunks (RFC 9112, 7.1)."""
-    content = b""
-    while raw:
-        size, _, raw = raw.partition(b"\r\n")
-        length = int(size, 16)
-        assert raw[length : length + 2] == b"\r\n"
-        content, raw = content + raw[:length], raw[length + 2 :]
-    return content
 
 
 @pytest.fixture
@@ -204,7 +198,11 @@ def test_an_answer_is_idle_after_its_own_time_beside_another_that_waits_longer(c
 
 def test_a_body_that_fails_ends_its_own_connection_alone(channel):
     """The server then reads for a while what that client may still send (here for 30 s), but not in the loop."""
-    limits = RequestLimits(linger=30)
+
+    def at_chunk(path, chunk):
+        assert path != "/bad" or not chunk, "bad"
+
+    channel.at_chunk, limits = at_chunk, RequestLimits(linger=30)
     with serve(channel, limits=limits) as server, opened(server, "/", "/bad", "/") as (first, bad, last):
         for item in ("a", "b"):
             channel.publish(item)
@@ -266,16 +264,13 @@ def test_two_servers_of_one_app_have_a_thread_each_and_one_goes_on_when_the_othe
 
 def test_a_notification_while_an_answer_is_on_its_way_to_the_loop_is_not_missed(channel):
     """The loop waits for 60 s on behalf of another, while the chunk's own code looks, and then publishes."""
-    look = channel.chunks
 
-    def chunks(path):
-        for chunk in look(path):
-            if not chunk and path == "/late":
-                channel.publish("late")
-                pause(0.2)  # the loop has seen it, and waits again
-            yield chunk
+    def at_chunk(path, chunk):
+        if not chunk and path == "/late":
+            channel.publish("late")
+            pause(0.2)  # the loop has seen it, and waits again
 
-    channel.chunks = chunks
+    channel.at_chunk = at_chunk
     with serve(channel) as server, opened(server, "/"), opened(server, "/late") as [late]:
         assert b"late;" in until(late, b"late;")
 
@@ -283,18 +278,14 @@ def test_a_notification_while_an_answer_is_on_its_way_to_the_loop_is_not_missed(
 @pytest.mark.parametrize("path", ["/", "/clumsy"])
 def test_when_the_clock_is_closed_every_answer_ends_and_no_thread_is_left(channel, path):
     """Even if a body's `finally` fails."""
-    look = channel.chunks
 
-    def chunks(asked):
+    def at_end(asked):
         try:
-            yield from look(asked)
-        finally:
-            try:
-                raise KeyError
-            except KeyError:
-                assert asked != "/clumsy", "clumsy"
+            raise KeyError
+        except KeyError:
+            assert asked != "/clumsy", "clumsy"
 
-    channel.chunks = chunks
+    channel.at_end = at_end
     with serve(channel) as server, opened(server, path, "/") as connections:
         channel.clock.close()
         for connection in connections:
@@ -310,16 +301,12 @@ def test_when_the_clock_is_closed_every_answer_ends_and_no_thread_is_left(channe
 @pytest.mark.parametrize("error", [ValueError, GeneratorExit, SystemExit, Stopped])
 def test_a_body_whose_end_fails_when_its_client_leaves_ends_alone(channel, error):
     """Whatever it raises. A GeneratorExit is how a generator may end when it is closed, and no error."""
-    look = channel.chunks
 
-    def chunks(path):
-        try:
-            yield from look(path)
-        finally:
-            if path == "/clumsy":
-                raise error
+    def at_end(path):
+        if path == "/clumsy":
+            raise error
 
-    channel.chunks = chunks
+    channel.at_end = at_end
     with serve(channel) as server, opened(server, "/", "/clumsy", "/") as (first, clumsy, last):
         assert wait_for(lambda: len(threads_of(server)) == 2)
         clumsy.close()
@@ -332,16 +319,12 @@ def test_a_body_whose_end_fails_when_its_client_leaves_ends_alone(channel, error
 
 @pytest.mark.parametrize("error", [ValueError, GeneratorExit, SystemExit, Stopped])
 def test_a_body_that_raises_anything_ends_alone(channel, error):
-    look = channel.chunks
+    def at_chunk(path, chunk):
+        if b"a;" in chunk and path == "/bad":
+            raise error
 
-    def chunks(path):
-        for chunk in look(path):
-            if b"a;" in chunk and path == "/bad one":
-                raise error
-            yield chunk
-
-    channel.chunks = chunks
-    with serve(channel) as server, opened(server, "/bad%20one", "/") as (bad, other):
+    channel.at_chunk = at_chunk
+    with serve(channel) as server, opened(server, "/bad", "/") as (bad, other):
         assert wait_for(lambda: len(threads_of(server)) == 2)
         for item in ("a", "b"):
             channel.publish(item)
@@ -394,16 +377,8 @@ def test_stop_does_not_join_a_thread_that_the_loop_has_not_started_yet(channel, 
 
 def test_stop_ends_an_answer_that_is_about_to_wait_for_the_first_time(channel):
     """Its look takes so long that `stop` has returned when it would wait, for 60 s."""
-    look, stopped = channel.chunks, threading.Event()
-
-    def chunks(path):
-        for chunk in look(path):
-            if not chunk:
-                stopped.wait(TIMEOUT)
-            yield chunk
-
-    channel.chunks = chunks
-    server = serve(channel)
+    server, stopped = serve(channel), threading.Event()
+    channel.at_chunk = lambda path, chunk: chunk or stopped.wait(TIMEOUT)
     with opened(server, "/"):
         server.stop()
         assert len(threads_of(server)) == 1

@@ -75,7 +75,7 @@ class Conditions:
         )  # fmt: skip
 
     def _set_legs(self, exchange: SentExchange) -> None:
-        """Let the exchange's meter say how much longer each message takes, one way, if a fault can make it slower."""
+        """Give the exchange's meter the additional time of each message, one way, if a fault can delay it."""
         slow = [
             (fault, self._chance(number, exchange, "legs"))
             for number, fault in enumerate(self.faults)

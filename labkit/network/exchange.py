@@ -32,7 +32,7 @@ class _NoCookies(httpx.Cookies):
 class Client(httpx.Client):
     """The httpx client of every part of labkit. No cookies: looking for them takes an eighth of an exchange's time.
 
-    A request that repeats the last one, as a poller's do, is a copy of it: building one takes another eighth.
+    A request that repeats the last one, as a poller's usually does, is a copy: to build it anew takes another eighth.
     """
 
     cookies = _NoCookies()  # type: ignore[assignment, override, unused-ignore]

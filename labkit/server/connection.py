@@ -143,8 +143,8 @@ class Connection:
     def _send_waiting(self, body: WaitingBody, response: Response) -> Steps:
         """Send the chunks of a body that waits. Whatever may block is preceded by `yield None`."""
         response.send = self._send_at_once
+        self._client.setblocking(False)
         for chunk in body.steps():
-            self._client.setblocking(False)
             if chunk:
                 response.write(chunk)
             if self._unsent:
@@ -157,7 +157,7 @@ class Connection:
         response.send = self._send
 
     def _pause(self, body: WaitingBody | None) -> Steps:
-        """Let others go on meanwhile, or the server end this connection: then GeneratorExit is raised here."""
+        """Stop until the next step. If the server ends the connection instead, GeneratorExit is raised here."""
         try:
             yield body
         except GeneratorExit:
@@ -193,3 +193,4 @@ class Connection:
     def _send_rest(self) -> None:
         rest, self._unsent = self._unsent, b""
         self._send(rest)
+        self._client.setblocking(False)

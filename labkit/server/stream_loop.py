@@ -22,7 +22,7 @@ class OpenStream(NamedTuple):
 
 
 class StreamLoop:
-    """Makes the steps of all bodies that wait equally long for `news`, in one thread, that of the first connection.
+    """Makes the steps of all bodies that wait for `news`, with the same `seconds`, in the first connection's thread.
 
     Each round makes one step of each body that is ready, so that none keeps the others waiting. `start_thread` gives a
     connection a thread of its own before it does what may block: when its client does not take a chunk at once, and

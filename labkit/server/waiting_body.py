@@ -50,7 +50,7 @@ class WaitingBody:
                 continue
             with self.news:
                 if not self.ready and not self.news.wait(self.seconds):
-                    self._seen = self.news.notifications  # `idle` is due, whatever happens at this very instant
+                    self._seen = self.news.notifications  # time is up: `idle` is next, even if news came just now
 
     def close(self) -> None:
         self._chunks.close()

@@ -80,7 +80,7 @@ def add_listing(operations: Operations, store: Store, clock: Clock, news: Condit
 
 
 def poll_store(store: Store, clock: Clock, interval: float, after: int, limit: int) -> list[tuple[int, bytes]]:
-    """Look every `interval` seconds, for a heartbeat, until there are events: a push that polls inside."""
+    """The next events, or none after a heartbeat, by a look every `interval` seconds: a push that polls inside."""
     for _ in range(math.floor(HEARTBEAT / interval)):
         clock.sleep(interval)
         if rows := store.after(after, limit):

@@ -168,8 +168,8 @@ class Store:
     def after(self, place: int, limit: int, types: Sequence[str] = ()) -> list[tuple[int, bytes]]:
         """Up to `limit` events after a place in the order, each with its own place.
 
-        Raises ExpiredError rather than leave a gap. All who ask the same until the next event is stored share one
-        query: 1,000 streams make two per event, which find it and then nothing after it.
+        Raises ExpiredError rather than leave a gap. Until the next event is stored, equal questions share one query:
+        for each event 1,000 streams make two, of which one finds it, and one finds nothing after it.
         """
         self.check(place)
         chosen = f"AND type IN ({', '.join('?' * len(types))})" if types else _NO_NOTICES
